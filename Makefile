@@ -1,0 +1,56 @@
+# Every target sets up what it needs: a virtual environment in .venv, made anew when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHONS ?= 3.11 3.12 3.13
+
+.PHONY: help run test test-all lint format bench docs build clean
+
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.run ## Serve the default application on http://127.0.0.1:8000
+	$(BIN)/python -m asgi_ws
+
+test: $(VENV)/.dev ## Run the whole test suite and hold the coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
+	PYTHONS="$(PYTHONS)" sh tests/on_each_python.sh
+
+lint: $(VENV)/.dev ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(VENV)/.dev ## Mend what can be mended of the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Compare the cost of a message with Starlette's
+	$(BIN)/python -m benchmarks inprocess
+
+docs: $(VENV)/.dev ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+build: $(VENV)/.dev ## Build a wheel and an sdist into dist/
+	$(BIN)/python -m build
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .venv-* build dist site .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[fast]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[fast]' --group dev
+	touch $@ $(VENV)/.run

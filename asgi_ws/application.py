@@ -1,0 +1,90 @@
+"""App: one ASGI callable for everything a server asks: lifespan, HTTP and WebSockets."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ._asgi import Receive, Scope, Send
+from .errors import UnsupportedScope
+from .lifespan import Lifespan, LifespanContext
+from .limits import Statistics
+from .patterns import Converter
+from .routing import AnyRoute, Router
+
+logger = logging.getLogger("asgi_ws")
+
+OnError: TypeAlias = Callable[[Exception, Scope], None]
+
+
+class App:
+    """An application of routes, with start and stop. Any ASGI wrapper around it is a middleware.
+
+    Args:
+        routes: `Route`, `WebSocketRoute` and `Mount` objects, in any order.
+        lifespan: async context managers, or functions without parameters that make one (`@asynccontextmanager`),
+            entered before the first connection in this order and left after the last in reverse. What one yields as a
+            mapping is in the `state` of every connection. Mounted applications come after them. On a server without
+            lifespan (daphne), and below another application that does not pass it on, they are entered at the first
+            connection, and left when the loop cancels its tasks at its end.
+        on_error: called with every exception of a handler, and its scope, before the exception goes on to the server.
+        redirect_slashes: see `Router`.
+        converters: see `Router`.
+
+    Raises:
+        InvalidRoute: for a route that could never be served.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[AnyRoute],
+        *,
+        lifespan: Sequence[LifespanContext] = (),
+        on_error: OnError | None = None,
+        redirect_slashes: bool = True,
+        converters: Mapping[str, Converter] | None = None,
+    ) -> None:
+        self.router = Router(routes, redirect_slashes=redirect_slashes, converters=converters)
+        self._lifespan = Lifespan(lifespan, list(self.router.lifespan_apps()))
+        self._on_error = on_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope.
+
+        Raises:
+            UnsupportedScope: for a type other than lifespan, http and websocket.
+            Exception: what a handler raised.
+        """
+        scope_type = scope["type"]
+        if scope_type == "lifespan":
+            await self._lifespan.serve(scope, receive, send)
+        elif scope_type in ("http", "websocket"):
+            await self._dispatch(scope, receive, send)
+        else:
+            raise UnsupportedScope(scope_type, ["lifespan", "http", "websocket"])
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if self._lifespan.is_needed:
+                state = scope.setdefault("state", {})
+                for key, value in (await self._lifespan.start()).items():
+                    state.setdefault(key, value)
+            await self.router(scope, receive, send)
+        except Exception as error:
+            if self._on_error is not None:
+                self._tell(self._on_error, error, scope)
+            raise
+
+    def _tell(self, on_error: OnError, error: Exception, scope: Scope) -> None:
+        try:
+            on_error(error, scope)
+        except Exception:
+            # The handler's exception is the one to go on; the hook's must not hide it.
+            logger.exception("on_error itself raised")
+
+    def path_for(self, name: str, **params: Any) -> str:
+        """The path of a route by its name; see `Router.path_for`."""
+        return self.router.path_for(name, **params)
+
+    def statistics(self) -> Statistics:
+        """The counters of all endpoints; see `Router.statistics`."""
+        return self.router.statistics()

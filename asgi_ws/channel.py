@@ -1,0 +1,359 @@
+"""One connection's exchange with its server: events in the right state, sent in order, read by one task.
+
+This is the part of `WebSocket` that levels the servers. What a handler calls, and what it gets, is in `websocket`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Final, NoReturn, Self
+
+from ._asgi import Event, Receive, Scope, Send
+from .connection import Connection
+from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
+from .idle import IdleTimer
+from .lifecycle import (
+    ABORT_EXTENSION,
+    APPLICATION_TRANSITIONS,
+    PEER_TRANSITIONS,
+    CloseCode,
+    WebSocketState,
+    as_private_code,
+)
+from .limits import Limits, RateMeter, Refusal, Usage
+from .queues import Kept, Turns
+
+logger = logging.getLogger("asgi_ws")
+
+# How long an ending that the handler did not ask for may try to get its close frame out, in seconds.
+FORCED_CLOSE_TIMEOUT: Final = 1.0
+
+_CONNECTING: Final = WebSocketState.CONNECTING
+_CONNECTED: Final = WebSocketState.CONNECTED
+_DISCONNECTED: Final = WebSocketState.DISCONNECTED
+# After the end `send` tells how it ended; a handshake call is a mistake whatever the end was.
+_HANDSHAKE_CALLS: Final = ("accept()", "deny()")
+# No UTF-8 character is longer, so a text of a quarter of the limit needs no counting.
+_LONGEST_CHARACTER: Final = 4
+_UNLIMITED: Final = 2**63
+
+
+class Channel(Connection):
+    """States, order and endings of one WebSocket, over the `receive` and `send` of its server."""
+
+    __slots__ = (
+        "_closer",
+        "_deadline",
+        "_idle",
+        "_interrupted",
+        "_kept",
+        "_largest",
+        "_limits",
+        "_meter",
+        "_now",
+        "_reader",
+        "_receive_event",
+        "_send_event",
+        "_sending",
+        "_turns",
+        "_unmeasured",
+        "_usage",
+        "application_state",
+        "client_state",
+        "close_code",
+        "close_reason",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits, usage: Usage) -> None:
+        super().__init__(scope)
+        self._receive_event = receive
+        self._send_event = send
+        self._limits = limits
+        self._usage = usage
+        self.client_state = _CONNECTING
+        self.application_state = _CONNECTING
+        # How the connection ended; None while it has not.
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+        # The task that waits for a message now.
+        self._reader: asyncio.Task[Any] | None = None
+        # The reader's count of cancellations before ours; None while we have not cancelled it.
+        self._interrupted: int | None = None
+        # Whether a send is under way, and who waits to send after it.
+        self._sending = False
+        self._turns = Turns()
+        # Messages that came while nobody wanted them.
+        self._kept = Kept()
+        self._meter = None if limits.messages_per_second is limits.bytes_per_second is None else RateMeter(limits)
+        self._largest = _UNLIMITED if limits.max_message_bytes is None else limits.max_message_bytes
+        # A message up to this length needs no closer look; -1 where every message needs one.
+        is_metered = self._meter is not None or limits.idle_timeout is not None
+        self._unmeasured = -1 if is_metered else self._largest // _LONGEST_CHARACTER
+        self._now = asyncio.get_running_loop().time
+        # Runs from accept to the end where there is an idle limit.
+        self._idle: IdleTimer | None = None
+        # Sends the close frame when a policy ends the connection; awaited by `_finish`.
+        self._closer: asyncio.Task[None] | None = None
+        # Set by whoever imposes a time to accept; accept and refusal lift it.
+        self._deadline: asyncio.Timeout | None = None
+
+    def __repr__(self) -> str:
+        return f"<WebSocket {self.scope['path']!a} from {self.client}, {self.application_state.name}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, on whichever side, or was refused."""
+        return self.application_state is _DISCONNECTED
+
+    @property
+    def _extensions(self) -> Mapping[str, Any]:
+        extensions: Mapping[str, Any] = self.scope.get("extensions") or {}
+        return extensions
+
+    # -- states
+
+    def _apply(self, event_type: str, call: str) -> None:
+        """Make the transition of an event that `call` is about to send.
+
+        Raises:
+            ConnectionClosed: when the connection has ended.
+            LifecycleError: when the state does not allow the event.
+        """
+        state = APPLICATION_TRANSITIONS[self.application_state].get(event_type)
+        if state is None:
+            if self.application_state is _DISCONNECTED and call not in _HANDSHAKE_CALLS:
+                raise self._closed_error()
+            raise LifecycleError(call, self.application_state.name)
+        if self.application_state is _CONNECTING and self._deadline is not None:
+            self._deadline.reschedule(None)
+            self._deadline = None
+        self.application_state = state
+
+    def _seen(self, event: Event) -> None:
+        """Make the transition of an event other than a message that the server delivered."""
+        state = PEER_TRANSITIONS[self.client_state].get(event["type"])
+        if state is None:
+            raise LifecycleError(f"the server's {event['type']!r}", self.client_state.name)
+        if state is _DISCONNECTED:
+            # Code and reason may be absent, and daphne has a code of None where the frame had none: that is 1005
+            # (RFC 6455 section 7.1.5).
+            self._ended(event.get("code") or CloseCode.NO_STATUS, event.get("reason") or "")
+        else:
+            self.client_state = state
+
+    def _ended(self, code: int, reason: str) -> None:
+        """The peer is gone: nothing can be sent any more. Of several endings the first is told."""
+        self.client_state = self.application_state = _DISCONNECTED
+        self._told_end(code, reason)
+        self._turns.fail(self._closed_error())
+        self._interrupt()
+
+    def _lost(self) -> ConnectionClosed:
+        """The server could not send: the peer is gone without a close frame."""
+        self._ended(CloseCode.ABNORMAL, "")
+        return self._closed_error()
+
+    def _told_end(self, code: int, reason: str) -> None:
+        if self.close_code is None:
+            self.close_code, self.close_reason = code, reason
+        if self._idle is not None:
+            self._idle.stop()
+
+    def _closed_error(self) -> ConnectionClosed:
+        code = CloseCode.ABNORMAL if self.close_code is None else self.close_code
+        return ConnectionClosed(code, self.close_reason)
+
+    # -- events out
+
+    async def _in_turn(self, event: Event, *, control: bool = False) -> None:
+        """Send an event after those that wait already: not every server keeps concurrent sends in order.
+
+        A message needs an open connection; an event whose transition was made already is `control`.
+
+        Raises:
+            ConnectionClosed: when the peer is gone (ASGI, "WebSocket": send raises an OSError from version 2.4 on).
+            LifecycleError: for a message before accept.
+        """
+        if self.application_state is not _CONNECTED and not control:
+            self._apply(event["type"], "send()")
+        if self._sending:
+            await self._turns.wait()
+        self._sending = True
+        try:
+            await self._send_event(event)
+        except OSError:
+            raise self._lost() from None
+        finally:
+            self._sending = self._turns.pass_on() if self._turns else False
+        if self._idle is not None:
+            self._idle.touch()
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        """Make the transition of a close frame that `_send_close` is to send."""
+        self._apply("websocket.close", "close()")
+        self._told_end(code, reason)
+
+    async def _send_close(self, code: int, reason: str, seconds: float) -> None:
+        """Send the close frame after what waits, in bounded time; then wake the reader."""
+        # daphne alone names neither a version of the specification nor extensions; a test's scope has no "asgi" at all.
+        scope = self.scope
+        if "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope:
+            code = as_private_code(code)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._in_turn({"type": "websocket.close", "code": code, "reason": reason}, control=True)
+        except TimeoutError:
+            await self._drop()
+        except ConnectionClosed:
+            pass
+        except Exception:
+            # What a server makes of a close frame to a peer in an odd state is its own affair: ours is that it ends.
+            logger.debug("the server did not take a close frame", exc_info=True)
+        finally:
+            # Not before the frame is out: a reader that ends its handler would take the connection away from under it.
+            self._interrupt()
+
+    async def _drop(self) -> None:
+        """Let go of the connection; what is still to be sent is lost."""
+        self._ended(CloseCode.ABNORMAL, "")
+        if ABORT_EXTENSION in self._extensions:
+            # Out of turn: a send that is stuck is what this is for.
+            await self._send_event({"type": ABORT_EXTENSION})
+
+    # -- events in
+
+    async def _connect(self) -> None:
+        """Take the connect event, which comes first (ASGI, "WebSocket": Connect)."""
+        if self.client_state is _CONNECTING:
+            self._seen(await self._receive_event())
+        if self.client_state is _DISCONNECTED:
+            raise self._closed_error()
+
+    async def _next(self, reader: "asyncio.Task[Any] | None") -> str | bytes:
+        """The next message: one that was kept, or one that `_read` waits for in the task `reader`."""
+        if self._kept:
+            return self._kept.take()
+        return await self._read(reader)
+
+    async def _read(self, reader: "asyncio.Task[Any] | None") -> str | bytes:
+        """Wait for the next message of the peer's, in the task `reader`.
+
+        Raises:
+            ConnectionClosed: when the connection ends, or has ended.
+            ConcurrentReceiveError: when another task is waiting already.
+            LifecycleError: before accept.
+        """
+        if self._reader is not None or self.application_state is not _CONNECTED:
+            raise self._unreadable()
+        self._reader = reader
+        try:
+            event = await self._receive_event()
+        except asyncio.CancelledError:
+            self._check_interrupted()
+            raise
+        finally:
+            self._reader = None
+        data: str | bytes | None = event.get("text")
+        if data is None or len(data) > self._unmeasured:
+            data = self._admit(event, data)
+        return data
+
+    async def _feed(self, handle: Callable[[Self, Any], Awaitable[object]]) -> NoReturn:
+        """Give every message to `handle`, one after the other, until the connection ends.
+
+        The loop of `_next`, with `_read` written into it once more: a call for each message is what would double the
+        cost of a class endpoint over a bare loop.
+
+        Raises:
+            ConnectionClosed, ConcurrentReceiveError: as `_read`.
+        """
+        reader = asyncio.current_task()
+        receive_event = self._receive_event
+        while True:
+            if self._reader is not None or self.application_state is not _CONNECTED or self._kept:
+                await handle(self, await self._next(reader))
+                continue
+            self._reader = reader
+            try:
+                event = await receive_event()
+            except asyncio.CancelledError:
+                self._check_interrupted()
+                raise
+            finally:
+                self._reader = None
+            data: str | bytes | None = event.get("text")
+            if data is None or len(data) > self._unmeasured:
+                data = self._admit(event, data)
+            await handle(self, data)
+
+    def _unreadable(self) -> Exception:
+        if self.closed:
+            return self._closed_error()
+        if self._reader is not None:
+            return ConcurrentReceiveError("receive()")
+        return LifecycleError("receive()", self.application_state.name, "call accept() first")
+
+    def _interrupt(self) -> None:
+        """Wake the reader: after a close some servers never tell it, and a dead peer never will."""
+        reader = self._reader
+        if reader is not None and self._interrupted is None:
+            self._interrupted = reader.cancelling()
+            reader.cancel()
+
+    def _check_interrupted(self) -> None:
+        """Raise ConnectionClosed if the cancellation that the reader met was ours alone, and take it back."""
+        before, self._interrupted = self._interrupted, None
+        if before is not None and self._reader is not None and self._reader.uncancel() <= before:
+            raise self._closed_error() from None
+
+    # -- limits
+
+    def _admit(self, event: Event, data: str | bytes | None) -> str | bytes:
+        """The message in an event, held against the limits; `data` is its text, if it has any.
+
+        Raises:
+            ConnectionClosed: when it is no message but the disconnect; also with a limit's close code, when the
+                connection is ended for it.
+        """
+        # ASGI, "WebSocket", receive: one of the two is not None, and both keys may be there. "" and b"" are messages.
+        if data is None:
+            data = event.get("bytes")
+        if data is None:
+            self._seen(event)
+            raise self._closed_error()
+        size = len(data)
+        if size > self._unmeasured:
+            if isinstance(data, str) and not data.isascii():
+                size = len(data.encode())
+            meter = self._meter
+            if size > self._largest:
+                refusal: Refusal | None = Refusal.MESSAGE_BYTES
+            else:
+                refusal = None if meter is None else meter.exceeded(size, self._now())
+            if refusal is not None:
+                self._end(refusal)
+                raise self._closed_error()
+            if self._idle is not None:
+                self._idle.touch()
+        return data
+
+    def _end(self, refusal: Refusal) -> None:
+        """End an accepted connection by policy; `_finish` waits for the close frame."""
+        if not self.closed:
+            self._usage.refused[refusal.name] += 1
+            self._begin_close(refusal.close_code, refusal.reason)
+            self._closer = asyncio.create_task(
+                self._send_close(refusal.close_code, refusal.reason, FORCED_CLOSE_TIMEOUT),
+                name=f"asgi_ws close: {refusal.reason}",
+            )
+
+    def _watch_idle(self) -> None:
+        """Start the idle limit, if there is one."""
+        if self._limits.idle_timeout is not None:
+            self._idle = IdleTimer(self._limits.idle_timeout, partial(self._end, Refusal.IDLE))
+
+    async def _finish(self) -> None:
+        """Wait for what the connection itself has started."""
+        if self._closer is not None:
+            await asyncio.wait([self._closer])

@@ -1,0 +1,178 @@
+"""Read-only views of a scope, the same on every server: what HTTP requests and WebSockets have in common."""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from functools import cached_property
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+
+from ._asgi import Scope
+from .headers import Headers, MultiMapping
+from .security import parse_authority
+
+
+class Address(NamedTuple):
+    """A peer's address. `port` is None for a socket that has no ports."""
+
+    host: str
+    port: int | None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+class QueryParams(MultiMapping):
+    """The query string's parameters; `[]` and `get` give the last value of a name, `getlist` all."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_query_string(cls, query_string: bytes) -> "QueryParams":
+        """Parse `a=1&b=2` (WHATWG URL, "application/x-www-form-urlencoded"); what is no UTF-8 becomes U+FFFD."""
+        return cls(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="replace"))
+
+
+class State(MutableMapping[str, Any]):
+    """`scope["state"]` as attributes and as a mapping: what lifespan put there, and what this connection adds."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: MutableMapping[str, Any]) -> None:
+        object.__setattr__(self, "_values", values)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(
+                f"state has no {name!r}; it has: {', '.join(map(str, self._values)) or 'nothing'}"
+            ) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._values[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self._values[name]
+        except KeyError:
+            raise AttributeError(f"state has no {name!r}") from None
+
+
+class URL(str):
+    """A URL as text, with its parts as attributes."""
+
+    __slots__ = ()
+
+    @property
+    def parts(self) -> SplitResult:
+        return urlsplit(self)
+
+    @property
+    def scheme(self) -> str:
+        return self.parts.scheme
+
+    @property
+    def netloc(self) -> str:
+        return self.parts.netloc
+
+    @property
+    def hostname(self) -> str | None:
+        return self.parts.hostname
+
+    @property
+    def port(self) -> int | None:
+        return self.parts.port
+
+    @property
+    def path(self) -> str:
+        return self.parts.path
+
+    @property
+    def query(self) -> str:
+        return self.parts.query
+
+
+class Connection:
+    """The views. They are made when first asked for, and read the scope without changing it, `state` excepted."""
+
+    __slots__ = ("__dict__", "scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The request's headers."""
+        return Headers.from_raw(self.scope["headers"])
+
+    @cached_property
+    def query_params(self) -> QueryParams:
+        """The parameters of the query string."""
+        return QueryParams.from_query_string(self.scope.get("query_string", b""))
+
+    @cached_property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies of all Cookie lines (RFC 6265 section 4.2; HTTP/2 splits them); the first of a name counts."""
+        cookies: dict[str, str] = {}
+        for line in self.headers.getlist("cookie"):
+            for pair in line.split(";"):
+                name, separator, value = pair.partition("=")
+                value = value.strip()
+                if len(value) >= 2 and value[0] == value[-1] == '"':
+                    value = value[1:-1]
+                if separator:
+                    cookies.setdefault(name.strip(), value)
+        return cookies
+
+    @cached_property
+    def client(self) -> Address | None:
+        """The peer's address; None where the server has none, as for a Unix socket."""
+        return client_address(self.scope)
+
+    @property
+    def path_params(self) -> Mapping[str, Any]:
+        """What the route's parameters matched, converted."""
+        params: Mapping[str, Any] = self.scope.get("path_params") or {}
+        return params
+
+    @cached_property
+    def state(self) -> State:
+        """What lifespan put into `scope["state"]`; a shallow copy for each connection (ASGI, "Lifespan State")."""
+        return State(self.scope.setdefault("state", {}))
+
+    @cached_property
+    def url(self) -> URL:
+        """The URL that was asked for, from the Host header, or from the server's address if that is no host."""
+        scope = self.scope
+        scheme = scope.get("scheme") or ("ws" if scope["type"] == "websocket" else "http")
+        host = self.headers.get("host", "")
+        if parse_authority(host) is None:
+            name, port = scope.get("server") or ("localhost", None)
+            host = str(Address(name, port))
+        query = scope.get("query_string", b"").decode("latin-1")
+        path = quote(scope["path"], safe="/:@!$&'()*+,;=~-._")
+        return URL(f"{scheme}://{host}{path}{'?' if query else ''}{query}")
+
+
+def client_address(scope: Scope) -> Address | None:
+    """The peer's address; the port is an int although granian gives text and daphne a list."""
+    client = scope.get("client")
+    if not client:
+        return None
+    host, port = client
+    return Address(host, None if port is None else int(port))

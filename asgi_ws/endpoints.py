@@ -1,0 +1,221 @@
+"""Classes and functions as ASGI callables: WebSocketEndpoint and HTTPEndpoint, @websocket_app and @http_app."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Final, Literal, overload
+
+from ._asgi import ASGIApp
+from .codec import STANDARD_JSON, JSONCodec
+from .errors import InvalidMessage, UnexpectedMessageType
+from .http import HTTPApp, HTTPHandler, Request, Response
+from .lifecycle import WebSocketState
+from .limits import Limits
+from .security import SAME_ORIGIN, Origins, Policy
+from .session import Handler, Session, WebSocketApp
+from .websocket import WebSocket
+
+Encoding = Literal["text", "bytes", "json"]
+
+_DEFAULT_LIMITS: Final = Limits()
+_DEFAULT_POLICY: Final = Policy()
+_NO_OPTIONS: Final[Mapping[str, Any]] = {}
+
+
+class WebSocketEndpoint:
+    """A WebSocket handler as a class, in the manner of Starlette's; one instance for each connection.
+
+    Override `on_connect`, `on_receive` and `on_disconnect`, and route to `as_asgi()`.
+
+    Attributes:
+        encoding: what `on_receive` gets: `"text"` str, `"bytes"` bytes, `"json"` a decoded value, None (the default)
+            str or bytes as it came. A message of the wrong type closes with 1003, one that is no JSON with 1007.
+    """
+
+    encoding: ClassVar[Encoding | None] = None
+
+    @classmethod
+    def as_asgi(
+        cls,
+        *,
+        origins: Origins = SAME_ORIGIN,
+        hosts: Sequence[str] | None = None,
+        trust_forwarded: bool = False,
+        limits: Limits = _DEFAULT_LIMITS,
+        json: JSONCodec = STANDARD_JSON,
+        init: Mapping[str, Any] = _NO_OPTIONS,
+    ) -> WebSocketApp:
+        """An ASGI callable that makes `cls(**init)` for each connection.
+
+        Args:
+            origins: which origins browsers may connect from; see `Policy`.
+            hosts: which host names the application is reached by; see `Policy`.
+            trust_forwarded: take host and scheme from `X-Forwarded-*`; see `Policy`.
+            limits: sizes, rates and times; see `Limits`.
+            json: how JSON is read and written.
+            init: keyword arguments for `cls`.
+
+        Raises:
+            InvalidOrigin, InvalidHost: for an entry that can never match.
+            InvalidMessage: for an unknown `encoding`.
+        """
+        if cls.encoding not in ("text", "bytes", "json", None):
+            raise InvalidMessage(f"{cls.__name__}.encoding", '"text", "bytes", "json" or None', cls.encoding)
+
+        def make_session() -> Session:
+            endpoint = cls(**init)
+            return partial(endpoint._serve, json), endpoint.on_disconnect
+
+        return WebSocketApp(
+            make_session,
+            policy=Policy(origins, hosts, trust_forwarded),
+            limits=limits,
+            json=json,
+            name=cls.__name__,
+        )
+
+    async def on_connect(self, ws: WebSocket) -> None:
+        """The handshake: accept it, as the default does, or refuse it with `ws.deny()`."""
+        await ws.accept()
+
+    async def on_receive(self, ws: WebSocket, data: Any) -> None:
+        """One message, decoded as `encoding` says."""
+
+    async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
+        """The end; called once whenever `on_connect` was entered, however it ended. `ws` is closed already."""
+
+    async def _serve(self, json: JSONCodec, ws: WebSocket) -> None:
+        await self.on_connect(ws)
+        if ws.application_state is not WebSocketState.CONNECTED:
+            return
+        decode = _decoder(self.encoding, json)
+        if decode is None:
+            await ws._feed(self.on_receive)
+        else:
+            await ws._feed(lambda ws, data: self.on_receive(ws, decode(data)))
+
+
+def _decoder(encoding: Encoding | None, json: JSONCodec) -> Callable[[str | bytes], Any] | None:
+    match encoding:
+        case "text":
+            return partial(_check_type, str, "text")
+        case "bytes":
+            return partial(_check_type, bytes, "binary")
+        case "json":
+            return json.decode
+        case None:
+            return None
+
+
+def _check_type(wanted: type, name: str, data: str | bytes) -> str | bytes:
+    if isinstance(data, wanted):
+        return data
+    raise UnexpectedMessageType(name)
+
+
+@overload
+def websocket_app(handler: Handler, /) -> WebSocketApp: ...
+@overload
+def websocket_app(
+    *,
+    origins: Origins = ...,
+    hosts: Sequence[str] | None = ...,
+    trust_forwarded: bool = ...,
+    limits: Limits = ...,
+    json: JSONCodec = ...,
+) -> Callable[[Handler], WebSocketApp]: ...
+def websocket_app(
+    handler: Handler | None = None,
+    /,
+    *,
+    origins: Origins = SAME_ORIGIN,
+    hosts: Sequence[str] | None = None,
+    trust_forwarded: bool = False,
+    limits: Limits = _DEFAULT_LIMITS,
+    json: JSONCodec = STANDARD_JSON,
+) -> WebSocketApp | Callable[[Handler], WebSocketApp]:
+    """Make an ASGI callable of `async def handler(ws)`: as `@websocket_app`, or with arguments.
+
+    The arguments are those of `WebSocketEndpoint.as_asgi`.
+
+    Raises:
+        InvalidOrigin, InvalidHost: for an entry that can never match.
+    """
+    policy = Policy(origins, hosts, trust_forwarded)
+
+    def decorate(handler: Handler) -> WebSocketApp:
+        session: Session = (handler, None)
+        return WebSocketApp(
+            lambda: session, policy=policy, limits=limits, json=json, name=getattr(handler, "__name__", "websocket")
+        )
+
+    return decorate if handler is None else decorate(handler)
+
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
+
+
+class HTTPEndpoint:
+    """An HTTP resource as a class: a method for each HTTP method, in lower case; one instance for each request.
+
+    Each takes a `Request` and returns a `Response` (or any ASGI callable); a plain function runs in a thread. HEAD is
+    answered by `get`, without the body; OPTIONS and any method that is not there with the list of those that are.
+    """
+
+    @classmethod
+    def as_asgi(
+        cls,
+        *,
+        limits: Limits = _DEFAULT_LIMITS,
+        json: JSONCodec = STANDARD_JSON,
+        init: Mapping[str, Any] = _NO_OPTIONS,
+    ) -> HTTPApp:
+        """An ASGI callable that makes `cls(**init)` for each request.
+
+        Args:
+            limits: of which `max_body_bytes` counts here.
+            json: how request bodies are read by `Request.json`.
+            init: keyword arguments for `cls`.
+        """
+        names = {method: method.lower() for method in _METHODS if hasattr(cls, method.lower())}
+        if "GET" in names:
+            names.setdefault("HEAD", "get")
+        handlers = {method: _awaitable(getattr(cls, name)) for method, name in names.items()}
+        allow = ", ".join(sorted({*handlers, "OPTIONS"}))
+
+        async def handle(request: Request) -> ASGIApp:
+            handler = handlers.get(request.method)
+            if handler is not None:
+                return await handler(cls(**init), request)
+            if request.method == "OPTIONS":
+                return Response(status=204, headers={"allow": allow})
+            # RFC 9110 section 15.5.6: the answer has to list what is allowed.
+            return Response("Method Not Allowed", status=405, headers={"allow": allow})
+
+        return HTTPApp(handle, limits=limits, json=json, name=cls.__name__)
+
+
+@overload
+def http_app(handler: HTTPHandler, /) -> HTTPApp: ...
+@overload
+def http_app(*, limits: Limits = ..., json: JSONCodec = ...) -> Callable[[HTTPHandler], HTTPApp]: ...
+def http_app(
+    handler: HTTPHandler | None = None, /, *, limits: Limits = _DEFAULT_LIMITS, json: JSONCodec = STANDARD_JSON
+) -> HTTPApp | Callable[[HTTPHandler], HTTPApp]:
+    """Make an ASGI callable of `handler(request)`, which returns a response: as `@http_app`, or with arguments.
+
+    A plain function runs in a thread. The methods it serves are the route's affair (`Route(methods=...)`).
+    """
+
+    def decorate(handler: HTTPHandler) -> HTTPApp:
+        return HTTPApp(_awaitable(handler), limits=limits, json=json, name=getattr(handler, "__name__", "http"))
+
+    return decorate if handler is None else decorate(handler)
+
+
+def _awaitable(handler: Callable[..., Any]) -> Callable[..., Awaitable[ASGIApp]]:
+    # A plain function may block, which in the loop's thread would hold up every connection.
+    if inspect.iscoroutinefunction(handler):
+        return handler
+    return partial(asyncio.to_thread, handler)

@@ -1,0 +1,332 @@
+"""Every error of the package, named by who caused it. Each carries its facts as fields, and builds its text from them.
+
+AsgiWsError
+├── ConfigurationError                   how the application was put together
+│   ├── InvalidRoute                     a path, a converter or an endpoint that cannot work
+│   ├── InvalidOrigin                    an entry of `origins=` that no browser would send
+│   ├── InvalidHost                      an entry of `hosts=` that no request could carry
+│   ├── InvalidLimit                     a value of `Limits` out of its range
+│   ├── LifespanFailed                   a mounted application said that its start or stop failed
+│   ├── RouteNotFound                    `path_for()` of a name or parameters that no route has
+│   └── UnsupportedScope                 a scope type that the called application does not serve
+├── UsageError                           a call that a handler made
+│   ├── LifecycleError                   illegal in the state of the connection
+│   │   └── ConcurrentReceiveError       a second reader
+│   ├── InvalidMessage                   a payload of the wrong type
+│   ├── InvalidCloseCode                 a code that may not stand in a close frame
+│   ├── InvalidCloseReason               a reason that does not fit into one
+│   ├── InvalidStatus                    no status that this answer may have
+│   ├── InvalidSubprotocol               accepting what the client did not offer
+│   └── InvalidHeader                    a header that would break the response
+├── PeerError                            what the other side did
+│   ├── ConnectionClosed                 the WebSocket has ended; also named WebSocketDisconnect
+│   ├── ClientDisconnected               the HTTP client left before its request or response was complete
+│   └── PayloadError                     a message that cannot be used
+│       ├── UnexpectedMessageType        text for bytes or the reverse; close code 1003
+│       └── InvalidJSON                  close code 1007
+└── HTTPError                            answer the request, or the handshake, with this status
+    ├── BodyTooLarge                     413
+    └── InvalidBody                      400
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from ._asgi import RawHeaders
+
+_SHOWN = 80
+
+
+def _show(value: object) -> str:
+    """The repr of a value that may come from a peer: escaped, and cut to a length that a log line can bear."""
+    text = ascii(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+class AsgiWsError(Exception):
+    """The base of every error that this package raises."""
+
+
+class ConfigurationError(AsgiWsError):
+    """The application was put together in a way that cannot work."""
+
+
+class InvalidRoute(ConfigurationError, ValueError):
+    """A route that could never be served: `path` as it was given, and `why`."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"route {self.path!r}: {self.why}"
+
+
+class InvalidOrigin(ConfigurationError, ValueError):
+    """An entry of `origins=` that is no origin in the sense of RFC 6454 (`scheme://host[:port]`)."""
+
+    def __init__(self, entry: object) -> None:
+        super().__init__(entry)
+        self.entry = entry
+
+    def __str__(self) -> str:
+        return (
+            f"origins: {self.entry!r} is not an origin; "
+            "write 'https://example.org', 'https://example.org:8443' or 'https://*.example.org'"
+        )
+
+
+class InvalidHost(ConfigurationError, ValueError):
+    """An entry of `hosts=` that is no host name."""
+
+    def __init__(self, entry: object) -> None:
+        super().__init__(entry)
+        self.entry = entry
+
+    def __str__(self) -> str:
+        return f"hosts: {self.entry!r} is not a host; write 'example.org', '*.example.org', '127.0.0.1' or '[::1]'"
+
+
+class InvalidLimit(ConfigurationError, ValueError):
+    """A value of `Limits` that is out of its range: the field's `name`, the `value`, and what was `expected`."""
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        super().__init__(name, value, expected)
+        self.name = name
+        self.value = value
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"Limits({self.name}={self.value!r}): expected {self.expected}"
+
+
+class LifespanFailed(ConfigurationError, RuntimeError):
+    """A mounted application said that a `phase` of its lifespan failed (ASGI, "Lifespan"), with its `reason`."""
+
+    def __init__(self, phase: str, reason: str) -> None:
+        super().__init__(phase, reason)
+        self.phase = phase
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.phase} of a mounted application failed: {self.reason or 'no reason given'}"
+
+
+class RouteNotFound(ConfigurationError, LookupError):
+    """No route has this `name` with these `params`; `known` are the names there are."""
+
+    def __init__(self, name: str, params: Mapping[str, object], known: Iterable[str]) -> None:
+        self.name = name
+        self.params = dict(params)
+        self.known = sorted(known)
+        super().__init__(name, self.params, self.known)
+
+    def __str__(self) -> str:
+        params = ", ".join(f"{key}={value!r}" for key, value in self.params.items()) or "no parameters"
+        return f"no route is named {self.name!r} with {params}; names: {', '.join(self.known) or 'none'}"
+
+
+class UnsupportedScope(ConfigurationError, ValueError):
+    """The server, or an application above, sent a scope of a type that the called application does not serve."""
+
+    def __init__(self, scope_type: object, supported: Sequence[str]) -> None:
+        super().__init__(scope_type, supported)
+        self.scope_type = scope_type
+        self.supported = tuple(supported)
+
+    def __str__(self) -> str:
+        return f"unsupported ASGI scope type {self.scope_type!r}; this application serves {', '.join(self.supported)}"
+
+
+class UsageError(AsgiWsError):
+    """A handler made a call that cannot be carried out; nothing was sent."""
+
+
+class LifecycleError(UsageError, RuntimeError):
+    """A call that the state of the connection does not allow: the `call`, the `state`, and `why` where it helps."""
+
+    def __init__(self, call: str, state: str, why: str = "") -> None:
+        super().__init__(call, state, why)
+        self.call = call
+        self.state = state
+        self.why = why
+
+    def __str__(self) -> str:
+        text = f"{self.call} is not allowed in state {self.state}"
+        return f"{text}: {self.why}" if self.why else text
+
+
+class ConcurrentReceiveError(LifecycleError):
+    """A second task read from a connection while one was reading: messages would go to either by chance."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__(call, "CONNECTED", "another task is reading from this connection")
+
+
+class InvalidMessage(UsageError, TypeError):
+    """A payload of the wrong type: the `call`, what it `expected`, and the `data` it got."""
+
+    def __init__(self, call: str, expected: str, data: object) -> None:
+        super().__init__(call, expected, data)
+        self.call = call
+        self.expected = expected
+        self.data = data
+
+    def __str__(self) -> str:
+        return f"{self.call} takes {self.expected}, not {type(self.data).__name__}: {_show(self.data)}"
+
+
+class InvalidCloseCode(UsageError, ValueError):
+    """A close code that RFC 6455 section 7.4 keeps out of close frames."""
+
+    def __init__(self, code: object) -> None:
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"close code {self.code!r} may not be sent; use 1000-1003, 1007-1014 or 3000-4999"
+
+
+class InvalidCloseReason(UsageError, ValueError):
+    """A close reason that does not fit into a close frame (RFC 6455 section 5.5: 123 bytes of UTF-8)."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"a close reason is at most 123 bytes of UTF-8 text, not {_show(self.reason)}"
+
+
+class InvalidStatus(UsageError, ValueError):
+    """A status that is none, or that the answer may not have: the `status`, and what was `expected`."""
+
+    def __init__(self, status: object, expected: str) -> None:
+        super().__init__(status, expected)
+        self.status = status
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"status {self.status!r}: expected {self.expected}"
+
+
+class InvalidSubprotocol(UsageError, ValueError):
+    """Accepting a `subprotocol` that is not among those `offered` (RFC 6455 section 4.2.2)."""
+
+    def __init__(self, subprotocol: object, offered: Sequence[str]) -> None:
+        super().__init__(subprotocol, offered)
+        self.subprotocol = subprotocol
+        self.offered = tuple(offered)
+
+    def __str__(self) -> str:
+        offered = ", ".join(_show(name) for name in self.offered) or "none"
+        return f"subprotocol {self.subprotocol!r} was not offered by the client; offered: {offered}"
+
+
+class InvalidHeader(UsageError, ValueError):
+    """A header that would break the response, or that is not the application's to set."""
+
+    def __init__(self, name: object, value: object, why: str) -> None:
+        super().__init__(name, value, why)
+        self.name = name
+        self.value = value
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"header {_show(self.name)}: {_show(self.value)}: {self.why}"
+
+
+class PeerError(AsgiWsError):
+    """The other side did something that ends the handler's work. It never prints a traceback."""
+
+
+class ConnectionClosed(PeerError):
+    """The WebSocket has ended, on whichever side: `code` (RFC 6455 section 7.4) and `reason`.
+
+    Raised by `receive` and `send`, and again by every later call. 1005 means a close frame without a code, 1006 no
+    close frame at all; servers differ in which of the two they report for a lost connection, so treat both alike.
+    """
+
+    def __init__(self, code: int = 1000, reason: str | None = None) -> None:
+        self.code = code
+        self.reason = reason or ""
+        super().__init__(code, self.reason)
+
+    def __str__(self) -> str:
+        return f"connection closed with code {self.code}" + (f" ({_show(self.reason)})" if self.reason else "")
+
+
+class ClientDisconnected(PeerError):
+    """The HTTP client left before its request or our response was complete."""
+
+    def __str__(self) -> str:
+        return "the client disconnected before the request was complete"
+
+
+class PayloadError(PeerError, ValueError):
+    """A message that the handler cannot use. Left uncaught, it closes the connection with `close_code`."""
+
+    close_code: ClassVar[int]
+
+
+class UnexpectedMessageType(PayloadError):
+    """A text message where bytes were `expected`, or the reverse. Close code 1003 (RFC 6455 section 7.4.1)."""
+
+    close_code = 1003
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(expected)
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"expected a {self.expected} message"
+
+
+class InvalidJSON(PayloadError):
+    """A message that is no JSON text (RFC 8259). Close code 1007 (RFC 6455 section 7.4.1)."""
+
+    close_code = 1007
+
+    def __init__(self, data: str | bytes) -> None:
+        super().__init__(data)
+        self.data = data
+
+    def __str__(self) -> str:
+        return f"not valid JSON: {_show(self.data)}"
+
+
+class HTTPError(AsgiWsError):
+    """Raised by a handler to answer with a status: over HTTP as the response, before `accept` as the denial.
+
+    `detail` is the body's text and is shown to the client; `headers` are added to the response.
+    """
+
+    def __init__(self, status: int, detail: str = "", headers: RawHeaders | None = None) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.headers: RawHeaders = list(headers or [])
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.detail}".rstrip()
+
+
+class BodyTooLarge(HTTPError):
+    """A request body over `limit` bytes: 413 Content Too Large (RFC 9110 section 15.5.14)."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"the request body is larger than {limit} bytes")
+        self.limit = limit
+
+
+class InvalidBody(HTTPError):
+    """A request body that is not what the handler asked for: 400 Bad Request."""
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(400, f"the request body is not valid {expected}")
+        self.expected = expected
+
+
+# Starlette's name for the same thing, so that a ported `except` clause stays as it is.
+WebSocketDisconnect = ConnectionClosed

@@ -1,0 +1,153 @@
+"""Headers: those that came in, as a case-insensitive mapping of many values, and those going out, checked."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Self, TypeAlias
+
+from ._asgi import RawHeaders
+from .errors import InvalidHeader
+
+HeadersLike: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+
+# RFC 9110 section 5.6.2, "token".
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# RFC 9110 section 5.5: visible characters, space and tab. Everything below that is a control character, CR and LF among
+# them, and has to be refused, since each can end a header line for some reader of it (VT, FF and 0x85 for Python's).
+_FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
+
+
+def is_token(text: str) -> bool:
+    """Whether this is a token (RFC 9110 section 5.6.2): a header name, a method or a subprotocol."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+class MultiMapping(Mapping[str, str]):
+    """A read-only mapping in which a key may stand several times; `[]` and `get` give one value, `getlist` all.
+
+    Items keep the order in which they came. `_key` says when two keys are the same.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items = [(self._key(key), value) for key, value in items]
+
+    @staticmethod
+    def _key(key: str) -> str:
+        return key
+
+    def __getitem__(self, key: str) -> str:
+        """The last value of this key, as forms and query strings have it."""
+        values = self.getlist(key)
+        if not values:
+            raise KeyError(key)
+        return values[-1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._items))
+
+    def __len__(self) -> int:
+        return len(dict(self._items))
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and bool(self.getlist(key))
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and sorted(other._items) == sorted(self._items)
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self._items)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._items!r})"
+
+    def getlist(self, key: str) -> list[str]:
+        """All values of this key, in order; [] if there is none."""
+        key = self._key(key)
+        return [value for name, value in self._items if name == key]
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """All pairs, in order."""
+        return list(self._items)
+
+
+class Headers(MultiMapping):
+    """Request headers: names in any case, values decoded as latin-1 (RFC 9110 section 5.5).
+
+    `[]` and `get` give the first value of a name; where a header may stand on several lines, ask `getlist`.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_raw(cls, raw: Iterable[tuple[bytes, bytes]]) -> Self:
+        """Headers of an ASGI scope."""
+        return cls((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+
+    @staticmethod
+    def _key(key: str) -> str:
+        return key.lower()
+
+    def __getitem__(self, key: str) -> str:
+        values = self.getlist(key)
+        if not values:
+            raise KeyError(key)
+        return values[0]
+
+    @property
+    def raw(self) -> RawHeaders:
+        """The pairs as an ASGI event has them."""
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._items]
+
+
+def encode_headers(headers: HeadersLike) -> RawHeaders:
+    """Headers for an ASGI event: lower-case names, both sides bytes, in order.
+
+    Raises:
+        InvalidHeader: for a name that is no token (RFC 9110 section 5.1), or a value with a control character in it or
+            one that latin-1 cannot encode.
+    """
+    pairs: Iterable[tuple[str | bytes, str | bytes]]
+    pairs = headers.items() if isinstance(headers, Mapping) else headers  # pyright: ignore[reportAssignmentType]
+    return [_encode_header(name, value) for name, value in pairs]
+
+
+def _encode_header(name: str | bytes, value: str | bytes) -> tuple[bytes, bytes]:
+    try:
+        raw_name = name.encode("ascii") if isinstance(name, str) else bytes(name)
+        raw_value = value.encode("latin-1") if isinstance(value, str) else bytes(value)
+    except (UnicodeEncodeError, TypeError):
+        raise InvalidHeader(name, value, "both are str or bytes, and what is str is latin-1 text") from None
+    if not is_token(raw_name.decode("latin-1")):
+        raise InvalidHeader(name, value, "the name is no token (RFC 9110 section 5.6.2)")
+    if _FORBIDDEN_IN_VALUE.search(raw_value):
+        raise InvalidHeader(name, value, "the value has a control character in it")
+    return raw_name.lower(), raw_value.strip(b" \t")
+
+
+def encode_body(
+    body: str | bytes | bytearray | memoryview,
+    headers: HeadersLike = (),
+    media_type: str = "text/plain",
+) -> tuple[bytes, RawHeaders]:
+    """A body and headers for an ASGI event, with `content-length` and, where there is a body, `content-type`.
+
+    What `headers` say of the two comes first. Text is UTF-8.
+
+    Raises:
+        InvalidHeader: as `encode_headers`.
+    """
+    raw_body = body.encode() if isinstance(body, str) else bytes(body)
+    raw_headers = encode_headers(headers)
+    names = {name for name, _ in raw_headers}
+    if b"content-length" not in names:
+        raw_headers.append((b"content-length", b"%d" % len(raw_body)))
+    if raw_body and b"content-type" not in names:
+        raw_headers.append((b"content-type", content_type(media_type)))
+    return raw_body, raw_headers
+
+
+def content_type(media_type: str) -> bytes:
+    """The value of a content-type header; text types get the charset of all text here, UTF-8."""
+    charset = "; charset=utf-8" if media_type.startswith("text/") and "charset=" not in media_type else ""
+    return f"{media_type}{charset}".encode("latin-1")

@@ -1,0 +1,200 @@
+"""Limits: frozen sizes, rates and times, what happens past each of them, and the counters that tell of it."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Final
+
+from .errors import InvalidLimit
+from .lifecycle import CloseCode
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one endpoint grants its clients. `None` is "no limit"; sizes are bytes, times are seconds.
+
+    Attributes:
+        max_message_bytes: of one received WebSocket message, text counted in UTF-8. Past it: close code 1009.
+        max_body_bytes: of one HTTP request body. Past it: 413.
+        accept_timeout: from the connection's start to `accept` or `deny`. Past it the handler is cancelled and the
+            handshake is refused with 503.
+        idle_timeout: without a message in either direction. Past it: close code 4408.
+        messages_per_second: received, as a token bucket that holds one second's worth, at least one. Past it: 1008.
+        bytes_per_second: received, as a token bucket that holds one second's worth; a message larger than that passes
+            when the bucket is full, and is paid back before the next one may. Past it: 1008.
+        max_connections: open at once on this endpoint. Past it: the handshake is refused with 503.
+        max_connections_per_client: open at once for each client address. Behind a proxy that address is the proxy's,
+            unless the server is told to trust its headers (uvicorn: `--forwarded-allow-ips`). Past it: 429.
+
+    Raises:
+        InvalidLimit: for a value that is not a positive number, or not a whole one where bytes and connections count.
+    """
+
+    max_message_bytes: int | None = MIB
+    max_body_bytes: int | None = MIB
+    accept_timeout: float | None = 10.0
+    idle_timeout: float | None = None
+    messages_per_second: float | None = None
+    bytes_per_second: float | None = None
+    max_connections: int | None = None
+    max_connections_per_client: int | None = None
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if value is None:
+                continue
+            whole = limit.name.startswith("max_")
+            expected = "a positive whole number or None" if whole else "a positive number or None"
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                raise InvalidLimit(limit.name, value, expected)
+            if not 0 < value < math.inf:
+                raise InvalidLimit(limit.name, value, expected)
+
+
+class Refusal(Enum):
+    """Why a connection was refused or ended by policy: the HTTP status before accept, the close code after, the reason.
+
+    The status of a refusal that comes after accept is the one it would have had before, and the other way round, so
+    that no reader of this table meets a hole.
+    """
+
+    ORIGIN = (403, CloseCode.POLICY_VIOLATION, "origin not allowed")
+    HOST = (400, CloseCode.POLICY_VIOLATION, "host not allowed")
+    CONNECTIONS = (503, CloseCode.TRY_AGAIN_LATER, "too many connections")
+    CONNECTIONS_PER_CLIENT = (429, CloseCode.TRY_AGAIN_LATER, "too many connections from this address")
+    ACCEPT_TIMEOUT = (503, CloseCode.TRY_AGAIN_LATER, "not accepted in time")
+    NOT_ACCEPTED = (403, CloseCode.POLICY_VIOLATION, "not accepted")
+    MESSAGE_BYTES = (413, CloseCode.MESSAGE_TOO_BIG, "message too big")
+    MESSAGE_RATE = (429, CloseCode.POLICY_VIOLATION, "too many messages per second")
+    BYTE_RATE = (429, CloseCode.POLICY_VIOLATION, "too many bytes per second")
+    IDLE = (408, CloseCode.IDLE, "idle for too long")
+    MESSAGE_TYPE = (400, CloseCode.UNSUPPORTED_DATA, "unexpected message type")
+    PAYLOAD = (400, CloseCode.INVALID_PAYLOAD, "invalid payload")
+
+    def __init__(self, status: int, close_code: int, reason: str) -> None:
+        self.status = status
+        self.close_code = close_code
+        self.reason = reason
+
+
+class RateMeter:
+    """The two rates of one connection, each a token bucket kept as the moment at which it will be full again.
+
+    That is one number for each and no refilling: `full_at - now` is how many seconds' worth of tokens are missing. It
+    is part of every message's way where a rate is set, so what can be divided beforehand is.
+    """
+
+    __slots__ = ("_byte_seconds", "_bytes_full_at", "_message_room", "_message_seconds", "_messages_full_at")
+
+    def __init__(self, limits: Limits) -> None:
+        messages, size = limits.messages_per_second, limits.bytes_per_second
+        # The seconds that one message, or one byte, takes of its bucket; 0.0 where there is no limit.
+        self._message_seconds = 1.0 / messages if messages else 0.0
+        self._byte_seconds = 1.0 / size if size else 0.0
+        # How many seconds' worth may be missing before a message: a second's, less the message itself. A rate below
+        # one a second still lets a first message through.
+        self._message_room = max(1.0 - self._message_seconds, 0.0)
+        self._messages_full_at = 0.0
+        self._bytes_full_at = 0.0
+
+    def exceeded(self, size: int, now: float) -> Refusal | None:
+        """Count one message of `size` bytes at `now`, in seconds; which rate it exceeds, if any."""
+        cost = self._message_seconds
+        if cost:
+            missing = self._messages_full_at - now
+            if missing <= 0.0:
+                self._messages_full_at = now + cost
+            elif missing > self._message_room:
+                return Refusal.MESSAGE_RATE
+            else:
+                self._messages_full_at += cost
+        cost = size * self._byte_seconds
+        if cost:
+            missing = self._bytes_full_at - now
+            # A message larger than the whole bucket needs it full, and leaves a debt.
+            if missing <= 0.0:
+                self._bytes_full_at = now + cost
+            elif missing + cost > 1.0:
+                return Refusal.BYTE_RATE
+            else:
+                self._bytes_full_at += cost
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """Counters of one endpoint, or of all endpoints of an application, since its start.
+
+    Attributes:
+        open: connections being handled now.
+        accepted: handshakes accepted.
+        refused: handshakes refused and connections ended by policy, by the name of the `Refusal`.
+        failed: handlers that raised.
+        dropped_messages: received while nobody read (`wait_closed`, `until_closed`), past the bound.
+    """
+
+    open: int = 0
+    accepted: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    failed: int = 0
+    dropped_messages: int = 0
+
+    def __add__(self, other: "Statistics") -> "Statistics":
+        return Statistics(
+            open=self.open + other.open,
+            accepted=self.accepted + other.accepted,
+            refused=Counter(self.refused) + Counter(other.refused),
+            failed=self.failed + other.failed,
+            dropped_messages=self.dropped_messages + other.dropped_messages,
+        )
+
+
+class Usage:
+    """What one endpoint's clients use at this moment, held against its `Limits`, and the counters."""
+
+    __slots__ = ("accepted", "by_client", "dropped_messages", "failed", "limits", "open", "refused")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.open = 0
+        self.by_client: Counter[str] = Counter()
+        self.accepted = 0
+        self.refused: Counter[str] = Counter()
+        self.failed = 0
+        self.dropped_messages = 0
+
+    def enter(self, client: str | None) -> Refusal | None:
+        """Count a connection from this address as open; or why it may not be. A refused one is not to be left."""
+        limits = self.limits
+        if limits.max_connections is not None and self.open >= limits.max_connections:
+            return Refusal.CONNECTIONS
+        if client is not None:
+            per_client = limits.max_connections_per_client
+            if per_client is not None and self.by_client[client] >= per_client:
+                return Refusal.CONNECTIONS_PER_CLIENT
+            self.by_client[client] += 1
+        self.open += 1
+        return None
+
+    def leave(self, client: str | None) -> None:
+        """Count a connection that `enter` let in as gone."""
+        self.open -= 1
+        if client is not None:
+            self.by_client[client] -= 1
+            if not self.by_client[client]:
+                del self.by_client[client]
+
+    def statistics(self) -> Statistics:
+        return Statistics(
+            open=self.open,
+            accepted=self.accepted,
+            refused=dict(self.refused),
+            failed=self.failed,
+            dropped_messages=self.dropped_messages,
+        )

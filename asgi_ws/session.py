@@ -1,0 +1,146 @@
+"""WebSocketApp: a handler as an ASGI callable, under a policy, with an answer of ours to every ending."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from ._asgi import Receive, Scope, Send
+from .channel import FORCED_CLOSE_TIMEOUT
+from .codec import JSONCodec
+from .connection import client_address
+from .errors import ConnectionClosed, HTTPError, PayloadError, PeerError, UnexpectedMessageType, UnsupportedScope
+from .lifecycle import CloseCode, WebSocketState
+from .limits import Limits, Refusal, Statistics, Usage
+from .security import Policy, Refused
+from .websocket import WebSocket
+
+logger = logging.getLogger("asgi_ws")
+
+Handler: TypeAlias = Callable[[WebSocket], Awaitable[None]]
+# Makes the handler of one connection, and what is called with its close code when it has ended.
+Session: TypeAlias = tuple[Handler, Callable[[WebSocket, int], Awaitable[None]] | None]
+
+
+class WebSocketApp:
+    """An ASGI callable that serves WebSocket scopes with a handler. Made by `websocket_app` and `as_asgi`."""
+
+    def __init__(
+        self, make_session: Callable[[], Session], *, policy: Policy, limits: Limits, json: JSONCodec, name: str
+    ) -> None:
+        self._make_session = make_session
+        self._policy = policy
+        self._limits = limits
+        self._json = json
+        self._usage = Usage(limits)
+        # The default name of a route to it.
+        self.__name__ = name
+
+    def __repr__(self) -> str:
+        return f"<WebSocketApp {self.__name__}>"
+
+    def statistics(self) -> Statistics:
+        """Counters since the start."""
+        return self._usage.statistics()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI, "WebSocket").
+
+        Raises:
+            UnsupportedScope: for a scope of another type.
+            Exception: what the handler raised, after the connection was closed with 1011 or refused with 500.
+        """
+        if scope["type"] != "websocket":
+            raise UnsupportedScope(scope["type"], ["websocket"])
+        ws = WebSocket(scope, receive, send, limits=self._limits, json=self._json, usage=self._usage)
+        client = client_address(scope)
+        host = None if client is None else client.host
+        refused = self._policy.refuses(scope)
+        refusal = self._usage.enter(host) if refused is None else refused.refusal
+        if refusal is not None:
+            _log_refusal(ws, refusal, refused)
+            await self._refuse(ws, refusal)
+            return
+        try:
+            await self._serve(ws)
+        finally:
+            self._usage.leave(host)
+
+    async def _serve(self, ws: WebSocket) -> None:
+        handler, on_end = self._make_session()
+        try:
+            await self._run(handler, ws)
+        finally:
+            await ws._finish()
+            if on_end is not None:
+                await on_end(ws, CloseCode.ABNORMAL if ws.close_code is None else ws.close_code)
+
+    async def _run(self, handler: Handler, ws: WebSocket) -> None:
+        deadline = asyncio.timeout(self._limits.accept_timeout)
+        try:
+            async with deadline:
+                ws._deadline = deadline
+                await handler(ws)
+        except asyncio.CancelledError:
+            # The server stops, or an application above does: hypercorn and daphne leave the client without a word then.
+            await ws.close(CloseCode.SERVICE_RESTART, timeout=FORCED_CLOSE_TIMEOUT)
+            raise
+        except Exception as error:
+            if isinstance(error, TimeoutError) and deadline.expired():
+                logger.warning("%s was not accepted in %s s", ws, self._limits.accept_timeout)
+                await self._refuse(ws, Refusal.ACCEPT_TIMEOUT)
+            elif not await self._answer(error, ws):
+                self._usage.failed += 1
+                raise
+        else:
+            if ws.application_state is WebSocketState.CONNECTING:
+                await self._refuse(ws, Refusal.NOT_ACCEPTED)
+            else:
+                await ws.close()
+
+    async def _answer(self, error: Exception, ws: WebSocket) -> bool:
+        """End the connection after a handler raised; whether that was nobody's mistake but the peer's."""
+        if isinstance(error, HTTPError) and ws.application_state is WebSocketState.CONNECTING:
+            await self._deny(ws, error.status, error.detail, error.headers)
+            return True
+        causes = list(_leaves(error))
+        if all(isinstance(cause, PeerError) for cause in causes):
+            payload = next((cause for cause in causes if isinstance(cause, PayloadError)), None)
+            if payload is not None and not ws.closed:
+                ws._end(Refusal.MESSAGE_TYPE if isinstance(payload, UnexpectedMessageType) else Refusal.PAYLOAD)
+            if ws.closed:
+                return True
+        if ws.application_state is WebSocketState.CONNECTING:
+            await self._deny(ws, 500, "Internal Server Error")
+        else:
+            await ws.close(CloseCode.INTERNAL_ERROR)
+        return False
+
+    async def _refuse(self, ws: WebSocket, refusal: Refusal) -> None:
+        self._usage.refused[refusal.name] += 1
+        await self._deny(ws, refusal.status, refusal.reason)
+
+    async def _deny(self, ws: WebSocket, status: int, body: str, headers: Any = ()) -> None:
+        # The client may leave before its refusal comes.
+        with suppress(ConnectionClosed):
+            await ws.deny(status, body, headers)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions in a group, however deep; a single one is its own."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _log_refusal(ws: WebSocket, refusal: Refusal, refused: Refused | None) -> None:
+    # What a client sent is shown by ascii(), so that no line break and no escape sequence of it reaches a log.
+    if refused is None:
+        logger.info("refused WebSocket from %s: %s", ws.client, refusal.reason)
+    elif refusal is Refusal.ORIGIN:
+        logger.info("refused WebSocket from origin %a; to let it in: origins=[%a]", refused.value, refused.value)
+    else:
+        logger.info("refused WebSocket for host %a; to serve it: hosts=[%a]", refused.value, refused.value)

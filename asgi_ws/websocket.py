@@ -1,0 +1,327 @@
+"""WebSocket: one connection, as a handler sees it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal, Self, TypeAlias
+
+from ._asgi import Event, Receive, Scope, Send
+from ._scopes import ending_with
+from .channel import FORCED_CLOSE_TIMEOUT, Channel
+from .codec import STANDARD_JSON, JSONCodec
+from .errors import (
+    ConnectionClosed,
+    InvalidHeader,
+    InvalidMessage,
+    InvalidStatus,
+    LifecycleError,
+    UnexpectedMessageType,
+)
+from .headers import HeadersLike, encode_body, encode_headers
+from .lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState, check_close
+from .limits import Limits, Usage
+from .security import check_subprotocol, offered_subprotocols
+
+JSONMode: TypeAlias = Literal["text", "binary"]
+
+CLOSE_TIMEOUT: Final = 10.0
+
+_BYTES_LIKE: Final = (bytes, bytearray, memoryview)
+_DEFAULT_LIMITS: Final = Limits()
+_CONNECTED: Final = WebSocketState.CONNECTED
+_CLOSABLE: Final = (WebSocketState.CONNECTING, WebSocketState.CONNECTED)
+# RFC 6455 section 4.2.2: what the server answers a handshake with.
+_HANDSHAKE_HEADERS: Final = frozenset(
+    {
+        b"connection",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"upgrade",
+    }
+)
+
+
+class WebSocket(Channel):
+    """The whole lifecycle of a WebSocket as an async API, over one ASGI `scope`, `receive` and `send`.
+
+    Handlers get one from `websocket_app` or `WebSocketEndpoint`, which check the origin and close it in every ending.
+    Made by hand it does neither: then `close()` is yours to call.
+
+    The peer's leaving is `ConnectionClosed` from `receive` and from `send`, and again from every later call; iteration
+    ends instead. Sends are in order under concurrency; a second concurrent reader is refused.
+    """
+
+    __slots__ = ("_json",)
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        limits: Limits = _DEFAULT_LIMITS,
+        json: JSONCodec = STANDARD_JSON,
+        usage: Usage | None = None,
+    ) -> None:
+        super().__init__(scope, receive, send, limits, Usage(limits) if usage is None else usage)
+        self._json = json
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """The subprotocols that the client offers, in its order of preference (RFC 6455 section 4.1)."""
+        return offered_subprotocols(self.scope)
+
+    # -- the handshake and the end
+
+    async def accept(self, subprotocol: str | None = None, headers: HeadersLike = ()) -> None:
+        """Accept the handshake, with a subprotocol that the client offered and with headers of the application's.
+
+        daphne and granian drop the headers.
+
+        Raises:
+            InvalidSubprotocol: when the client did not offer it (RFC 6455 section 4.2.2).
+            InvalidHeader: for a header that is malformed or belongs to the handshake itself.
+            LifecycleError: when the connection was accepted or refused before.
+            ConnectionClosed: when the client is gone.
+        """
+        if subprotocol is not None:
+            check_subprotocol(subprotocol, self.scope)
+        raw_headers = encode_headers(headers)
+        for name, value in raw_headers:
+            if name in _HANDSHAKE_HEADERS:
+                raise InvalidHeader(name, value, "the server sets this header of the handshake")
+        await self._connect()
+        self._apply("websocket.accept", "accept()")
+        await self._in_turn({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw_headers})
+        self._usage.accepted += 1
+        self._watch_idle()
+
+    async def deny(self, status: int = 403, body: str | bytes = b"", headers: HeadersLike = ()) -> None:
+        """Refuse the handshake with an HTTP response (ASGI extension "WebSocket Denial Response").
+
+        A server without the extension (daphne) answers 403, whatever the status. `close_code` is 1006, which is what
+        the client's side reports.
+
+        Raises:
+            InvalidStatus: unless the status is 300-599.
+            InvalidHeader: for a malformed header.
+            LifecycleError: when the connection was accepted or refused before.
+            ConnectionClosed: when the client is gone.
+        """
+        if type(status) is not int or not 300 <= status <= 599:
+            raise InvalidStatus(status, "300-599 for a denial")
+        raw_body, raw_headers = encode_body(body, headers)
+        if DENIAL_EXTENSION in self._extensions:
+            self._apply("websocket.http.response.start", "deny()")
+            await self._in_turn(
+                {"type": "websocket.http.response.start", "status": status, "headers": raw_headers}, control=True
+            )
+            self._apply("websocket.http.response.body", "deny()")
+            self._told_end(CloseCode.ABNORMAL, "")
+            await self._in_turn({"type": "websocket.http.response.body", "body": raw_body}, control=True)
+        else:
+            self._apply("websocket.close", "deny()")
+            self._told_end(CloseCode.ABNORMAL, "")
+            await self._in_turn({"type": "websocket.close", "code": CloseCode.NORMAL, "reason": ""}, control=True)
+
+    async def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:  # noqa: ASYNC109 -- bounds the frame, not the caller
+        """Close the connection; before accept, refuse it (HTTP 403, the code is kept for the log).
+
+        Idempotent, and no error when the peer is gone. Messages that wait to be sent go first. A peer that does not
+        read can hold this for `timeout` seconds; then the connection is let go. Whoever waits in `receive` gets
+        `ConnectionClosed` with this code.
+
+        On a server that sends only 1000 and 3000-4999 (daphne), 1001-1014 go out as 4901-4914.
+
+        Raises:
+            InvalidCloseCode: unless the code may be sent (RFC 6455 section 7.4).
+            InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8 (section 5.5).
+        """
+        check_close(code, reason)
+        if self.application_state in _CLOSABLE:
+            self._begin_close(code, reason)
+            await self._send_close(code, reason, timeout)
+
+    async def abort(self) -> None:
+        """End the connection at once, without waiting for what is still to be sent.
+
+        Where the server has the extension `asgi_ws.abort` the connection is dropped there and then, and `close_code` is
+        1006. Elsewhere this is `close(1011)` with one second to go, and what is stuck stays with the server.
+        """
+        if self.application_state is WebSocketState.CONNECTED and ABORT_EXTENSION in self._extensions:
+            self._apply(ABORT_EXTENSION, "abort()")
+            await self._drop()
+        else:
+            await self.close(CloseCode.INTERNAL_ERROR, timeout=FORCED_CLOSE_TIMEOUT)
+
+    # -- messages in
+
+    async def receive(self) -> str | bytes:
+        """The next message: text as str, binary as bytes.
+
+        Raises:
+            ConnectionClosed: when the connection has ended; also when a message broke a limit, with that limit's code.
+            ConcurrentReceiveError: when another task is receiving.
+            LifecycleError: before accept.
+        """
+        return await self._next(asyncio.current_task())
+
+    async def receive_text(self) -> str:
+        """The next message, which has to be text.
+
+        Raises:
+            UnexpectedMessageType: when it is binary; left uncaught, it closes the connection with 1003.
+        """
+        data = await self._next(asyncio.current_task())
+        if isinstance(data, str):
+            return data
+        raise UnexpectedMessageType("text")
+
+    async def receive_bytes(self) -> bytes:
+        """The next message, which has to be binary.
+
+        Raises:
+            UnexpectedMessageType: when it is text; left uncaught, it closes the connection with 1003.
+        """
+        data = await self._next(asyncio.current_task())
+        if isinstance(data, bytes):
+            return data
+        raise UnexpectedMessageType("binary")
+
+    async def receive_json(self, mode: JSONMode | None = None) -> Any:
+        """The value of the next message, which has to be JSON, in text or in binary unless `mode` says in which.
+
+        Raises:
+            InvalidJSON: when it is not; left uncaught, it closes the connection with 1007.
+            UnexpectedMessageType: when it is not what `mode` says; left uncaught: 1003.
+        """
+        _check_mode("receive_json()", mode)
+        data = await self._next(asyncio.current_task())
+        if mode is not None and isinstance(data, str) != (mode == "text"):
+            raise UnexpectedMessageType(mode)
+        return self._json.decode(data)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        """The next message; iteration ends with the connection."""
+        try:
+            return await self._next(asyncio.current_task())
+        except ConnectionClosed:
+            raise StopAsyncIteration from None
+
+    async def iter_text(self) -> AsyncIterator[str]:
+        """Iterate over text messages, as `receive_text` gives them, to the end of the connection."""
+        try:
+            while True:
+                yield await self.receive_text()
+        except ConnectionClosed:
+            return
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Iterate over binary messages, as `receive_bytes` gives them, to the end of the connection."""
+        try:
+            while True:
+                yield await self.receive_bytes()
+        except ConnectionClosed:
+            return
+
+    async def iter_json(self, mode: JSONMode | None = None) -> AsyncIterator[Any]:
+        """Iterate over JSON messages, as `receive_json` gives them, to the end of the connection."""
+        try:
+            while True:
+                yield await self.receive_json(mode)
+        except ConnectionClosed:
+            return
+
+    async def wait_closed(self) -> None:
+        """Wait for the end of the connection. It reads meanwhile, since ASGI tells of the end only there.
+
+        Up to 1,024 messages and 256 KiB that come meanwhile are kept for a later `receive`; what is past that is
+        dropped and counted (`Statistics.dropped_messages`).
+
+        Raises:
+            ConcurrentReceiveError: when another task is receiving.
+            LifecycleError: before accept.
+        """
+        if self.application_state is WebSocketState.CONNECTING:
+            raise LifecycleError("wait_closed()", self.application_state.name, "call accept() first")
+        reader = asyncio.current_task()
+        try:
+            while True:
+                if not self._kept.put(await self._read(reader)):
+                    self._usage.dropped_messages += 1
+        except ConnectionClosed:
+            return
+
+    @asynccontextmanager
+    async def until_closed(self) -> AsyncIterator[None]:
+        """A block that is cancelled when the connection ends, and ends quietly: for handlers that only send.
+
+        It reads meanwhile, as `wait_closed` does. A `ConnectionClosed` of this connection ends the block quietly too.
+
+        Raises:
+            ConcurrentReceiveError: when another task is receiving.
+            LifecycleError: before accept.
+        """
+        async with ending_with(self.wait_closed(), name="asgi_ws until_closed"):
+            try:
+                yield
+            except ConnectionClosed:
+                if not self.closed:
+                    raise
+
+    # -- messages out
+
+    async def send(self, data: str | bytes | bytearray | memoryview) -> None:
+        """Send one message: str as text, bytes as binary. It waits while the server's buffers are full.
+
+        Raises:
+            ConnectionClosed: when the connection has ended.
+            LifecycleError: before accept.
+            InvalidMessage: for any other type.
+        """
+        if isinstance(data, str):
+            event: Event = {"type": "websocket.send", "text": data}
+        elif isinstance(data, _BYTES_LIKE):
+            event = {"type": "websocket.send", "bytes": bytes(data)}
+        else:
+            raise InvalidMessage("send()", "str or bytes", data)
+        if self.application_state is not _CONNECTED or self._sending:
+            await self._in_turn(event)
+            return
+        # The rest is `_in_turn` where nobody else sends, without the cost of another call for each message.
+        self._sending = True
+        try:
+            await self._send_event(event)
+        except OSError:
+            raise self._lost() from None
+        finally:
+            self._sending = self._turns.pass_on() if self._turns else False
+        if self._idle is not None:
+            self._idle.touch()
+
+    async def send_text(self, data: str) -> None:
+        """Send one text message; errors as of `send`."""
+        if not isinstance(data, str):
+            raise InvalidMessage("send_text()", "str", data)
+        await self.send(data)
+
+    async def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
+        """Send one binary message; errors as of `send`."""
+        if not isinstance(data, _BYTES_LIKE):
+            raise InvalidMessage("send_bytes()", "bytes", data)
+        await self.send(data)
+
+    async def send_json(self, data: Any, mode: JSONMode = "text") -> None:
+        """Send a value as JSON, in a text message or in a binary one; errors as of `send`, and the encoder's."""
+        _check_mode("send_json()", mode)
+        await self.send(self._json.encode_text(data) if mode == "text" else self._json.encode_bytes(data))
+
+
+def _check_mode(call: str, mode: JSONMode | None) -> None:
+    if mode not in ("text", "binary", None):
+        raise InvalidMessage(call, 'a mode of "text" or "binary"', mode)
