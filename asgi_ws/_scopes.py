@@ -1,40 +1,57 @@
 """A block of code that ends when something else does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
+from types import TracebackType
 from typing import Any
 
 
-@asynccontextmanager
-async def ending_with(watched: Coroutine[Any, Any, object], *, name: str) -> AsyncIterator[None]:
-    """Run a block until `watched` ends: then the block is cancelled, and ends without an exception.
+class EndingWith:
+    """An async context manager whose block runs until `watched()` ends: then it is cancelled, and ends quietly.
 
-    `watched` runs in a task called `name`, which this block owns: it is cancelled and awaited on the way out. What it
-    raises is raised here. A cancellation from elsewhere goes through.
+    `watched()` runs in a task called `name`, which this block owns: it is cancelled and awaited on the way out. What it
+    raises is raised here. An exception of the block for which `is_quiet` holds ends it quietly too; a cancellation from
+    elsewhere goes through.
     """
-    watcher = asyncio.create_task(watched, name=name)
-    # asyncio.timeout is the standard library's cancel scope: it knows our cancellation from any other.
-    scope = asyncio.timeout(None)
-    try:
-        async with scope:
-            inside = True
 
-            def end(_: object) -> None:
-                # The call may be on its way already when the block ends by itself.
-                if inside:
-                    scope.reschedule(0)
+    def __init__(
+        self,
+        watched: Callable[[], Coroutine[Any, Any, object]],
+        *,
+        name: str,
+        is_quiet: Callable[[BaseException], bool] = lambda _: False,
+    ) -> None:
+        self._watched = watched
+        self._name = name
+        self._is_quiet = is_quiet
+        # The standard library's cancel scope: it knows our cancellation from any other.
+        self._scope = asyncio.timeout(None)
+        self._inside = False
 
-            watcher.add_done_callback(end)
-            try:
-                yield
-            finally:
-                inside = False
-    except TimeoutError:
-        if not scope.expired():
-            raise
-    finally:
-        watcher.cancel()
-        await asyncio.wait([watcher])
-        if not watcher.cancelled():
-            watcher.result()
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+        self._inside = True
+        self._watcher = asyncio.create_task(self._watched(), name=self._name)
+        self._watcher.add_done_callback(self._end)
+
+    def _end(self, _: object) -> None:
+        # The call may be on its way already when the block ends by itself.
+        if self._inside:
+            self._scope.reschedule(0)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self._inside = False
+        try:
+            await self._scope.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            ended = True
+        else:
+            ended = error is not None and self._is_quiet(error)
+        finally:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+        if not self._watcher.cancelled():
+            self._watcher.result()
+        return ended

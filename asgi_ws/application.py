@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ._asgi import Receive, Scope, Send
-from .errors import UnsupportedScope
+from .errors import InvalidMessage, UnsupportedScope
 from .lifespan import Lifespan, LifespanContext
 from .limits import Statistics
 from .patterns import Converter
@@ -32,6 +32,7 @@ class App:
 
     Raises:
         InvalidRoute: for a route that could never be served.
+        InvalidMessage: for a `lifespan` that is no sequence.
     """
 
     def __init__(
@@ -44,6 +45,8 @@ class App:
         converters: Mapping[str, Converter] | None = None,
     ) -> None:
         self.router = Router(routes, redirect_slashes=redirect_slashes, converters=converters)
+        if not isinstance(lifespan, Sequence):
+            raise InvalidMessage("App(lifespan=...)", "a list of async context managers", lifespan)
         self._lifespan = Lifespan(lifespan, list(self.router.lifespan_apps()))
         self._on_error = on_error
 

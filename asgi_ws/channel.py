@@ -32,7 +32,7 @@ FORCED_CLOSE_TIMEOUT: Final = 1.0
 _CONNECTING: Final = WebSocketState.CONNECTING
 _CONNECTED: Final = WebSocketState.CONNECTED
 _DISCONNECTED: Final = WebSocketState.DISCONNECTED
-# After the end `send` tells how it ended; a handshake call is a mistake whatever the end was.
+# After an end of our own `send` tells of it, but to answer the handshake again is a mistake.
 _HANDSHAKE_CALLS: Final = ("accept()", "deny()")
 # No UTF-8 character is longer, so a text of a quarter of the limit needs no counting.
 _LONGEST_CHARACTER: Final = 4
@@ -122,12 +122,12 @@ class Channel(Connection):
         """
         state = APPLICATION_TRANSITIONS[self.application_state].get(event_type)
         if state is None:
-            if self.application_state is _DISCONNECTED and call not in _HANDSHAKE_CALLS:
+            ended_by_us = self.application_state is _DISCONNECTED and call not in _HANDSHAKE_CALLS
+            if ended_by_us or self.client_state is _DISCONNECTED:
                 raise self._closed_error()
             raise LifecycleError(call, self.application_state.name)
-        if self.application_state is _CONNECTING and self._deadline is not None:
+        if self.application_state is _CONNECTING and self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(None)
-            self._deadline = None
         self.application_state = state
 
     def _seen(self, event: Event) -> None:

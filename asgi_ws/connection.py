@@ -1,6 +1,6 @@
 """Read-only views of a scope, the same on every server: what HTTP requests and WebSockets have in common."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
@@ -29,7 +29,7 @@ class QueryParams(MultiMapping):
     @classmethod
     def from_query_string(cls, query_string: bytes) -> "QueryParams":
         """Parse `a=1&b=2` (WHATWG URL, "application/x-www-form-urlencoded"); what is no UTF-8 becomes U+FFFD."""
-        return cls(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="replace"))
+        return cls(parse_qsl(query_string.decode(errors="replace"), keep_blank_values=True, errors="replace"))
 
 
 class State(MutableMapping[str, Any]):
@@ -135,7 +135,7 @@ class Connection:
                 value = value.strip()
                 if len(value) >= 2 and value[0] == value[-1] == '"':
                     value = value[1:-1]
-                if separator:
+                if separator and name.strip():
                     cookies.setdefault(name.strip(), value)
         return cookies
 
@@ -162,17 +162,32 @@ class Connection:
         scheme = scope.get("scheme") or ("ws" if scope["type"] == "websocket" else "http")
         host = self.headers.get("host", "")
         if parse_authority(host) is None:
-            name, port = scope.get("server") or ("localhost", None)
-            host = str(Address(name, port))
+            host = str(_address(scope.get("server")) or "")
+            if parse_authority(host) is None:
+                # A Unix socket has a path for an address.
+                host = "localhost"
         query = scope.get("query_string", b"").decode("latin-1")
-        path = quote(scope["path"], safe="/:@!$&'()*+,;=~-._")
+        path = quote(scope.get("root_path", "").rstrip("/") + route_path(scope), safe="/:@!$&'()*+,;=~-._")
         return URL(f"{scheme}://{host}{path}{'?' if query else ''}{query}")
 
 
 def client_address(scope: Scope) -> Address | None:
     """The peer's address; the port is an int although granian gives text and daphne a list."""
-    client = scope.get("client")
-    if not client:
+    return _address(scope.get("client"))
+
+
+def _address(value: Sequence[Any] | None) -> Address | None:
+    # granian has ("", "0") for the client of a Unix socket, the others None.
+    if not value or not value[0]:
         return None
-    host, port = client
+    host, port = value
     return Address(host, None if port is None else int(port))
+
+
+def route_path(scope: Scope) -> str:
+    """The path below `root_path`, whether the server begins `path` with it (uvicorn) or not (the others)."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
+        return path[len(root) :]
+    return path

@@ -75,19 +75,19 @@ class WebSocketEndpoint:
             name=cls.__name__,
         )
 
-    async def on_connect(self, ws: WebSocket) -> None:
+    async def on_connect(self, ws: WebSocket, /) -> None:
         """The handshake: accept it, as the default does, or refuse it with `ws.deny()`."""
         await ws.accept()
 
-    async def on_receive(self, ws: WebSocket, data: Any) -> None:
+    async def on_receive(self, ws: WebSocket, data: Any, /) -> None:
         """One message, decoded as `encoding` says."""
 
-    async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
+    async def on_disconnect(self, ws: WebSocket, close_code: int, /) -> None:
         """The end; called once whenever `on_connect` was entered, however it ended. `ws` is closed already."""
 
     async def _serve(self, json: JSONCodec, ws: WebSocket) -> None:
         await self.on_connect(ws)
-        if ws.application_state is not WebSocketState.CONNECTED:
+        if ws.application_state is WebSocketState.CONNECTING:
             return
         decode = _decoder(self.encoding, json)
         if decode is None:
@@ -218,4 +218,10 @@ def _awaitable(handler: Callable[..., Any]) -> Callable[..., Awaitable[ASGIApp]]
     # A plain function may block, which in the loop's thread would hold up every connection.
     if inspect.iscoroutinefunction(handler):
         return handler
-    return partial(asyncio.to_thread, handler)
+
+    async def run_in_thread(*args: Any) -> Any:
+        answer = await asyncio.to_thread(handler, *args)
+        # A plain wrapper around a coroutine function does not show what it is.
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return run_in_thread

@@ -265,7 +265,10 @@ class ClientDisconnected(PeerError):
 
 
 class PayloadError(PeerError, ValueError):
-    """A message that the handler cannot use. Left uncaught, it closes the connection with `close_code`."""
+    """A message that the handler cannot use. Left uncaught, it closes the connection with `close_code`.
+
+    Before accept it refuses the handshake with 400. Subclass it for what your own protocol cannot use.
+    """
 
     close_code: ClassVar[int]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Self, TypeAlias
 
 from ._asgi import RawHeaders
-from .errors import InvalidHeader
+from .errors import InvalidHeader, InvalidMessage
 
 HeadersLike: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
@@ -24,13 +24,18 @@ def is_token(text: str) -> bool:
 class MultiMapping(Mapping[str, str]):
     """A read-only mapping in which a key may stand several times; `[]` and `get` give one value, `getlist` all.
 
-    Items keep the order in which they came. `_key` says when two keys are the same.
+    Items keep the order in which they came. Two are equal that give the same values, in the same order, for every key;
+    the order of the keys is no part of it. `_key` says when two keys are the same.
     """
 
-    __slots__ = ("_items",)
+    __slots__ = ("_items", "_values")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items = [(self._key(key), value) for key, value in items]
+        # A client may send tens of thousands of keys: going through them must not search all of them for each.
+        self._values: dict[str, list[str]] = {}
+        for key, value in self._items:
+            self._values.setdefault(key, []).append(value)
 
     @staticmethod
     def _key(key: str) -> str:
@@ -38,33 +43,29 @@ class MultiMapping(Mapping[str, str]):
 
     def __getitem__(self, key: str) -> str:
         """The last value of this key, as forms and query strings have it."""
-        values = self.getlist(key)
-        if not values:
-            raise KeyError(key)
-        return values[-1]
+        return self._values[self._key(key)][-1]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict(self._items))
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(dict(self._items))
+        return len(self._values)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and bool(self.getlist(key))
+        return isinstance(key, str) and self._key(key) in self._values
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and sorted(other._items) == sorted(self._items)
+        return self._values == other._values if type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(tuple(sorted(self._items)))
+        return hash(frozenset((key, *values) for key, values in self._values.items()))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._items!r})"
 
     def getlist(self, key: str) -> list[str]:
         """All values of this key, in order; [] if there is none."""
-        key = self._key(key)
-        return [value for name, value in self._items if name == key]
+        return list(self._values.get(self._key(key), ()))
 
     def multi_items(self) -> list[tuple[str, str]]:
         """All pairs, in order."""
@@ -89,10 +90,7 @@ class Headers(MultiMapping):
         return key.lower()
 
     def __getitem__(self, key: str) -> str:
-        values = self.getlist(key)
-        if not values:
-            raise KeyError(key)
-        return values[0]
+        return self._values[self._key(key)][0]
 
     @property
     def raw(self) -> RawHeaders:
@@ -108,16 +106,23 @@ def encode_headers(headers: HeadersLike) -> RawHeaders:
             one that latin-1 cannot encode.
     """
     pairs: Iterable[tuple[str | bytes, str | bytes]]
-    pairs = headers.items() if isinstance(headers, Mapping) else headers  # pyright: ignore[reportAssignmentType]
+    if isinstance(headers, MultiMapping):
+        # `items` would lose all but one of several cookies.
+        pairs = headers.multi_items()
+    else:
+        pairs = headers.items() if isinstance(headers, Mapping) else headers  # pyright: ignore[reportAssignmentType] -- str is one of str | bytes
     return [_encode_header(name, value) for name, value in pairs]
 
 
 def _encode_header(name: str | bytes, value: str | bytes) -> tuple[bytes, bytes]:
+    # bytes() of a number is that many zero bytes, so what is neither text nor bytes is refused before.
+    if not (isinstance(name, str | bytes) and isinstance(value, str | bytes)):
+        raise InvalidHeader(name, value, "a name and its value are str or bytes")
     try:
-        raw_name = name.encode("ascii") if isinstance(name, str) else bytes(name)
-        raw_value = value.encode("latin-1") if isinstance(value, str) else bytes(value)
-    except (UnicodeEncodeError, TypeError):
-        raise InvalidHeader(name, value, "both are str or bytes, and what is str is latin-1 text") from None
+        raw_name = name.encode("ascii") if isinstance(name, str) else name
+        raw_value = value.encode("latin-1") if isinstance(value, str) else value
+    except UnicodeEncodeError:
+        raise InvalidHeader(name, value, "a name is ASCII and a value latin-1") from None
     if not is_token(raw_name.decode("latin-1")):
         raise InvalidHeader(name, value, "the name is no token (RFC 9110 section 5.6.2)")
     if _FORBIDDEN_IN_VALUE.search(raw_value):
@@ -136,18 +141,36 @@ def encode_body(
 
     Raises:
         InvalidHeader: as `encode_headers`.
+        InvalidMessage: for a body that is neither text nor bytes.
     """
-    raw_body = body.encode() if isinstance(body, str) else bytes(body)
+    raw_body = encode_payload(body)
     raw_headers = encode_headers(headers)
     names = {name for name, _ in raw_headers}
     if b"content-length" not in names:
         raw_headers.append((b"content-length", b"%d" % len(raw_body)))
     if raw_body and b"content-type" not in names:
-        raw_headers.append((b"content-type", content_type(media_type)))
+        raw_headers.append(content_type(media_type))
     return raw_body, raw_headers
 
 
-def content_type(media_type: str) -> bytes:
-    """The value of a content-type header; text types get the charset of all text here, UTF-8."""
-    charset = "; charset=utf-8" if media_type.startswith("text/") and "charset=" not in media_type else ""
-    return f"{media_type}{charset}".encode("latin-1")
+def encode_payload(body: str | bytes | bytearray | memoryview) -> bytes:
+    """A body, or a piece of one, as bytes; text in UTF-8.
+
+    Raises:
+        InvalidMessage: for anything else: bytes() of a number would be that many zero bytes.
+    """
+    if isinstance(body, str):
+        return body.encode()
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise InvalidMessage("a body", "str or bytes", body)
+    return bytes(body)
+
+
+def content_type(media_type: str) -> tuple[bytes, bytes]:
+    """The content-type header; text types get the charset of all text here, UTF-8.
+
+    Raises:
+        InvalidHeader: as `encode_headers`.
+    """
+    charset = "; charset=utf-8" if media_type.startswith("text/") and "charset=" not in media_type.lower() else ""
+    return _encode_header("content-type", f"{media_type}{charset}")

@@ -1,12 +1,15 @@
 """HTTP over ASGI: a request to read, and the few kinds of responses that stand beside a WebSocket."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias
 from urllib.parse import quote
 
 from ._asgi import ASGIApp, Event, Receive, Scope, Send
-from ._scopes import ending_with
+from ._scopes import EndingWith
 from .codec import STANDARD_JSON, JSONCodec
 from .connection import Connection
 from .errors import (
@@ -19,19 +22,34 @@ from .errors import (
     InvalidStatus,
     UnsupportedScope,
 )
-from .headers import HeadersLike, content_type, encode_body, encode_headers
+from .headers import HeadersLike, content_type, encode_body, encode_headers, encode_payload
 from .limits import Limits
 
 # What a handler answers with is any ASGI callable; a `Response` as a rule.
 HTTPHandler: TypeAlias = Callable[["Request"], ASGIApp | Awaitable[ASGIApp]]
 
 _DEFAULT_LIMITS: Final = Limits()
+# The digits of the largest size there is, 2^64: int() refuses a text of thousands.
+_LONGEST_SIZE: Final = 20
+# What stays as it is in a URL that goes into a header.
+URL_SAFE: Final = ":/%#?=@[]!$&'()*+,;~"
 
 
 class Request(Connection):
     """One HTTP request (ASGI, "HTTP Connection Scope")."""
 
-    __slots__ = ("_body", "_json", "_limits", "_receive_event", "_streamed", "_turn")
+    __slots__ = (
+        "_body",
+        "_complete",
+        "_early",
+        "_early_size",
+        "_gone",
+        "_json",
+        "_limits",
+        "_receive_event",
+        "_streamed",
+        "_turn",
+    )
 
     def __init__(
         self,
@@ -49,6 +67,13 @@ class Request(Connection):
         self._body: bytes | None = None
         # Whether `stream` was begun, after which the body is not to be had again.
         self._streamed = False
+        # What a response received of the body, in wait of the disconnect; `stream` begins with it, and None is its end.
+        self._early: deque[bytes] | None = deque()
+        self._early_size = 0
+        # Whether all of the body was received.
+        self._complete = False
+        # Whether the client was seen to leave; to receive after that has no end on some servers.
+        self._gone = False
         # Held while the body is being read, so that who waits for the disconnect takes no part of it.
         self._turn = asyncio.Lock()
 
@@ -74,22 +99,38 @@ class Request(Connection):
         self._streamed = True
         limit = self._limits.max_body_bytes
         declared = self.headers.get("content-length", "")
-        if limit is not None and declared.isdecimal() and int(declared) > limit:
+        if limit is not None and declared.isdecimal() and (len(declared) > _LONGEST_SIZE or int(declared) > limit):
             raise BodyTooLarge(limit)
         size = 0
-        async with self._turn:
-            more = True
-            while more:
-                event = await self._receive_event()
-                if event["type"] == "http.disconnect":
-                    raise ClientDisconnected
-                piece: bytes = event.get("body", b"")
-                more = event.get("more_body", False)
-                size += len(piece)
-                if limit is not None and size > limit:
-                    raise BodyTooLarge(limit)
-                if piece:
-                    yield piece
+        # Once the body is complete, who waits for the disconnect holds the turn to the end.
+        async with nullcontext() if self._complete else self._turn:
+            try:
+                while self._early or not self._complete:
+                    piece = self._early.popleft() if self._early else await self._piece()
+                    size += len(piece)
+                    if limit is not None and size > limit:
+                        raise BodyTooLarge(limit)
+                    if piece:
+                        yield piece
+            finally:
+                self._early = None
+
+    async def _piece(self) -> bytes:
+        event = await self._next_event()
+        if event["type"] == "http.disconnect":
+            raise ClientDisconnected
+        piece: bytes = event.get("body", b"")
+        return piece
+
+    async def _next_event(self) -> Event:
+        if self._gone:
+            return {"type": "http.disconnect"}
+        event = await self._receive_event()
+        if event["type"] == "http.disconnect":
+            self._gone = True
+        elif not event.get("more_body", False):
+            self._complete = True
+        return event
 
     async def body(self) -> bytes:
         """The whole body; the same again at every call. Errors as of `stream`."""
@@ -120,9 +161,20 @@ class Request(Connection):
             raise InvalidBody("JSON") from None
 
     async def receive(self) -> Event:
-        """The next ASGI event that no one else reads: what a response gets as its `receive`."""
+        """The next ASGI event that no one else reads: what a response gets as its `receive`.
+
+        A part of the body in it is kept for `stream`, if that comes later: a response waits for the disconnect while
+        the iterator that makes it may still read the request.
+        """
+        limit = self._limits.max_body_bytes
         async with self._turn:
-            return await self._receive_event()
+            event = await self._next_event()
+            piece: bytes = event.get("body", b"")
+            # One piece over the limit is enough for `stream` to find that there is more.
+            if piece and self._early is not None and (limit is None or self._early_size <= limit):
+                self._early.append(piece)
+                self._early_size += len(piece)
+            return event
 
 
 class Response:
@@ -135,7 +187,7 @@ class Response:
         media_type: of the body; the class's own by default. `charset=utf-8` is added to text types.
 
     Raises:
-        InvalidStatus, InvalidHeader: for what cannot be sent.
+        InvalidStatus, InvalidHeader, InvalidMessage: for what cannot be sent.
     """
 
     media_type: ClassVar[str] = "text/plain"
@@ -149,14 +201,19 @@ class Response:
     ) -> None:
         self.status = _check_status(status)
         self.body, self.raw_headers = encode_body(body, headers, media_type or self.media_type)
-        if status in _WITHOUT_CONTENT:
+        if self.status in _WITHOUT_CONTENT:
             # RFC 9110 sections 8.6 and 15.3.5: no content, and 204 no length either. A length of 0 at 304 would be
             # taken for that of the representation.
             self.body = b""
             self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response; to HEAD without its body (RFC 9110 section 9.3.2)."""
+        """Send the response; to HEAD without its body (RFC 9110 section 9.3.2).
+
+        Raises:
+            UnsupportedScope: for a scope of another type than HTTP.
+        """
+        _check_scope(scope)
         await send({"type": "http.response.start", "status": self.status, "headers": self.raw_headers})
         body = b"" if scope["method"] == "HEAD" else self.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -183,7 +240,9 @@ class RedirectResponse(Response):
     """A redirect to `url`: 307 unless another status says otherwise, so that method and body stay (RFC 9110 15.4.8)."""
 
     def __init__(self, url: str, status: int = 307, headers: HeadersLike = ()) -> None:
-        location = quote(url, safe=":/%#?=@[]!$&'()*+,;~")
+        if status not in _REDIRECTS:
+            raise InvalidStatus(status, "301, 302, 303, 307 or 308 for a redirect")
+        location = quote(url, safe=URL_SAFE)
         super().__init__(b"", status, [("location", location), *encode_headers(headers)])
 
 
@@ -191,6 +250,9 @@ class StreamingResponse:
     """A response whose body is made while it is sent, piece by piece; text pieces go out in UTF-8.
 
     When the client leaves, the iteration is cancelled. The length is unknown unless `headers` tell it.
+
+    Raises:
+        InvalidStatus, InvalidHeader, InvalidMessage: for what cannot be sent.
     """
 
     def __init__(
@@ -200,23 +262,31 @@ class StreamingResponse:
         headers: HeadersLike = (),
         media_type: str = "text/plain",
     ) -> None:
+        if not isinstance(pieces, AsyncIterable):
+            raise InvalidMessage("StreamingResponse", "an async iterable", pieces)
         self.status = _check_status(status)
         self.pieces = pieces
         self.raw_headers = encode_headers(headers)
         if b"content-type" not in {name for name, _ in self.raw_headers}:
-            self.raw_headers.append((b"content-type", content_type(media_type)))
+            self.raw_headers.append(content_type(media_type))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response; to HEAD its headers alone."""
+        """Send the response; to HEAD its headers alone.
+
+        Raises:
+            UnsupportedScope: for a scope of another type than HTTP.
+        """
+        _check_scope(scope)
         await send({"type": "http.response.start", "status": self.status, "headers": self.raw_headers})
         pieces = aiter(self.pieces)
-        complete = scope["method"] == "HEAD"
+        complete = scope["method"] == "HEAD" or self.status in _WITHOUT_CONTENT
         try:
             if not complete:
-                async with ending_with(_disconnected(receive), name="asgi_ws streaming response"):
+                async with EndingWith(partial(_disconnected, receive), name="asgi_ws streaming response"):
                     async for piece in pieces:
-                        body = piece.encode() if isinstance(piece, str) else piece
-                        await send({"type": "http.response.body", "body": body, "more_body": True})
+                        # An empty chunk is the end of a body (RFC 9112 section 7.1).
+                        if body := encode_payload(piece):
+                            await send({"type": "http.response.body", "body": body, "more_body": True})
                     complete = True
         finally:
             # A generator that was left in the middle has files and connections open.
@@ -248,8 +318,7 @@ class HTTPApp:
             UnsupportedScope: for a scope of another type.
             Exception: what the handler raised, after a 500 if nothing was sent before.
         """
-        if scope["type"] != "http":
-            raise UnsupportedScope(scope["type"], ["http"])
+        _check_scope(scope)
         started = False
 
         async def send_noted(event: Event) -> None:
@@ -272,21 +341,33 @@ class HTTPApp:
         except HTTPError as error:
             if started:
                 raise
-            await Response(error.detail, error.status, error.headers)(scope, receive, send)
+            response = Response(error.detail, error.status, error.headers)
+            # The client may leave before its answer comes.
+            with suppress(OSError):
+                await response(scope, receive, send)
         except Exception:
             if not started:
-                await Response("Internal Server Error", 500)(scope, receive, send)
+                with suppress(OSError):
+                    await Response("Internal Server Error", 500)(scope, receive, send)
             raise
 
 
 # RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
 _WITHOUT_CONTENT: Final = (204, 205, 304)
+# RFC 9110 section 15.4, those that a client follows by the Location.
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
 def _check_status(status: int) -> int:
-    if type(status) is not int or not 200 <= status <= 599:
+    # http.HTTPStatus is an int, and so is True.
+    if not isinstance(status, int) or not 200 <= status <= 599:
         raise InvalidStatus(status, "200-599")
-    return status
+    return int(status)
+
+
+def _check_scope(scope: Scope) -> None:
+    if scope["type"] != "http":
+        raise UnsupportedScope(scope["type"], ["http"])
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -68,12 +68,17 @@ class Lifespan:
                 started.set_result(state)
                 await stop.wait()
         except Exception as error:
-            if started.done():
+            if not started.done():
+                started.set_exception(error)
+            elif stop.is_set():
                 raise
-            started.set_exception(error)
+            else:
+                # A task group that was started can fail at any time, and then nobody waits for it.
+                logger.exception("what was started ended by itself")
         finally:
             started.cancel()
-            self._started = self._task = None
+            if self._started is started:
+                self._started = self._task = None
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The server's side of it (ASGI, "Lifespan")."""
@@ -104,6 +109,8 @@ def _reason(error: Exception) -> str:
 @asynccontextmanager
 async def _lifespan_of(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[None]:
     """Run the lifespan of a mounted application; one that has none, and returns or raises instead, is left alone.
+
+    What an application raises after it has started is logged.
 
     Raises:
         LifespanFailed: when it says that it could not start or stop.
@@ -136,11 +143,17 @@ async def _lifespan_of(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[Non
         has_lifespan = await ask("startup")
         if not has_lifespan:
             logger.debug("a mounted application has no lifespan", exc_info=task.exception())
-        yield
-        if has_lifespan and not task.done():
-            await ask("shutdown")
+        try:
+            yield
+        finally:
+            if has_lifespan and (task.done() or not await ask("shutdown")) and (error := _error_of(task)) is not None:
+                logger.error("the lifespan of a mounted application raised", exc_info=error)
     finally:
         task.cancel()
         await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()
+        _error_of(task)
+
+
+def _error_of(task: "asyncio.Task[None]") -> BaseException | None:
+    """What a task that is done raised; a cancellation is no error. Asking is what keeps asyncio from logging it."""
+    return None if task.cancelled() else task.exception()

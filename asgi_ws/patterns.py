@@ -1,10 +1,13 @@
 """Path patterns such as `/users/{id:int}`, and the matcher that many of them are compiled into."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -30,12 +33,16 @@ class Converter:
     format: Callable[[Any], str] = str
 
 
-def _format_int(value: int) -> str:
-    return str(int(value))
+def _parse_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(text)
+    return value
 
 
 def _format_float(value: float) -> str:
-    return f"{value:.20f}".rstrip("0").rstrip(".")
+    # The shortest text that is read as this number again, without an exponent.
+    return f"{Decimal(repr(float(value))):f}".removesuffix(".0")
 
 
 PATH: Final = Converter(r".*")
@@ -43,16 +50,16 @@ PATH: Final = Converter(r".*")
 CONVERTERS: Final[Mapping[str, Converter]] = MappingProxyType(
     {
         "str": Converter(r"[^/]+"),
-        "int": Converter(r"[0-9]+", int, _format_int),
-        "float": Converter(r"[0-9]+(?:\.[0-9]+)?", float, _format_float),
+        "int": Converter(r"[0-9]+", int),
+        "float": Converter(r"[0-9]+(?:\.[0-9]+)?", _parse_float, _format_float),
         "uuid": Converter(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}", UUID),
         "path": PATH,
     }
 )
 
 _PARAMETER: Final = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
-# RFC 3986 section 3.3: what may stand in a segment unencoded.
-_SAFE: Final = "~!$&'()*+,;=:@"
+# RFC 3986 section 3.3: what may stand in a path unencoded.
+_SAFE: Final = "/~!$&'()*+,;=:@"
 
 
 class Parameter(NamedTuple):
@@ -90,20 +97,23 @@ class Part:
             return None
 
     def format(self, params: Mapping[str, Any]) -> str | None:
-        """The text with these parameters, percent-encoded; None where one does not fit."""
+        """The text with these parameters; None where one does not fit, or would be read as another value."""
         text = ""
+        values: dict[str, str] = {}
         for piece in self.pieces:
-            if isinstance(piece, str):
-                text += quote(piece, safe=_SAFE + "/")
-                continue
-            try:
-                value = piece.converter.format(params[piece.name])
-            except (ValueError, TypeError):
-                return None
-            if re.fullmatch(piece.converter.pattern, value, re.DOTALL) is None:
-                return None
-            text += quote(value, safe=_SAFE + "/" if piece.converter is PATH else _SAFE)
-        return text
+            if isinstance(piece, Parameter):
+                try:
+                    value = values[piece.name] = piece.converter.format(params[piece.name])
+                except (ValueError, TypeError, ArithmeticError):
+                    return None
+                if "/" in value and piece.converter is not PATH:
+                    return None
+                text += value
+            else:
+                text += piece
+        match = self.regex.fullmatch(text)
+        # Of `{name}.{ext}` no path gives "a" and "tar.gz": the first takes all it can.
+        return None if match is None or any(match[name] != value for name, value in values.items()) else text
 
 
 class Pattern:
@@ -173,7 +183,11 @@ class Pattern:
         if set(params) != set(self.names):
             return None
         texts = [part.format(params) for part in self.parts]
-        return None if None in texts else "/" + "/".join(map(str, texts))
+        if None in texts:
+            return None
+        path = "/" + "/".join(map(str, texts))
+        # Clients resolve these two before they ask (RFC 3986 section 5.2.4), encoded or not: they cannot be reached.
+        return None if {".", ".."} & set(path.split("/")) else quote(path, safe=_SAFE)
 
 
 class _Node(Generic[T]):
@@ -184,38 +198,42 @@ class _Node(Generic[T]):
     def __init__(self) -> None:
         # The next part, where it is literal text.
         self.literal: dict[str, _Node[T]] = {}
-        # The next part, where it has parameters, in the order in which the patterns came.
+        # The next part, where it has parameters.
         self.parametric: list[tuple[Part, _Node[T]]] = []
-        # Last parts that take all that is left, likewise.
-        self.open: list[tuple[Part, T]] = []
-        # What the patterns that end here stand for.
-        self.values: list[T] = []
+        # Last parts that take all that is left, each with its pattern's number and what it stands for.
+        self.open: list[tuple[Part, int, T]] = []
+        # What the patterns that end here stand for, with their numbers.
+        self.values: list[tuple[int, T]] = []
 
 
 class Matcher(Generic[T]):
     """Many patterns, compiled into one: finds what a path matches, the most specific first.
 
-    A path without parameters is one look into a dictionary, however many there are. Otherwise a literal part comes
-    before one with parameters, and both before one that takes all that is left; what is equal keeps its order.
+    A path without parameters is one look into a dictionary, however many there are. Otherwise paths are compared part
+    by part from the left: a literal part comes before one with parameters, and both before one that takes all that is
+    left. What is equal in all parts keeps its order.
     """
 
     def __init__(self) -> None:
         self._static: dict[str, list[T]] = {}
         self._root: _Node[T] = _Node()
+        # How many patterns came so far: the number of the next.
+        self._count = 0
 
     def add(self, pattern: Pattern, value: T) -> None:
         """Add what a pattern stands for."""
         if not pattern.names:
             self._static.setdefault(pattern.path, []).append(value)
             return
+        self._count += 1
         node = self._root
         closed = pattern.parts[:-1] if pattern.is_open else pattern.parts
         for part in closed:
             node = self._step(node, part)
         if pattern.is_open:
-            node.open.append((pattern.parts[-1], value))
+            node.open.append((pattern.parts[-1], self._count, value))
         else:
-            node.values.append(value)
+            node.values.append((self._count, value))
 
     def _step(self, node: _Node[T], part: Part) -> _Node[T]:
         if part.literal is not None:
@@ -232,23 +250,41 @@ class Matcher(Generic[T]):
         for value in self._static.get(path, ()):
             yield value, {}
         if path.startswith("/"):
-            yield from self._walk(self._root, path[1:].split("/"), 0, {})
+            yield from self._walk([(self._root, {})], path[1:].split("/"), 0)
 
-    def _walk(self, node: _Node[T], texts: list[str], index: int, params: Params) -> Iterator[tuple[T, Params]]:
+    def _walk(self, nodes: "_Nodes[T]", texts: list[str], index: int) -> Iterator[tuple[T, Params]]:
+        """What matches from this part on below `nodes`, which are equal in the parts before it."""
         if index == len(texts):
-            for value in node.values:
-                yield value, params
+            yield from _in_order([(number, value, params) for node, params in nodes for number, value in node.values])
             return
-        following = node.literal.get(texts[index])
-        if following is not None:
-            yield from self._walk(following, texts, index + 1, params)
-        for part, after in node.parametric:
-            found = part.parse(texts[index])
-            if found is not None:
-                yield from self._walk(after, texts, index + 1, {**params, **found})
-        if node.open:
+        text = texts[index]
+        literal = [(node.literal[text], params) for node, params in nodes if text in node.literal]
+        if literal:
+            yield from self._walk(literal, texts, index + 1)
+        parametric = [
+            (following, {**params, **found})
+            for node, params in nodes
+            for part, following in node.parametric
+            if (found := part.parse(text)) is not None
+        ]
+        if parametric:
+            yield from self._walk(parametric, texts, index + 1)
+        if any(node.open for node, _ in nodes):
             rest = "/".join(texts[index:])
-            for part, value in node.open:
-                found = part.parse(rest)
-                if found is not None:
-                    yield value, {**params, **found}
+            yield from _in_order(
+                [
+                    (number, value, {**params, **found})
+                    for node, params in nodes
+                    for part, number, value in node.open
+                    if (found := part.parse(rest)) is not None
+                ]
+            )
+
+
+# Nodes that the same path leads to, each with the values of the parameters on the way.
+_Nodes: TypeAlias = list[tuple[_Node[T], Params]]
+
+
+def _in_order(found: list[tuple[int, T, Params]]) -> Iterator[tuple[T, Params]]:
+    found.sort(key=itemgetter(0))
+    return ((value, params) for _, value, params in found)

@@ -1,16 +1,19 @@
 """Routes, and the router that dispatches a scope to them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from inspect import signature
-from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from ._asgi import ASGIApp, Receive, Scope, Send
-from .errors import InvalidRoute, RouteNotFound, UnsupportedScope
+from .connection import route_path
+from .errors import ConnectionClosed, InvalidRoute, RouteNotFound, UnsupportedScope
 from .headers import is_token
-from .http import RedirectResponse, Response
+from .http import URL_SAFE, RedirectResponse, Response
 from .limits import Statistics
 from .patterns import CONVERTERS, PATH, Converter, Matcher, Params, Pattern
+from .session import WebSocketApp
 from .websocket import WebSocket
 
 ScopeType: TypeAlias = Literal["http", "websocket", "lifespan"]
@@ -47,6 +50,8 @@ class Route:
             for method in named:
                 if not (isinstance(method, str) and is_token(method)):
                     raise InvalidRoute(path, f"{method!r} is no HTTP method")
+            if not named:
+                raise InvalidRoute(path, "no methods; leave them out for all")
             upper = {method.upper() for method in named}
             self.methods = frozenset(upper | {"HEAD"} if "GET" in upper else upper)
 
@@ -87,6 +92,8 @@ class Mount:
         name: str | None = None,
         scope_types: Sequence[ScopeType] = _ALL_SCOPES,
     ) -> None:
+        if not isinstance(path, str):
+            raise InvalidRoute(path, "a path is text")
         if (app is None) == (routes is None):
             raise InvalidRoute(path, "a mount takes an app or routes, and not both")
         unknown = [scope_type for scope_type in scope_types if scope_type not in _ALL_SCOPES]
@@ -128,7 +135,7 @@ class Router:
         converters: Mapping[str, Converter] | None = None,
     ) -> None:
         self._redirect_slashes = redirect_slashes
-        self._converters = {**CONVERTERS, **(converters or {}), _REST: PATH}
+        self._converters = {**CONVERTERS, **(converters or {})}
         self._matcher: Matcher[Route | _Mounted] = Matcher()
         self._named: list[tuple[str, Pattern]] = []
         self._endpoints: list[ASGIApp] = []
@@ -145,12 +152,13 @@ class Router:
                 raise InvalidRoute(repr(route), "routes are Route, WebSocketRoute and Mount objects")
 
     def _add_mount(self, mount: Mount) -> None:
-        app = mount.app or Router(
-            mount.routes or (), redirect_slashes=self._redirect_slashes, converters=self._converters
-        )
+        app: ASGIApp | None = mount.app
+        if app is None:
+            app = Router(mount.routes or (), redirect_slashes=self._redirect_slashes, converters=self._converters)
         mounted = _Mounted(app, mount, Pattern(mount.path or "/", self._converters))
         self._mounts.append(mounted)
-        self._matcher.add(Pattern(f"{mount.path}/{{{_REST}:{_REST}}}", self._converters), mounted)
+        below = Pattern(f"{mount.path}/{{{_REST}:{_REST}}}", {**self._converters, _REST: PATH})
+        self._matcher.add(below, mounted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one request or WebSocket.
@@ -204,7 +212,7 @@ class Router:
         # A browser reads two slashes at the start as another host.
         if not location.startswith("/") or location.startswith("//"):
             return None
-        query = scope.get("query_string", b"").decode("latin-1")
+        query = quote(scope.get("query_string", b""), safe=URL_SAFE)
         return RedirectResponse(f"{quote(location)}{'?' if query else ''}{query}")
 
     def path_for(self, name: str, **params: Any) -> str:
@@ -224,12 +232,11 @@ class Router:
             if known == name and (path := pattern.format(params)) is not None:
                 return path
         for mounted in self._mounts:
-            prefix, separator, rest = name.partition(":")
-            router = mounted.router
-            if separator and prefix == mounted.name and router is not None:
+            prefix, router = f"{mounted.name}:", mounted.router
+            if mounted.name is not None and router is not None and name.startswith(prefix):
                 own = {key: value for key, value in params.items() if key in mounted.prefix.names}
                 inner = {key: value for key, value in params.items() if key not in own}
-                start, end = mounted.prefix.format(own), router.find_path(rest, inner)
+                start, end = mounted.prefix.format(own), router.find_path(name.removeprefix(prefix), inner)
                 if start is not None and end is not None:
                     return start.rstrip("/") + end
         return None
@@ -243,34 +250,27 @@ class Router:
 
     def statistics(self) -> Statistics:
         """The counters of all endpoints below, those behind a wrapper excepted: ask the endpoint itself for them."""
-        total = Statistics()
-        endpoints: list[object] = [*self._endpoints, *(mounted.app for mounted in self._mounts)]
-        for endpoint in endpoints:
-            if isinstance(endpoint, HasStatistics):
-                total += endpoint.statistics()
-        return total
+        # One may have several routes, and counts once.
+        apps = {id(app): app for app in self.websocket_apps()}
+        return sum((app.statistics() for app in apps.values()), Statistics())
+
+    def websocket_apps(self) -> Iterator[WebSocketApp]:
+        """The endpoints that count, each as often as it has routes."""
+        for endpoint in (*self._endpoints, *(mounted.router or mounted.app for mounted in self._mounts)):
+            if isinstance(endpoint, WebSocketApp):
+                yield endpoint
+            elif isinstance(endpoint, Router):
+                yield from endpoint.websocket_apps()
 
     def lifespan_apps(self) -> Iterator[ASGIApp]:
-        """The mounted applications whose lifespan is ours to run."""
+        """The mounted applications whose lifespan is ours to run, each of them once."""
+        apps: dict[int, ASGIApp] = {}
         for mounted in self._mounts:
             if isinstance(mounted.app, Router):
-                yield from mounted.app.lifespan_apps()
+                apps.update((id(app), app) for app in mounted.app.lifespan_apps())
             elif "lifespan" in mounted.scope_types:
-                yield mounted.app
-
-
-@runtime_checkable
-class HasStatistics(Protocol):
-    """What counts its connections."""
-
-    def statistics(self) -> Statistics: ...
-
-
-@runtime_checkable
-class HasRouter(Protocol):
-    """An application of routes of its own, whose names can be reached through a mount."""
-
-    router: Router
+                apps[id(mounted.app)] = mounted.app
+        yield from apps.values()
 
 
 class _Near:
@@ -294,7 +294,9 @@ class _Mounted:
         self.name = mount.name
         self.scope_types = mount.scope_types
         self.prefix = prefix
-        self.router = app if isinstance(app, Router) else app.router if isinstance(app, HasRouter) else None
+        # Where its routes are ours: an App's, whose names can be reached through the mount. Starlette's has another.
+        router = app if isinstance(app, Router) else getattr(app, "router", None)
+        self.router = router if isinstance(router, Router) else None
 
     def child(self, scope: Scope, path: str, params: Params) -> Scope:
         """The scope of the application: `root_path` grows, and `path` starts with it (ASGI, "root_path").
@@ -313,17 +315,10 @@ def _with_params(scope: Scope, params: Params) -> Scope:
     return {**scope, "path_params": {**(scope.get("path_params") or {}), **params}}
 
 
-def route_path(scope: Scope) -> str:
-    """The path below `root_path`, whether the server begins `path` with it (uvicorn) or not (the others)."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "").rstrip("/")
-    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
-        return path[len(root) :]
-    return path
-
-
 async def _deny_unknown(scope: Scope, receive: Receive, send: Send) -> None:
-    await WebSocket(scope, receive, send).deny(404, "Not Found")
+    # The client may leave before its refusal comes.
+    with suppress(ConnectionClosed):
+        await WebSocket(scope, receive, send).deny(404, "Not Found")
 
 
 def _check_endpoint(path: str, endpoint: ASGIApp) -> ASGIApp:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from ipaddress import AddressValueError, IPv6Address
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ._asgi import Scope
@@ -32,9 +33,11 @@ Origins: TypeAlias = Literal[OriginPolicy.SAME_ORIGIN, OriginPolicy.UNSAFE_ANY] 
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
-# A registered name, an IPv4 address or a bracketed IPv6 address, and a port (RFC 3986 section 3.2.2, without the
-# percent-encoding and sub-delimiters that no browser sends).
-_AUTHORITY: Final = re.compile(r"(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+# A registered name or an IPv4 address, with a final dot or without, or a bracketed IPv6 address; and a port (RFC 3986
+# section 3.2.2, without the percent-encoding and sub-delimiters that no browser sends).
+_AUTHORITY: Final = re.compile(
+    r"(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII
+)
 # RFC 6454 section 6.2: scheme "://" host [ ":" port ], and nothing after it.
 _ORIGIN: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#@\s]+)", re.ASCII)
 _WILDCARD: Final = "*."
@@ -48,11 +51,11 @@ class Authority(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """A parsed origin (RFC 6454 section 4); the port is always known."""
+    """A parsed origin (RFC 6454 section 4); the port is None where the scheme has none, as `capacitor://` has."""
 
     scheme: str
     host: str
-    port: int
+    port: int | None
 
 
 class Refused(NamedTuple):
@@ -70,7 +73,12 @@ def parse_authority(text: str) -> Authority | None:
     port = None if match["port"] is None else int(match["port"])
     if port is not None and port > 65535:
         return None
-    return Authority(match["host"].rstrip("."), port)
+    try:
+        # In its shortest form, in which browsers send it.
+        ipv6 = None if match["ipv6"] is None else IPv6Address(match["ipv6"])
+    except AddressValueError:
+        return None
+    return Authority(match["name"] or f"[{ipv6}]", port)
 
 
 def parse_origin(text: str) -> Origin | None:
@@ -80,7 +88,7 @@ def parse_origin(text: str) -> Origin | None:
     if match is None or authority is None:
         return None
     port = authority.port if authority.port is not None else _DEFAULT_PORTS.get(match["scheme"])
-    return None if port is None else Origin(match["scheme"], authority.host, port)
+    return Origin(match["scheme"], authority.host, port)
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ class Policy:
     def _allowed_origins(self) -> tuple[frozenset[Origin | None], tuple[Origin, ...]]:
         if isinstance(self.origins, OriginPolicy):
             return frozenset(), ()
-        if isinstance(self.origins, str):
+        if isinstance(self.origins, str) or not isinstance(self.origins, Iterable):
             raise InvalidOrigin(self.origins)
         exact: set[Origin | None] = set()
         wildcards: list[Origin] = []
@@ -122,7 +130,7 @@ class Policy:
                 continue
             wildcard = isinstance(entry, str) and f"://{_WILDCARD}" in entry
             origin = parse_origin(entry.replace(_WILDCARD, "", wildcard)) if isinstance(entry, str) else None
-            if origin is None:
+            if origin is None or (wildcard and origin.host.startswith("[")):
                 raise InvalidOrigin(entry)
             if wildcard:
                 wildcards.append(origin)
@@ -134,7 +142,7 @@ class Policy:
     def _allowed_hosts(self) -> tuple[frozenset[str], tuple[str, ...]] | None:
         if self.hosts is None:
             return None
-        if isinstance(self.hosts, str):
+        if isinstance(self.hosts, str) or not isinstance(self.hosts, Iterable):
             raise InvalidHost(self.hosts)
         exact: set[str] = set()
         suffixes: list[str] = []
@@ -142,7 +150,10 @@ class Policy:
             authority = parse_authority(entry.removeprefix(_WILDCARD)) if isinstance(entry, str) else None
             if authority is None or authority.port is not None:
                 raise InvalidHost(entry)
-            if entry.startswith(_WILDCARD):
+            wildcard = entry.startswith(_WILDCARD)
+            if wildcard and authority.host.startswith("["):
+                raise InvalidHost(entry)
+            if wildcard:
                 suffixes.append(f".{authority.host}")
             else:
                 exact.add(authority.host)
@@ -194,7 +205,7 @@ class Policy:
 def _same_origin(origin: Origin, host: Authority, scheme: str | None) -> bool:
     # Behind a TLS proxy the server sees plain ws, and daphne names no scheme: the port that the Host header leaves out
     # is the default of the origin's own scheme. Only the reverse is known to be wrong: a page without TLS on wss.
-    if origin.scheme == "http" and scheme in ("wss", "https"):
+    if origin.scheme not in _DEFAULT_PORTS or (origin.scheme == "http" and scheme in ("wss", "https")):
         return False
     port = host.port if host.port is not None else _DEFAULT_PORTS.get(origin.scheme)
     return (origin.host, origin.port) == (host.host, port)

@@ -81,7 +81,10 @@ class WebSocketApp:
         try:
             async with deadline:
                 ws._deadline = deadline
-                await handler(ws)
+                try:
+                    await handler(ws)
+                finally:
+                    ws._deadline = None
         except asyncio.CancelledError:
             # The server stops, or an application above does: hypercorn and daphne leave the client without a word then.
             await ws.close(CloseCode.SERVICE_RESTART, timeout=FORCED_CLOSE_TIMEOUT)
@@ -108,7 +111,8 @@ class WebSocketApp:
         if all(isinstance(cause, PeerError) for cause in causes):
             payload = next((cause for cause in causes if isinstance(cause, PayloadError)), None)
             if payload is not None and not ws.closed:
-                ws._end(Refusal.MESSAGE_TYPE if isinstance(payload, UnexpectedMessageType) else Refusal.PAYLOAD)
+                refusal = Refusal.MESSAGE_TYPE if isinstance(payload, UnexpectedMessageType) else Refusal.PAYLOAD
+                await self._refuse(ws, refusal, payload.close_code)
             if ws.closed:
                 return True
         if ws.application_state is WebSocketState.CONNECTING:
@@ -117,9 +121,13 @@ class WebSocketApp:
             await ws.close(CloseCode.INTERNAL_ERROR)
         return False
 
-    async def _refuse(self, ws: WebSocket, refusal: Refusal) -> None:
+    async def _refuse(self, ws: WebSocket, refusal: Refusal, close_code: int | None = None) -> None:
+        """Refuse a connection before accept, and close it after."""
         self._usage.refused[refusal.name] += 1
-        await self._deny(ws, refusal.status, refusal.reason)
+        if ws.application_state is WebSocketState.CONNECTING:
+            await self._deny(ws, refusal.status, refusal.reason)
+        else:
+            await ws.close(refusal.close_code if close_code is None else close_code, refusal.reason)
 
     async def _deny(self, ws: WebSocket, status: int, body: str, headers: Any = ()) -> None:
         # The client may leave before its refusal comes.

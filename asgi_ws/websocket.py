@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, Self, TypeAlias
 
 from ._asgi import Event, Receive, Scope, Send
-from ._scopes import ending_with
+from ._scopes import EndingWith
 from .channel import FORCED_CLOSE_TIMEOUT, Channel
 from .codec import STANDARD_JSON, JSONCodec
 from .errors import (
@@ -113,6 +112,9 @@ class WebSocket(Channel):
         if type(status) is not int or not 300 <= status <= 599:
             raise InvalidStatus(status, "300-599 for a denial")
         raw_body, raw_headers = encode_body(body, headers)
+        if self.application_state is _CONNECTED:
+            # What stands for a denial below, a close, would be legal here.
+            raise LifecycleError("deny()", self.application_state.name)
         if DENIAL_EXTENSION in self._extensions:
             self._apply("websocket.http.response.start", "deny()")
             await self._in_turn(
@@ -121,6 +123,9 @@ class WebSocket(Channel):
             self._apply("websocket.http.response.body", "deny()")
             self._told_end(CloseCode.ABNORMAL, "")
             await self._in_turn({"type": "websocket.http.response.body", "body": raw_body}, control=True)
+            # uvicorn's websockets-sansio class logs an error when an application returns before the transport, which is
+            # closed now, has told so: that is what the loop does next.
+            await asyncio.sleep(0)
         else:
             self._apply("websocket.close", "deny()")
             self._told_end(CloseCode.ABNORMAL, "")
@@ -257,9 +262,8 @@ class WebSocket(Channel):
         except ConnectionClosed:
             return
 
-    @asynccontextmanager
-    async def until_closed(self) -> AsyncIterator[None]:
-        """A block that is cancelled when the connection ends, and ends quietly: for handlers that only send.
+    def until_closed(self) -> EndingWith:
+        """A block (`async with`) that is cancelled when the connection ends, and ends quietly: for who only sends.
 
         It reads meanwhile, as `wait_closed` does. A `ConnectionClosed` of this connection ends the block quietly too.
 
@@ -267,12 +271,11 @@ class WebSocket(Channel):
             ConcurrentReceiveError: when another task is receiving.
             LifecycleError: before accept.
         """
-        async with ending_with(self.wait_closed(), name="asgi_ws until_closed"):
-            try:
-                yield
-            except ConnectionClosed:
-                if not self.closed:
-                    raise
+        return EndingWith(
+            self.wait_closed,
+            name="asgi_ws until_closed",
+            is_quiet=lambda error: self.closed and isinstance(error, ConnectionClosed),
+        )
 
     # -- messages out
 

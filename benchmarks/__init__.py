@@ -1,0 +1,1 @@
+"""What a message costs, as ratios within one run: `python -m benchmarks`."""

@@ -1,0 +1,155 @@
+"""The message of every error, in one table, and the tree that they form."""
+
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+import asgi_ws
+from asgi_ws import errors
+from asgi_ws.errors import (
+    AsgiWsError,
+    BodyTooLarge,
+    ClientDisconnected,
+    ConcurrentReceiveError,
+    ConnectionClosed,
+    HTTPError,
+    InvalidBody,
+    InvalidCloseCode,
+    InvalidCloseReason,
+    InvalidHeader,
+    InvalidHost,
+    InvalidJSON,
+    InvalidLimit,
+    InvalidMessage,
+    InvalidOrigin,
+    InvalidRoute,
+    InvalidStatus,
+    InvalidSubprotocol,
+    LifecycleError,
+    LifespanFailed,
+    RouteNotFound,
+    UnexpectedMessageType,
+    UnsupportedScope,
+)
+
+MESSAGES: list[tuple[AsgiWsError, str]] = [
+    (InvalidRoute("users", "a path starts with '/'"), "route 'users': a path starts with '/'"),
+    (
+        InvalidOrigin("example.org"),
+        ("origins: 'example.org' is not an origin; write 'https://example.org', 'https://example.org:8443' or "
+        "'https://*.example.org'"),
+    ),
+    (
+        InvalidHost("a:1"),
+        "hosts: 'a:1' is not a host; write 'example.org', '*.example.org', '127.0.0.1' or '[::1]'",
+    ),
+    (
+        InvalidLimit("idle_timeout", -1, "a positive number or None"),
+        "Limits(idle_timeout=-1): expected a positive number or None",
+    ),
+    (LifespanFailed("startup", "no database"), "startup of a mounted application failed: no database"),
+    (LifespanFailed("shutdown", ""), "shutdown of a mounted application failed: no reason given"),
+    (RouteNotFound("chat", {"room": 1}, ["b", "a"]), "no route is named 'chat' with room=1; names: a, b"),
+    (RouteNotFound("chat", {}, []), "no route is named 'chat' with no parameters; names: none"),
+    (
+        UnsupportedScope("webtransport", ["http", "websocket"]),
+        "unsupported ASGI scope type 'webtransport'; this application serves http, websocket",
+    ),
+    (LifecycleError("send()", "CONNECTING"), "send() is not allowed in state CONNECTING"),
+    (
+        LifecycleError("receive()", "CONNECTING", "call accept() first"),
+        "receive() is not allowed in state CONNECTING: call accept() first",
+    ),
+    (
+        ConcurrentReceiveError("receive()"),
+        "receive() is not allowed in state CONNECTED: another task is reading from this connection",
+    ),
+    (InvalidMessage("send()", "str or bytes", 5), "send() takes str or bytes, not int: 5"),
+    (InvalidMessage("send()", "str", "x" * 200), f"send() takes str, not str: 'x{'x' * 75}..."),
+    (InvalidCloseCode(1005), "close code 1005 may not be sent; use 1000-1003, 1007-1014 or 3000-4999"),
+    (InvalidCloseReason(b"x"), "a close reason is at most 123 bytes of UTF-8 text, not b'x'"),
+    (InvalidStatus(99, "200-599"), "status 99: expected 200-599"),
+    (InvalidSubprotocol("v2", ["v1", "v0"]), "subprotocol 'v2' was not offered by the client; offered: 'v1', 'v0'"),
+    (InvalidSubprotocol("v2", []), "subprotocol 'v2' was not offered by the client; offered: none"),
+    (InvalidHeader("a b", "c\r\n", "the name is no token"), r"header 'a b': 'c\r\n': the name is no token"),
+    (ConnectionClosed(1001), "connection closed with code 1001"),
+    (ConnectionClosed(4000, "bye\n"), r"connection closed with code 4000 ('bye\n')"),
+    (ClientDisconnected(), "the client disconnected before the request was complete"),
+    (UnexpectedMessageType("text"), "expected a text message"),
+    (InvalidJSON("{\x1b"), r"not valid JSON: '{\x1b'"),
+    (HTTPError(404), "404"),
+    (HTTPError(401, "no token"), "401 no token"),
+    (BodyTooLarge(10), "413 the request body is larger than 10 bytes"),
+    (InvalidBody("JSON"), "400 the request body is not valid JSON"),
+]
+
+
+@pytest.mark.parametrize(("error", "text"), MESSAGES)
+def test_the_message_of_every_error_shows_what_it_is_about(error: AsgiWsError, text: str) -> None:
+    assert str(error) == text
+
+
+def all_errors() -> dict[str, type[AsgiWsError]]:
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, AsgiWsError) and value.__name__ == name
+    }
+
+
+def test_every_error_that_is_raised_stands_in_the_table() -> None:
+    bases = {base for error in all_errors().values() for base in error.__bases__}
+    leaves = set(all_errors().values()) - bases
+    assert leaves <= {type(error) for error, _ in MESSAGES}
+
+
+def test_every_error_can_be_imported_from_the_package() -> None:
+    assert set(all_errors()) <= set(asgi_ws.__all__)
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    assert errors.__doc__ is not None
+    drawn: dict[str, str] = {}
+    stack: list[str] = []
+    for line in errors.__doc__.splitlines():
+        match = re.match(r"((?:[│ ]   )*)(?:[├└]── )?(\w+)", line)
+        if match and match[2] in all_errors():
+            depth = 0 if match[2] == "AsgiWsError" else len(match[1]) // 4 + 1
+            del stack[depth:]
+            drawn[match[2]] = stack[-1] if stack else ""
+            stack.append(match[2])
+    real = {
+        name: next((b.__name__ for b in e.__bases__ if issubclass(b, AsgiWsError)), "")
+        for name, e in all_errors().items()
+    }
+    assert drawn == real
+
+
+def test_starlettes_name_is_the_same_class() -> None:
+    assert asgi_ws.WebSocketDisconnect is asgi_ws.ConnectionClosed
+    error = asgi_ws.WebSocketDisconnect(1000, None)
+    assert (error.code, error.reason) == (1000, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (LifecycleError, RuntimeError),
+        (InvalidMessage, TypeError),
+        (InvalidCloseCode, ValueError),
+        (InvalidJSON, ValueError),
+        (RouteNotFound, LookupError),
+    ],
+)
+def test_an_error_is_also_of_the_builtin_kind_that_it_would_be_without_us(error: Any, builtin: Any) -> None:
+    assert issubclass(error, builtin)
+
+
+@pytest.mark.parametrize(
+    "error", [error for error, _ in MESSAGES if isinstance(error, (ConnectionClosed, InvalidJSON))]
+)
+def test_what_the_peer_did_survives_a_trip_to_another_process(error: AsgiWsError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))

@@ -1,0 +1,218 @@
+"""Limits: what is past them gets a named close code and a counter, and the next message or client is served."""
+
+import asyncio
+import logging
+import math
+from typing import Any
+
+import pytest
+
+from asgi_ws import InvalidLimit, Limits, Refusal, Statistics, WebSocket, websocket_app
+from asgi_ws.limits import RateMeter
+
+from .conversation import Conversation
+
+
+def echo(**limits: Any) -> Any:
+    """A handler under these limits that answers every message with its length."""
+
+    @websocket_app(limits=Limits(**limits))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        async for message in ws:
+            await ws.send(str(len(message)))
+
+    return handler
+
+
+async def answers(app: Any, *messages: str | bytes) -> list[Any]:
+    """The lengths that were answered, and the close code if we closed; the peer leaves at the end."""
+    peer = Conversation(app)
+    async with peer:
+        for message in messages:
+            peer.text(message) if isinstance(message, str) else peer.binary(message)
+        peer.leave()
+    assert peer.error is None
+    return [event["text"] if event["type"] == "websocket.send" else event["code"] for event in peer.begun[1:]]
+
+
+# -- message size
+
+
+@pytest.mark.parametrize("message", ["x" * 100, b"x" * 100, "é" * 50, "€" * 33, "😀" * 25, "x" * 26, b"", ""])
+async def test_a_message_of_the_largest_size_passes(message: str | bytes) -> None:
+    assert await answers(echo(max_message_bytes=100), message) == [str(len(message))]
+
+
+@pytest.mark.parametrize("message", ["x" * 101, b"x" * 101, "é" * 51, "€" * 34, "😀" * 26])
+async def test_a_message_over_the_limit_in_utf8_bytes_closes_with_1009(
+    message: str | bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = echo(max_message_bytes=100)
+    assert await answers(app, "ok", message, "never read") == ["2", 1009]
+    assert app.statistics().refused == {"MESSAGE_BYTES": 1}
+    assert await answers(app, "next client") == ["11"]
+    assert [record for record in caplog.records if record.levelno > logging.INFO and record.name == "asgi_ws"] == []
+
+
+async def test_the_largest_message_is_a_mebibyte_by_default_and_can_be_unlimited() -> None:
+    assert await answers(echo(), b"x" * 2**20) == [str(2**20)]
+    assert await answers(echo(), b"x" * (2**20 + 1)) == [1009]
+    assert await answers(echo(max_message_bytes=None), b"x" * (2**20 + 1)) == [str(2**20 + 1)]
+
+
+async def test_the_size_holds_beside_the_rates() -> None:
+    assert await answers(echo(max_message_bytes=10, messages_per_second=100), "x" * 11) == [1009]
+    assert await answers(echo(max_message_bytes=10, idle_timeout=100), "é" * 5, "é" * 6) == ["5", 1009]
+
+
+# -- rates
+
+
+async def test_more_messages_than_the_rate_close_with_1008_after_a_seconds_worth() -> None:
+    app = echo(messages_per_second=3)
+    assert await answers(app, *"abcde") == ["1", "1", "1", 1008]
+    assert app.statistics().refused == {"MESSAGE_RATE": 1}
+
+
+async def test_more_bytes_than_the_rate_close_with_1008() -> None:
+    app = echo(bytes_per_second=10)
+    assert await answers(app, "x" * 6, b"x" * 4, "x") == ["6", "4", 1008]
+    assert app.statistics().refused == {"BYTE_RATE": 1}
+
+
+async def test_a_rate_below_one_a_second_still_lets_a_first_message_through() -> None:
+    assert await answers(echo(messages_per_second=0.1), "a", "b") == ["1", 1008]
+
+
+@pytest.mark.parametrize(
+    ("limits", "messages", "outcome"),
+    [
+        # (when, bytes) of each message, and which are refused
+        ({"messages_per_second": 2}, [(0, 1), (0, 1), (0.4, 1)], [None, None, "MESSAGE_RATE"]),
+        ({"messages_per_second": 2}, [(0, 1), (0, 1), (0.5, 1), (1, 1)], [None] * 4),
+        ({"messages_per_second": 2}, [(0, 1), (100, 1), (100, 1), (100, 1)], [None, None, None, "MESSAGE_RATE"]),
+        ({"messages_per_second": 0.5}, [(0, 1), (1.9, 1)], [None, "MESSAGE_RATE"]),
+        ({"messages_per_second": 0.5}, [(0, 1), (2, 1)], [None, None]),
+        ({"bytes_per_second": 10}, [(0, 10), (0.5, 5), (0.5, 1)], [None, None, "BYTE_RATE"]),
+        ({"bytes_per_second": 10}, [(0, 40), (2.9, 1)], [None, "BYTE_RATE"]),
+        ({"bytes_per_second": 10}, [(0, 40), (4, 10)], [None, None]),
+        ({"bytes_per_second": 10}, [(0, 1), (0, 11)], [None, "BYTE_RATE"]),
+        ({"bytes_per_second": 10}, [(0, 0)] * 50, [None] * 50),
+        ({"messages_per_second": 1, "bytes_per_second": 1}, [(0, 1), (1, 1), (2, 2)], [None] * 3),
+        ({}, [(0, 10**9)] * 3, [None] * 3),
+    ],
+)
+def test_the_token_bucket_holds_a_seconds_worth_and_refills_at_the_rate(
+    limits: dict[str, Any], messages: list[tuple[float, int]], outcome: list[str | None]
+) -> None:
+    meter = RateMeter(Limits(**limits))
+    refusals = [meter.exceeded(size, 1000.0 + when) for when, size in messages]
+    assert [None if refusal is None else refusal.name for refusal in refusals] == outcome
+
+
+# -- idle time
+
+
+async def test_a_connection_without_a_message_in_either_direction_closes_with_4408() -> None:
+    app = echo(idle_timeout=0.02)
+    async with Conversation(app) as peer:
+        await peer.accepted()
+        assert await peer.closed() == (4408, "idle for too long")
+    assert peer.error is None
+    assert app.statistics().refused == {"IDLE": 1}
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+async def test_a_message_in_either_direction_counts_against_idleness(direction: str) -> None:
+    @websocket_app(limits=Limits(idle_timeout=0.2))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 0.5
+        while loop.time() < end:
+            if direction == "in":
+                peer.text("x")
+                await ws.receive()
+            else:
+                await ws.send("x")
+            tick = loop.create_future()
+            loop.call_later(0.02, tick.set_result, None)
+            await tick
+        await ws.close(4000)
+
+    peer = Conversation(handler)
+    async with peer:
+        await peer.ended()
+    assert peer.begun[-1] == {"type": "websocket.close", "code": 4000, "reason": ""}
+
+
+async def test_an_idle_connection_is_closed_though_its_handler_does_not_read() -> None:
+    ended: list[Any] = []
+
+    @websocket_app(limits=Limits(idle_timeout=0.02))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        await release.wait()
+        ended.append((ws.closed, ws.close_code))
+
+    release = asyncio.Event()
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert (await peer.closed())[0] == 4408
+        release.set()
+    assert ended == [(True, 4408)]
+
+
+async def test_a_connection_that_closed_in_time_is_not_closed_again_for_idleness() -> None:
+    async with Conversation(echo(idle_timeout=0.01)) as peer:
+        await peer.accepted()
+        peer.leave()
+        await peer.ended()
+        passed = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.03, passed.set_result, None)
+        await passed
+        assert peer.nothing_sent()
+
+
+# -- the value object
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["max_message_bytes", "max_body_bytes", "max_connections", "max_connections_per_client"],
+)
+@pytest.mark.parametrize("value", [0, -1, 1.5, "1", True, math.inf])
+def test_a_limit_that_counts_is_a_positive_whole_number(name: str, value: Any) -> None:
+    with pytest.raises(InvalidLimit) as caught:
+        Limits(**{name: value})
+    assert str(caught.value) == f"Limits({name}={value!r}): expected a positive whole number or None"
+
+
+@pytest.mark.parametrize("name", ["accept_timeout", "idle_timeout", "messages_per_second", "bytes_per_second"])
+@pytest.mark.parametrize("value", [0, -0.5, math.nan, math.inf, "1", False])
+def test_a_limit_of_time_is_a_positive_number(name: str, value: Any) -> None:
+    with pytest.raises(InvalidLimit) as caught:
+        Limits(**{name: value})
+    assert str(caught.value) == f"Limits({name}={value!r}): expected a positive number or None"
+
+
+def test_limits_are_values() -> None:
+    assert Limits(idle_timeout=5) == Limits(idle_timeout=5.0)
+    assert hash(Limits()) == hash(Limits())
+    assert "accept_timeout=10.0" in repr(Limits())
+    with pytest.raises(AttributeError):
+        Limits().idle_timeout = 1  # type: ignore[misc] # the mistake that this is about  # pyright: ignore
+
+
+def test_every_refusal_has_a_status_a_close_code_and_a_reason_of_its_own() -> None:
+    assert all(400 <= refusal.status <= 599 for refusal in Refusal)
+    assert all(1000 <= refusal.close_code <= 4999 for refusal in Refusal)
+    assert len({refusal.reason for refusal in Refusal}) == len(Refusal)
+    assert all(len(refusal.reason.encode()) <= 123 for refusal in Refusal)
+
+
+def test_statistics_add_up() -> None:
+    one = Statistics(open=1, accepted=2, refused={"IDLE": 1}, failed=3, dropped_messages=4)
+    two = Statistics(open=1, refused={"IDLE": 2, "ORIGIN": 1})
+    assert one + two == Statistics(open=2, accepted=2, refused={"IDLE": 3, "ORIGIN": 1}, failed=3, dropped_messages=4)

@@ -1,0 +1,456 @@
+"""A handler as an ASGI application: every ending has an answer of ours, and the handler's mistakes are told once."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from asgi_ws import (
+    UNSAFE_ANY,
+    App,
+    ClientDisconnected,
+    ConnectionClosed,
+    HTTPError,
+    Limits,
+    PayloadError,
+    UnexpectedMessageType,
+    UnsupportedScope,
+    WebSocket,
+    WebSocketRoute,
+    websocket_app,
+)
+
+from .conversation import Conversation, daphne_scope, websocket_scope
+
+
+class Boom(Exception):
+    """What a handler raises here."""
+
+
+async def test_a_handler_that_returns_is_closed_with_1000() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert await peer.closed() == (1000, "")
+    assert peer.error is None
+
+
+async def test_a_handler_that_raises_is_closed_with_1011_and_its_exception_goes_on_unchanged() -> None:
+    error = Boom()
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        raise error
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert await peer.closed() == (1011, "")
+    assert peer.error is error
+    assert handler.statistics().failed == 1
+
+
+async def test_a_handler_that_raises_before_accept_is_refused_with_500() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        raise Boom
+
+    async with Conversation(handler) as peer:
+        assert await peer.denied() == (500, b"Internal Server Error")
+    assert isinstance(peer.error, Boom)
+
+
+async def test_a_handler_that_returns_before_accept_is_refused_with_403() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        pass
+
+    async with Conversation(handler) as peer:
+        assert await peer.denied() == (403, b"not accepted")
+    assert peer.error is None
+    assert handler.statistics().refused == {"NOT_ACCEPTED": 1}
+
+
+async def test_a_handler_that_raises_after_it_denied_adds_nothing_to_the_wire() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.deny(401)
+        raise Boom
+
+    async with Conversation(handler) as peer:
+        assert (await peer.denied())[0] == 401
+        await peer.ended()
+        assert peer.nothing_sent()
+    assert isinstance(peer.error, Boom)
+
+
+async def test_an_http_error_before_accept_is_the_denial() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        raise HTTPError(401, "no token", [(b"www-authenticate", b"Bearer")])
+
+    async with Conversation(handler) as peer:
+        start = await peer.sent()
+        assert (start["status"], start["headers"][0]) == (401, (b"www-authenticate", b"Bearer"))
+        assert (await peer.sent())["body"] == b"no token"
+    assert peer.error is None
+    assert handler.statistics().failed == 0
+
+
+async def test_an_http_error_after_accept_is_a_mistake_of_the_handler() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        raise HTTPError(404)
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert (await peer.closed())[0] == 1011
+    assert isinstance(peer.error, HTTPError)
+
+
+async def test_a_group_of_nothing_but_the_peers_doings_is_quiet() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        async with asyncio.TaskGroup() as outer:
+
+            async def inner() -> None:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(asyncio.Event().wait())
+                    await ws.receive()
+
+            outer.create_task(inner())
+
+    async with Conversation(handler) as peer:
+        peer.leave()
+    assert peer.error is None
+    assert handler.statistics().failed == 0
+
+
+async def test_a_group_with_a_mistake_in_it_goes_on_whole() -> None:
+    group = ExceptionGroup("both", [ConnectionClosed(1001), Boom()])
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        raise group
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert (await peer.closed())[0] == 1011
+    assert peer.error is group
+
+
+async def test_a_group_with_a_bad_message_closes_with_its_code() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ws.receive_text())
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        peer.binary(b"x")
+        assert await peer.closed() == (1003, "unexpected message type")
+    assert peer.error is None
+
+
+async def test_the_end_of_something_else_is_a_mistake_of_the_handler() -> None:
+    error = ClientDisconnected()
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        raise error
+
+    async with Conversation(handler) as peer:
+        assert (await peer.denied())[0] == 500
+    assert peer.error is error
+
+
+async def test_a_bad_payload_before_accept_refuses_with_400() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        raise UnexpectedMessageType("text")
+
+    async with Conversation(handler) as peer:
+        assert await peer.denied() == (400, b"unexpected message type")
+    assert peer.error is None
+
+
+async def test_a_bad_message_that_is_found_after_the_end_is_quiet() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.close(4000)
+        raise UnexpectedMessageType("text")
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert (await peer.closed())[0] == 4000
+    assert peer.error is None
+    assert handler.statistics().refused == {}
+
+
+async def test_a_cancelled_handler_says_goodbye_with_1012() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.receive()
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        peer.task.cancel()
+        assert await peer.closed() == (1012, "")
+    assert isinstance(peer.error, asyncio.CancelledError)
+
+
+# -- the time to accept
+
+
+async def test_a_handler_that_does_not_accept_in_time_is_cancelled_and_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[str] = []
+
+    @websocket_app(limits=Limits(accept_timeout=0.01))
+    async def handler(ws: WebSocket) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            raise
+
+    async with Conversation(handler) as peer:
+        assert await peer.denied() == (503, b"not accepted in time")
+    assert told == ["cancelled"]
+    assert peer.error is None
+    assert handler.statistics().refused == {"ACCEPT_TIMEOUT": 1}
+    assert [(record.levelno, record.name) for record in caplog.records] == [(logging.WARNING, "asgi_ws")]
+
+
+@pytest.mark.parametrize("answer", ["accept", "deny"])
+async def test_a_handler_that_answers_while_it_is_cancelled_for_its_slowness_is_still_answered_once(
+    answer: str,
+) -> None:
+    @websocket_app(limits=Limits(accept_timeout=0.01))
+    async def handler(ws: WebSocket) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await getattr(ws, answer)()
+
+    async with Conversation(handler) as peer:
+        await peer.ended()
+    types = [event["type"] for event in peer.begun]
+    assert (
+        types
+        == {
+            "accept": ["websocket.accept", "websocket.close"],
+            "deny": ["websocket.http.response.start", "websocket.http.response.body"],
+        }[answer]
+    )
+    assert peer.error is None
+
+
+@pytest.mark.parametrize("timeout", [0.01, None])
+async def test_the_time_to_accept_is_no_limit_after_accept(timeout: float | None) -> None:
+    @websocket_app(limits=Limits(accept_timeout=timeout))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        loop = asyncio.get_running_loop()
+        passed = loop.create_future()
+        loop.call_later(0.03, passed.set_result, None)
+        await passed
+        await ws.send("still here")
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert (await peer.sent())["text"] == "still here"
+    assert peer.error is None
+
+
+async def test_a_time_out_of_the_handlers_own_is_its_mistake() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+
+    async with Conversation(handler) as peer:
+        assert (await peer.denied())[0] == 500
+    assert isinstance(peer.error, TimeoutError)
+
+
+# -- policies
+
+
+def from_origin(origin: bytes, **more: Any) -> Any:
+    return websocket_scope(headers=[(b"origin", origin)], **more)
+
+
+async def test_a_foreign_origin_is_refused_with_403_and_the_log_says_how_to_let_it_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "asgi_ws")
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        raise AssertionError
+
+    async with Conversation(handler, from_origin(b"https://evil.example\x1b[31m")) as peer:
+        assert await peer.denied() == (403, b"origin not allowed")
+    assert peer.error is None
+    assert handler.statistics().refused == {"ORIGIN": 1}
+    assert [record.getMessage() for record in caplog.records] == [
+        ("refused WebSocket from origin 'https://evil.example\\x1b[31m'; "
+        "to let it in: origins=['https://evil.example\\x1b[31m']")
+    ]
+
+
+@pytest.mark.parametrize("origins", [UNSAFE_ANY, ["https://evil.example"], ["https://*.example"]])
+async def test_an_origin_that_is_let_in_is_accepted(origins: Any) -> None:
+    @websocket_app(origins=origins)
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+
+    async with Conversation(handler, from_origin(b"https://evil.example")) as peer:
+        await peer.accepted()
+
+
+async def test_a_foreign_host_is_refused_with_400(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "asgi_ws")
+
+    @websocket_app(hosts=["chat.example"])
+    async def handler(ws: WebSocket) -> None:
+        raise AssertionError
+
+    async with Conversation(handler) as peer:
+        assert await peer.denied() == (400, b"host not allowed")
+    assert handler.statistics().refused == {"HOST": 1}
+    assert "hosts=['testserver']" in caplog.text
+
+
+async def test_a_refusal_of_a_client_that_has_left_is_no_error() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        raise AssertionError
+
+    peer = Conversation(handler, from_origin(b"null"))
+    peer.break_send(ConnectionResetError())
+    async with peer:
+        pass
+    assert peer.error is None
+
+
+async def test_no_more_connections_are_let_in_than_the_limit_and_a_place_is_free_again_after() -> None:
+    @websocket_app(limits=Limits(max_connections=1))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.wait_closed()
+
+    async with Conversation(handler) as first:
+        await first.accepted()
+        assert handler.statistics().open == 1
+        async with Conversation(handler) as second:
+            assert await second.denied() == (503, b"too many connections")
+        first.leave()
+    async with Conversation(handler) as third:
+        await third.accepted()
+        third.leave()
+    statistics = handler.statistics()
+    assert (statistics.open, statistics.accepted, statistics.refused) == (0, 2, {"CONNECTIONS": 1})
+
+
+async def test_one_address_is_let_in_as_often_as_its_limit_says_and_others_are_not_counted_with_it() -> None:
+    @websocket_app(limits=Limits(max_connections_per_client=1))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.wait_closed()
+
+    async with Conversation(handler) as first:
+        await first.accepted()
+        async with Conversation(handler, websocket_scope(client=("192.0.2.7", 50001))) as same:
+            assert await same.denied() == (429, b"too many connections from this address")
+        for client in (("192.0.2.8", "50000"), None):
+            async with Conversation(handler, websocket_scope(client=client)) as other:
+                await other.accepted()
+                other.leave()
+        first.leave()
+    async with Conversation(handler) as again:
+        await again.accepted()
+        again.leave()
+
+
+async def test_a_websocket_app_serves_nothing_but_websockets() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None: ...
+
+    async with Conversation(handler, {"type": "http"}) as peer:
+        pass
+    assert isinstance(peer.error, UnsupportedScope)
+    assert str(peer.error) == "unsupported ASGI scope type 'http'; this application serves websocket"
+
+
+async def test_on_error_of_the_app_is_told_of_the_handlers_exception_and_of_nothing_the_peer_did() -> None:
+    told: list[Exception] = []
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.receive_text()
+        raise Boom
+
+    app = App([WebSocketRoute("/", handler)], on_error=lambda error, scope: told.append(error))
+    async with Conversation(app) as peer:
+        peer.binary(b"")
+    assert told == []
+    async with Conversation(app) as peer:
+        peer.text("")
+    assert [type(error) for error in told] == [Boom]
+    assert app.statistics().failed == 1
+
+
+async def test_a_websocket_can_be_used_by_hand_on_any_scope() -> None:
+    async def plain(scope: Any, receive: Any, send: Any) -> None:
+        ws = WebSocket(scope, receive, send)
+        await ws.accept()
+        await ws.send(await ws.receive())
+        await ws.close()
+
+    async with Conversation(plain, daphne_scope("/päth")) as peer:
+        await peer.accepted()
+        peer.text("echo")
+        assert (await peer.sent())["text"] == "echo"
+
+
+async def test_the_repr_of_a_websocket_shows_path_client_and_state_without_control_characters() -> None:
+    seen: list[str] = []
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        seen.append(repr(ws))
+
+    async with Conversation(handler, websocket_scope("/a\nb")):
+        pass
+    assert seen == ["<WebSocket '/a\\nb' from 192.0.2.7:50000, CONNECTING>"]
+    assert repr(handler) == "<WebSocketApp handler>"
+
+
+async def test_a_payload_error_of_ones_own_closes_with_its_close_code() -> None:
+    class TooPolite(PayloadError):
+        close_code = 4100
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        raise TooPolite
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert await peer.closed() == (4100, "invalid payload")
+    assert peer.error is None
+    assert handler.statistics().refused == {"PAYLOAD": 1}
