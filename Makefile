@@ -19,7 +19,7 @@ test: $(VENV)/.dev ## Run the whole test suite and hold the coverage
 	$(BIN)/coverage report
 
 test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
-	PYTHONS="$(PYTHONS)" sh tests/on_each_python.sh
+	PYTHONS="$(PYTHONS)" ARGS="$(ARGS)" sh tests/on_each_python.sh
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .

@@ -52,6 +52,7 @@ class Channel(Connection):
         "_limits",
         "_meter",
         "_now",
+        "_on_end",
         "_reader",
         "_receive_event",
         "_send_event",
@@ -97,6 +98,8 @@ class Channel(Connection):
         self._closer: asyncio.Task[None] | None = None
         # Set by whoever imposes a time to accept; accept and refusal lift it.
         self._deadline: asyncio.Timeout | None = None
+        # What to call with the close code after the end; set by an endpoint when its `on_connect` is entered.
+        self._on_end: Callable[[int], Awaitable[None]] | None = None
 
     def __repr__(self) -> str:
         return f"<WebSocket {self.scope['path']!a} from {self.client}, {self.application_state.name}>"

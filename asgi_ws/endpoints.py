@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Final, Literal, overload
 
 from ._asgi import ASGIApp
 from .codec import STANDARD_JSON, JSONCodec
-from .errors import InvalidMessage, UnexpectedMessageType
+from .errors import InvalidEndpoint, UnexpectedMessageType
 from .http import HTTPApp, HTTPHandler, Request, Response
 from .lifecycle import WebSocketState
 from .limits import Limits
 from .security import SAME_ORIGIN, Origins, Policy
-from .session import Handler, Session, WebSocketApp
+from .session import Handler, WebSocketApp
 from .websocket import WebSocket
 
 Encoding = Literal["text", "bytes", "json"]
@@ -58,17 +58,17 @@ class WebSocketEndpoint:
 
         Raises:
             InvalidOrigin, InvalidHost: for an entry that can never match.
-            InvalidMessage: for an unknown `encoding`.
+            InvalidEndpoint: for an unknown `encoding`, or an `init` that the class does not take.
         """
         if cls.encoding not in ("text", "bytes", "json", None):
-            raise InvalidMessage(f"{cls.__name__}.encoding", '"text", "bytes", "json" or None', cls.encoding)
+            raise InvalidEndpoint(cls.__name__, f'encoding is "text", "bytes", "json" or None, not {cls.encoding!r}')
+        _check_init(cls, init)
 
-        def make_session() -> Session:
-            endpoint = cls(**init)
-            return partial(endpoint._serve, json), endpoint.on_disconnect
+        async def serve(ws: WebSocket) -> None:
+            await cls(**init)._serve(json, ws)
 
         return WebSocketApp(
-            make_session,
+            serve,
             policy=Policy(origins, hosts, trust_forwarded),
             limits=limits,
             json=json,
@@ -86,6 +86,7 @@ class WebSocketEndpoint:
         """The end; called once whenever `on_connect` was entered, however it ended. `ws` is closed already."""
 
     async def _serve(self, json: JSONCodec, ws: WebSocket) -> None:
+        ws._on_end = partial(self.on_disconnect, ws)
         await self.on_connect(ws)
         if ws.application_state is WebSocketState.CONNECTING:
             return
@@ -145,9 +146,8 @@ def websocket_app(
     policy = Policy(origins, hosts, trust_forwarded)
 
     def decorate(handler: Handler) -> WebSocketApp:
-        session: Session = (handler, None)
         return WebSocketApp(
-            lambda: session, policy=policy, limits=limits, json=json, name=getattr(handler, "__name__", "websocket")
+            handler, policy=policy, limits=limits, json=json, name=getattr(handler, "__name__", "websocket")
         )
 
     return decorate if handler is None else decorate(handler)
@@ -177,7 +177,11 @@ class HTTPEndpoint:
             limits: of which `max_body_bytes` counts here.
             json: how request bodies are read by `Request.json`.
             init: keyword arguments for `cls`.
+
+        Raises:
+            InvalidEndpoint: for an `init` that the class does not take.
         """
+        _check_init(cls, init)
         names = {method: method.lower() for method in _METHODS if hasattr(cls, method.lower())}
         if "GET" in names:
             names.setdefault("HEAD", "get")
@@ -212,6 +216,14 @@ def http_app(
         return HTTPApp(_awaitable(handler), limits=limits, json=json, name=getattr(handler, "__name__", "http"))
 
     return decorate if handler is None else decorate(handler)
+
+
+def _check_init(cls: type, init: Mapping[str, Any]) -> None:
+    """Find here, and not at the first connection, that no instance can be made."""
+    try:
+        inspect.signature(cls).bind(**init)
+    except TypeError as error:
+        raise InvalidEndpoint(cls.__name__, f"init does not fit: {error}") from None
 
 
 def _awaitable(handler: Callable[..., Any]) -> Callable[..., Awaitable[ASGIApp]]:

@@ -3,6 +3,7 @@
 AsgiWsError
 ├── ConfigurationError                   how the application was put together
 │   ├── InvalidRoute                     a path, a converter or an endpoint that cannot work
+│   ├── InvalidEndpoint                  a class that no instance can serve a connection of
 │   ├── InvalidOrigin                    an entry of `origins=` that no browser would send
 │   ├── InvalidHost                      an entry of `hosts=` that no request could carry
 │   ├── InvalidLimit                     a value of `Limits` out of its range
@@ -61,6 +62,18 @@ class InvalidRoute(ConfigurationError, ValueError):
 
     def __str__(self) -> str:
         return f"route {self.path!r}: {self.why}"
+
+
+class InvalidEndpoint(ConfigurationError, TypeError):
+    """An endpoint class of this `name` that could serve no connection, and `why`."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(name, why)
+        self.name = name
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}"
 
 
 class InvalidOrigin(ConfigurationError, ValueError):

@@ -19,17 +19,13 @@ from .websocket import WebSocket
 logger = logging.getLogger("asgi_ws")
 
 Handler: TypeAlias = Callable[[WebSocket], Awaitable[None]]
-# Makes the handler of one connection, and what is called with its close code when it has ended.
-Session: TypeAlias = tuple[Handler, Callable[[WebSocket, int], Awaitable[None]] | None]
 
 
 class WebSocketApp:
     """An ASGI callable that serves WebSocket scopes with a handler. Made by `websocket_app` and `as_asgi`."""
 
-    def __init__(
-        self, make_session: Callable[[], Session], *, policy: Policy, limits: Limits, json: JSONCodec, name: str
-    ) -> None:
-        self._make_session = make_session
+    def __init__(self, handler: Handler, *, policy: Policy, limits: Limits, json: JSONCodec, name: str) -> None:
+        self._handler = handler
         self._policy = policy
         self._limits = limits
         self._json = json
@@ -68,21 +64,20 @@ class WebSocketApp:
             self._usage.leave(host)
 
     async def _serve(self, ws: WebSocket) -> None:
-        handler, on_end = self._make_session()
         try:
-            await self._run(handler, ws)
+            await self._run(ws)
         finally:
             await ws._finish()
-            if on_end is not None:
-                await on_end(ws, CloseCode.ABNORMAL if ws.close_code is None else ws.close_code)
+            if ws._on_end is not None:
+                await ws._on_end(CloseCode.ABNORMAL if ws.close_code is None else ws.close_code)
 
-    async def _run(self, handler: Handler, ws: WebSocket) -> None:
+    async def _run(self, ws: WebSocket) -> None:
         deadline = asyncio.timeout(self._limits.accept_timeout)
         try:
             async with deadline:
                 ws._deadline = deadline
                 try:
-                    await handler(ws)
+                    await self._handler(ws)
                 finally:
                     ws._deadline = None
         except asyncio.CancelledError:

@@ -18,6 +18,7 @@ from asgi_ws.errors import (
     InvalidBody,
     InvalidCloseCode,
     InvalidCloseReason,
+    InvalidEndpoint,
     InvalidHeader,
     InvalidHost,
     InvalidJSON,
@@ -36,6 +37,7 @@ from asgi_ws.errors import (
 
 MESSAGES: list[tuple[AsgiWsError, str]] = [
     (InvalidRoute("users", "a path starts with '/'"), "route 'users': a path starts with '/'"),
+    (InvalidEndpoint("Chat", "init does not fit"), "Chat: init does not fit"),
     (
         InvalidOrigin("example.org"),
         ("origins: 'example.org' is not an origin; write 'https://example.org', 'https://example.org:8443' or "

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from asgi_ws import HTTPError, InvalidMessage, InvalidOrigin, JSONCodec, Limits, WebSocket, WebSocketEndpoint
+from asgi_ws import HTTPError, InvalidEndpoint, InvalidOrigin, JSONCodec, Limits, WebSocket, WebSocketEndpoint
 
 from .conversation import Conversation, daphne_scope, websocket_scope
 
@@ -108,13 +108,30 @@ def test_an_unknown_encoding_is_an_error_where_the_endpoint_is_made() -> None:
     class Odd(WebSocketEndpoint):
         encoding = "latin-1"  # type: ignore[assignment] # the mistake that this is about  # pyright: ignore
 
-    with pytest.raises(InvalidMessage, match=r"Odd\.encoding takes .*latin-1"):
+    with pytest.raises(InvalidEndpoint, match=r"Odd: encoding is .* not 'latin-1'"):
         Odd.as_asgi()
+
+
+def test_arguments_that_the_class_does_not_take_are_an_error_where_the_endpoint_is_made() -> None:
+    with pytest.raises(InvalidEndpoint, match="Recorder: init does not fit: missing a required argument: 'calls'"):
+        Recorder.as_asgi()
+    with pytest.raises(InvalidEndpoint, match="got an unexpected keyword argument 'other'"):
+        Recorder.as_asgi(init={"calls": [], "other": 1})
+
+
+async def test_an_endpoint_that_cannot_be_made_refuses_with_500() -> None:
+    class Failing(WebSocketEndpoint):
+        def __init__(self) -> None:
+            raise Boom
+
+    async with Conversation(Failing.as_asgi()) as peer:
+        assert (await peer.denied())[0] == 500
+    assert isinstance(peer.error, Boom)
 
 
 def test_a_wrong_policy_is_an_error_where_the_endpoint_is_made() -> None:
     with pytest.raises(InvalidOrigin, match=r"'example\.org' is not an origin"):
-        Recorder.as_asgi(origins=["example.org"])
+        WebSocketEndpoint.as_asgi(origins=["example.org"])
 
 
 # -- on_disconnect: once, with the code, whenever on_connect was entered

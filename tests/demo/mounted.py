@@ -1,0 +1,5 @@
+"""The default application below a path of another one."""
+
+import asgi_ws
+
+app = asgi_ws.App([asgi_ws.Mount("/below", asgi_ws.app)])

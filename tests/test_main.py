@@ -1,0 +1,75 @@
+"""`python -m asgi_ws`: the default application or another one, on uvicorn."""
+
+import asyncio
+import runpy
+import subprocess
+import sys
+from typing import Final
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.servers.launch import ServerProcess
+from tests.servers.table import Server
+
+DEFAULT: Final = Server(name="default", title="python -m asgi_ws", arguments=("asgi_ws", "--port={port}"))
+NAMED: Final = Server(
+    name="named", title="python -m asgi_ws module:app", arguments=("asgi_ws", "{app}", "--port={port}")
+)
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "asgi_ws", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+
+async def test_without_an_application_the_default_one_is_served() -> None:
+    with ServerProcess(DEFAULT, "") as server:
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(server.url("/hello"))).text == "Hello, World!"
+            assert "asgi_ws" in (await client.get(server.url("/"))).text
+        async with asyncio.timeout(5), connect(server.url("/ws", "ws")) as ws:
+            await ws.send("anything")
+            assert await ws.recv() == "OK!"
+
+
+async def test_an_application_named_first_is_served() -> None:
+    with ServerProcess(NAMED, "tests.demo.mounted:app") as server:
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(server.url("/below/hello"))).text == "Hello, World!"
+            assert (await client.get(server.url("/hello"))).status_code == 404
+
+
+@pytest.mark.parametrize("application", [[], ["asgi_ws:app"]])
+def test_help_shows_uvicorn_s_options_under_our_name(
+    application: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["__main__.py", *application, "--help"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("asgi_ws", run_name="__main__")
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert "python -m asgi_ws" in shown
+    assert "--port" in shown
+
+
+def test_importing_it_starts_nothing() -> None:
+    assert callable(runpy.run_module("asgi_ws", run_name="imported")["main"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_module_and_app"], 'Import string "no_module_and_app" must be in format "<module>:<attribute>"'),
+        (["no_such_module:app"], 'Could not import module "no_such_module"'),
+        (["asgi_ws:no_such_app"], 'Attribute "no_such_app" not found in module "asgi_ws"'),
+        (["--no-such-option"], "No such option"),
+        (["--port=none"], "Invalid value for '--port'"),
+    ],
+)
+def test_what_cannot_be_served_is_named_and_the_exit_status_is_not_zero(arguments: list[str], message: str) -> None:
+    ended = run(*arguments)
+    assert ended.returncode != 0
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
