@@ -94,7 +94,7 @@ class Channel(Connection):
         self._now = asyncio.get_running_loop().time
         # Runs from accept to the end where there is an idle limit.
         self._idle: IdleTimer | None = None
-        # Sends the close frame when a policy ends the connection; awaited by `_finish`.
+        # Sends the close frame; None until there is one.
         self._closer: asyncio.Task[None] | None = None
         # Set by whoever imposes a time to accept; accept and refusal lift it.
         self._deadline: asyncio.Timeout | None = None
@@ -192,13 +192,18 @@ class Channel(Connection):
         if self._idle is not None:
             self._idle.touch()
 
-    def _begin_close(self, code: int, reason: str) -> None:
-        """Make the transition of a close frame that `_send_close` is to send."""
+    def _begin_close(self, code: int, reason: str, seconds: float) -> "asyncio.Task[None]":
+        """Make the transition of a close frame, and begin to send it, in bounded time.
+
+        In a task, so that whoever asked for it can be cancelled and the peer still hears of it; `_finish` waits for it.
+        """
         self._apply("websocket.close", "close()")
         self._told_end(code, reason)
+        self._closer = asyncio.create_task(self._send_close(code, reason, seconds), name="asgi_ws close")
+        return self._closer
 
     async def _send_close(self, code: int, reason: str, seconds: float) -> None:
-        """Send the close frame after what waits, in bounded time; then wake the reader."""
+        """Send the close frame after what waits; then wake the reader."""
         # daphne alone names neither a version of the specification nor extensions; a test's scope has no "asgi" at all.
         scope = self.scope
         if "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope:
@@ -345,11 +350,7 @@ class Channel(Connection):
         """End an accepted connection by policy; `_finish` waits for the close frame."""
         if not self.closed:
             self._usage.refused[refusal.name] += 1
-            self._begin_close(refusal.close_code, refusal.reason)
-            self._closer = asyncio.create_task(
-                self._send_close(refusal.close_code, refusal.reason, FORCED_CLOSE_TIMEOUT),
-                name=f"asgi_ws close: {refusal.reason}",
-            )
+            self._begin_close(refusal.close_code, refusal.reason, FORCED_CLOSE_TIMEOUT)
 
     def _watch_idle(self) -> None:
         """Start the idle limit, if there is one."""
@@ -357,6 +358,6 @@ class Channel(Connection):
             self._idle = IdleTimer(self._limits.idle_timeout, partial(self._end, Refusal.IDLE))
 
     async def _finish(self) -> None:
-        """Wait for what the connection itself has started."""
+        """Wait until a close frame that was begun is out."""
         if self._closer is not None:
             await asyncio.wait([self._closer])

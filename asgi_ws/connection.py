@@ -118,7 +118,7 @@ class Connection:
     @cached_property
     def headers(self) -> Headers:
         """The request's headers."""
-        return Headers.from_raw(self.scope["headers"])
+        return Headers.from_raw(self.scope.get("headers") or ())
 
     @cached_property
     def query_params(self) -> QueryParams:

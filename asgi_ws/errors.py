@@ -316,9 +316,14 @@ class HTTPError(AsgiWsError):
     """Raised by a handler to answer with a status: over HTTP as the response, before `accept` as the denial.
 
     `detail` is the body's text and is shown to the client; `headers` are added to the response.
+
+    Raises:
+        InvalidStatus: unless the status is 300-599.
     """
 
     def __init__(self, status: int, detail: str = "", headers: RawHeaders | None = None) -> None:
+        if not isinstance(status, int) or not 300 <= status <= 599:
+            raise InvalidStatus(status, "300-599 for an HTTPError")
         super().__init__(status, detail)
         self.status = status
         self.detail = detail

@@ -216,7 +216,7 @@ def _host_allowed(host: Authority | None, exact: Iterable[str], suffixes: tuple[
 
 
 def _header_lines(scope: Scope, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
+    return [value.decode("latin-1") for key, value in scope.get("headers") or () if key.lower() == name]
 
 
 def offered_subprotocols(scope: Scope) -> list[str]:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ._asgi import Receive, Scope, Send
 from .channel import FORCED_CLOSE_TIMEOUT
 from .codec import JSONCodec
 from .connection import client_address
 from .errors import ConnectionClosed, HTTPError, PayloadError, PeerError, UnexpectedMessageType, UnsupportedScope
+from .headers import HeadersLike
 from .lifecycle import CloseCode, WebSocketState
 from .limits import Limits, Refusal, Statistics, Usage
 from .security import Policy, Refused
@@ -67,6 +68,8 @@ class WebSocketApp:
         try:
             await self._run(ws)
         finally:
+            if ws.application_state is WebSocketState.CONNECTING:
+                await self._deny(ws, 500, "Internal Server Error")
             await ws._finish()
             if ws._on_end is not None:
                 await ws._on_end(CloseCode.ABNORMAL if ws.close_code is None else ws.close_code)
@@ -82,7 +85,11 @@ class WebSocketApp:
                     ws._deadline = None
         except asyncio.CancelledError:
             # The server stops, or an application above does: hypercorn and daphne leave the client without a word then.
-            await ws.close(CloseCode.SERVICE_RESTART, timeout=FORCED_CLOSE_TIMEOUT)
+            # A cancellation that nobody asked for is one that the handler met in something else, and let through.
+            task = asyncio.current_task()
+            is_ours = task is None or task.cancelling() > 0
+            code = CloseCode.SERVICE_RESTART if is_ours else CloseCode.INTERNAL_ERROR
+            await ws.close(code, timeout=FORCED_CLOSE_TIMEOUT)
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and deadline.expired():
@@ -110,9 +117,7 @@ class WebSocketApp:
                 await self._refuse(ws, refusal, payload.close_code)
             if ws.closed:
                 return True
-        if ws.application_state is WebSocketState.CONNECTING:
-            await self._deny(ws, 500, "Internal Server Error")
-        else:
+        if ws.application_state is not WebSocketState.CONNECTING:
             await ws.close(CloseCode.INTERNAL_ERROR)
         return False
 
@@ -124,7 +129,7 @@ class WebSocketApp:
         else:
             await ws.close(refusal.close_code if close_code is None else close_code, refusal.reason)
 
-    async def _deny(self, ws: WebSocket, status: int, body: str, headers: Any = ()) -> None:
+    async def _deny(self, ws: WebSocket, status: int, body: str, headers: HeadersLike = ()) -> None:
         # The client may leave before its refusal comes.
         with suppress(ConnectionClosed):
             await ws.deny(status, body, headers)

@@ -136,7 +136,7 @@ class WebSocket(Channel):
 
         Idempotent, and no error when the peer is gone. Messages that wait to be sent go first. A peer that does not
         read can hold this for `timeout` seconds; then the connection is let go. Whoever waits in `receive` gets
-        `ConnectionClosed` with this code.
+        `ConnectionClosed` with this code. Cancelling the call does not take the close frame back.
 
         On a server that sends only 1000 and 3000-4999 (daphne), 1001-1014 go out as 4901-4914.
 
@@ -146,8 +146,7 @@ class WebSocket(Channel):
         """
         check_close(code, reason)
         if self.application_state in _CLOSABLE:
-            self._begin_close(code, reason)
-            await self._send_close(code, reason, timeout)
+            await asyncio.shield(self._begin_close(code, reason, timeout))
 
     async def abort(self) -> None:
         """End the connection at once, without waiting for what is still to be sent.

@@ -93,11 +93,15 @@ class Lifecycle(RuleBasedStateMachine):
         """Run one call of the API, which ends at once or waits for an event that is not there."""
 
         async def bounded() -> Any:
-            try:
-                async with asyncio.timeout(0):
-                    return await coroutine
-            except TimeoutError:
+            task = asyncio.ensure_future(coroutine)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
                 return "waits"
+            try:
+                return task.result()
             except (LifecycleError, ConnectionClosed) as error:
                 return error
 

@@ -12,6 +12,7 @@ from asgi_ws import (
     ClientDisconnected,
     ConnectionClosed,
     HTTPError,
+    InvalidHeader,
     Limits,
     PayloadError,
     UnexpectedMessageType,
@@ -21,7 +22,7 @@ from asgi_ws import (
     websocket_app,
 )
 
-from .conversation import Conversation, daphne_scope, websocket_scope
+from .conversation import Conversation, daphne_scope, until, websocket_scope
 
 
 class Boom(Exception):
@@ -99,6 +100,16 @@ async def test_an_http_error_before_accept_is_the_denial() -> None:
         assert (await peer.sent())["body"] == b"no token"
     assert peer.error is None
     assert handler.statistics().failed == 0
+
+
+async def test_an_http_error_that_cannot_be_sent_refuses_with_500() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        raise HTTPError(401, headers=[(b"x", b"a\r\nb")])
+
+    async with Conversation(handler) as peer:
+        assert (await peer.denied())[0] == 500
+    assert isinstance(peer.error, InvalidHeader)
 
 
 async def test_an_http_error_after_accept_is_a_mistake_of_the_handler() -> None:
@@ -209,6 +220,39 @@ async def test_a_cancelled_handler_says_goodbye_with_1012() -> None:
     assert isinstance(peer.error, asyncio.CancelledError)
 
 
+async def test_a_cancellation_that_the_handler_let_through_is_its_mistake() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        other = asyncio.create_task(asyncio.Event().wait())
+        other.cancel()
+        await other
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert (await peer.closed())[0] == 1011
+
+
+async def test_a_close_frame_goes_out_though_the_close_was_cancelled() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        closing = asyncio.create_task(ws.close(4010))
+        peer.stall()
+        await until(lambda: len(peer.begun) == 2)
+        closing.cancel()
+        await asyncio.wait([closing])
+        asyncio.get_running_loop().call_soon(peer.resume)
+
+    peer = Conversation(handler)
+    async with peer:
+        await peer.accepted()
+        assert await peer.closed() == (4010, "")
+        await peer.ended()
+        assert peer.nothing_sent()
+    assert peer.error is None
+
+
 # -- the time to accept
 
 
@@ -306,8 +350,10 @@ async def test_a_foreign_origin_is_refused_with_403_and_the_log_says_how_to_let_
     assert peer.error is None
     assert handler.statistics().refused == {"ORIGIN": 1}
     assert [record.getMessage() for record in caplog.records] == [
-        ("refused WebSocket from origin 'https://evil.example\\x1b[31m'; "
-        "to let it in: origins=['https://evil.example\\x1b[31m']")
+        (
+            "refused WebSocket from origin 'https://evil.example\\x1b[31m'; "
+            "to let it in: origins=['https://evil.example\\x1b[31m']"
+        )
     ]
 
 
