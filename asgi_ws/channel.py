@@ -79,8 +79,8 @@ class Channel(Connection):
         self.close_reason: str | None = None
         # The task that waits for a message now.
         self._reader: asyncio.Task[Any] | None = None
-        # The reader's count of cancellations before ours; None while we have not cancelled it.
-        self._interrupted: int | None = None
+        # Whether we have cancelled the reader, which it has not met yet.
+        self._interrupted = False
         # Whether a send is under way, and who waits to send after it.
         self._sending = False
         self._turns = Turns()
@@ -113,6 +113,12 @@ class Channel(Connection):
     def _extensions(self) -> Mapping[str, Any]:
         extensions: Mapping[str, Any] = self.scope.get("extensions") or {}
         return extensions
+
+    @property
+    def _on_daphne(self) -> bool:
+        # It alone names neither a version of the specification nor extensions; a test's scope has no "asgi" at all.
+        scope = self.scope
+        return "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope
 
     # -- states
 
@@ -152,10 +158,14 @@ class Channel(Connection):
         self._turns.fail(self._closed_error())
         self._interrupt()
 
-    def _lost(self) -> ConnectionClosed:
-        """The server could not send: the peer is gone without a close frame."""
-        self._ended(CloseCode.ABNORMAL, "")
-        return self._closed_error()
+    def _lost(self, error: Exception) -> Exception:
+        """What it means that the server could not send: the peer is gone without a close frame."""
+        # daphne's send raises a RuntimeError from the peer's close frame on, which may be before the event of it came.
+        # Elsewhere one is somebody's mistake.
+        if isinstance(error, OSError) or self._on_daphne:
+            self._ended(CloseCode.ABNORMAL, "")
+            return self._closed_error()
+        return error
 
     def _told_end(self, code: int, reason: str) -> None:
         if self.close_code is None:
@@ -185,8 +195,8 @@ class Channel(Connection):
         self._sending = True
         try:
             await self._send_event(event)
-        except OSError:
-            raise self._lost() from None
+        except (OSError, RuntimeError) as error:
+            raise self._lost(error) from None
         finally:
             self._sending = self._turns.pass_on() if self._turns else False
         if self._idle is not None:
@@ -203,10 +213,11 @@ class Channel(Connection):
         return self._closer
 
     async def _send_close(self, code: int, reason: str, seconds: float) -> None:
-        """Send the close frame after what waits; then wake the reader."""
-        # daphne alone names neither a version of the specification nor extensions; a test's scope has no "asgi" at all.
-        scope = self.scope
-        if "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope:
+        """Wake the reader, and send the close frame after what waits."""
+        # First, since granian's close waits for the end of a receive. A handler that ends now ends no earlier than this
+        # task does: see `_finish`.
+        self._interrupt()
+        if self._on_daphne:
             code = as_private_code(code)
         try:
             async with asyncio.timeout(seconds):
@@ -218,9 +229,6 @@ class Channel(Connection):
         except Exception:
             # What a server makes of a close frame to a peer in an odd state is its own affair: ours is that it ends.
             logger.debug("the server did not take a close frame", exc_info=True)
-        finally:
-            # Not before the frame is out: a reader that ends its handler would take the connection away from under it.
-            self._interrupt()
 
     async def _drop(self) -> None:
         """Let go of the connection; what is still to be sent is lost."""
@@ -238,14 +246,14 @@ class Channel(Connection):
         if self.client_state is _DISCONNECTED:
             raise self._closed_error()
 
-    async def _next(self, reader: "asyncio.Task[Any] | None") -> str | bytes:
-        """The next message: one that was kept, or one that `_read` waits for in the task `reader`."""
+    async def _next(self) -> str | bytes:
+        """The next message: one that was kept, or one that `_read` waits for."""
         if self._kept:
             return self._kept.take()
-        return await self._read(reader)
+        return await self._read()
 
-    async def _read(self, reader: "asyncio.Task[Any] | None") -> str | bytes:
-        """Wait for the next message of the peer's, in the task `reader`.
+    async def _read(self) -> str | bytes:
+        """Wait for the next message of the peer's.
 
         Raises:
             ConnectionClosed: when the connection ends, or has ended.
@@ -254,11 +262,12 @@ class Channel(Connection):
         """
         if self._reader is not None or self.application_state is not _CONNECTED:
             raise self._unreadable()
-        self._reader = reader
+        self._reader = reader = _current_task()
+        cancellations = reader.cancelling()
         try:
             event = await self._receive_event()
         except asyncio.CancelledError:
-            self._check_interrupted()
+            self._check_interrupted(reader, cancellations)
             raise
         finally:
             self._reader = None
@@ -276,17 +285,18 @@ class Channel(Connection):
         Raises:
             ConnectionClosed, ConcurrentReceiveError: as `_read`.
         """
-        reader = asyncio.current_task()
+        reader = _current_task()
+        cancellations = reader.cancelling()
         receive_event = self._receive_event
         while True:
             if self._reader is not None or self.application_state is not _CONNECTED or self._kept:
-                await handle(self, await self._next(reader))
+                await handle(self, await self._next())
                 continue
             self._reader = reader
             try:
                 event = await receive_event()
             except asyncio.CancelledError:
-                self._check_interrupted()
+                self._check_interrupted(reader, cancellations)
                 raise
             finally:
                 self._reader = None
@@ -304,15 +314,17 @@ class Channel(Connection):
 
     def _interrupt(self) -> None:
         """Wake the reader: after a close some servers never tell it, and a dead peer never will."""
-        reader = self._reader
-        if reader is not None and self._interrupted is None:
-            self._interrupted = reader.cancelling()
-            reader.cancel()
+        if self._reader is not None and not self._interrupted:
+            self._interrupted = True
+            self._reader.cancel()
 
-    def _check_interrupted(self) -> None:
-        """Raise ConnectionClosed if the cancellation that the reader met was ours alone, and take it back."""
-        before, self._interrupted = self._interrupted, None
-        if before is not None and self._reader is not None and self._reader.uncancel() <= before:
+    def _check_interrupted(self, reader: "asyncio.Task[Any]", cancellations: int) -> None:
+        """Raise ConnectionClosed if the cancellation that the reader met was ours alone, and take it back.
+
+        `cancellations` is how many the task had on its account before.
+        """
+        interrupted, self._interrupted = self._interrupted, False
+        if interrupted and reader.uncancel() <= cancellations:
             raise self._closed_error() from None
 
     # -- limits
@@ -361,3 +373,10 @@ class Channel(Connection):
         """Wait until a close frame that was begun is out."""
         if self._closer is not None:
             await asyncio.wait([self._closer])
+
+
+def _current_task() -> "asyncio.Task[Any]":
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a WebSocket is used from a task of its event loop")
+    return task

@@ -110,7 +110,7 @@ class URL(str):
 class Connection:
     """The views. They are made when first asked for, and read the scope without changing it, `state` excepted."""
 
-    __slots__ = ("__dict__", "scope")
+    __slots__ = ("__dict__", "__weakref__", "scope")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope

@@ -50,6 +50,13 @@ class WebSocket(Channel):
 
     The peer's leaving is `ConnectionClosed` from `receive` and from `send`, and again from every later call; iteration
     ends instead. Sends are in order under concurrency; a second concurrent reader is refused.
+
+    Attributes:
+        scope: the ASGI scope, for what has no view of its own.
+        application_state: what we have sent of the lifecycle.
+        client_state: what the peer has.
+        close_code: how the connection ended; None while it has not.
+        close_reason: likewise, "" where no reason was given.
     """
 
     __slots__ = ("_json",)
@@ -170,7 +177,7 @@ class WebSocket(Channel):
             ConcurrentReceiveError: when another task is receiving.
             LifecycleError: before accept.
         """
-        return await self._next(asyncio.current_task())
+        return await self._next()
 
     async def receive_text(self) -> str:
         """The next message, which has to be text.
@@ -178,7 +185,7 @@ class WebSocket(Channel):
         Raises:
             UnexpectedMessageType: when it is binary; left uncaught, it closes the connection with 1003.
         """
-        data = await self._next(asyncio.current_task())
+        data = await self._next()
         if isinstance(data, str):
             return data
         raise UnexpectedMessageType("text")
@@ -189,7 +196,7 @@ class WebSocket(Channel):
         Raises:
             UnexpectedMessageType: when it is text; left uncaught, it closes the connection with 1003.
         """
-        data = await self._next(asyncio.current_task())
+        data = await self._next()
         if isinstance(data, bytes):
             return data
         raise UnexpectedMessageType("binary")
@@ -202,7 +209,7 @@ class WebSocket(Channel):
             UnexpectedMessageType: when it is not what `mode` says; left uncaught: 1003.
         """
         _check_mode("receive_json()", mode)
-        data = await self._next(asyncio.current_task())
+        data = await self._next()
         if mode is not None and isinstance(data, str) != (mode == "text"):
             raise UnexpectedMessageType(mode)
         return self._json.decode(data)
@@ -213,7 +220,7 @@ class WebSocket(Channel):
     async def __anext__(self) -> str | bytes:
         """The next message; iteration ends with the connection."""
         try:
-            return await self._next(asyncio.current_task())
+            return await self._next()
         except ConnectionClosed:
             raise StopAsyncIteration from None
 
@@ -253,10 +260,9 @@ class WebSocket(Channel):
         """
         if self.application_state is WebSocketState.CONNECTING:
             raise LifecycleError("wait_closed()", self.application_state.name, "call accept() first")
-        reader = asyncio.current_task()
         try:
             while True:
-                if not self._kept.put(await self._read(reader)):
+                if not self._kept.put(await self._read()):
                     self._usage.dropped_messages += 1
         except ConnectionClosed:
             return
@@ -299,8 +305,8 @@ class WebSocket(Channel):
         self._sending = True
         try:
             await self._send_event(event)
-        except OSError:
-            raise self._lost() from None
+        except (OSError, RuntimeError) as error:
+            raise self._lost(error) from None
         finally:
             self._sending = self._turns.pass_on() if self._turns else False
         if self._idle is not None:

@@ -1,16 +1,18 @@
 """Limits: what is past them gets a named close code and a counter, and the next message or client is served."""
 
 import asyncio
+import gc
 import logging
 import math
+import weakref
 from typing import Any
 
 import pytest
 
 from asgi_ws import InvalidLimit, Limits, Refusal, Statistics, WebSocket, websocket_app
-from asgi_ws.limits import RateMeter
+from asgi_ws.limits import RateMeter, Usage
 
-from .conversation import Conversation
+from .conversation import Conversation, until
 
 
 def echo(**limits: Any) -> Any:
@@ -173,6 +175,72 @@ async def test_a_connection_that_closed_in_time_is_not_closed_again_for_idleness
         asyncio.get_running_loop().call_later(0.03, passed.set_result, None)
         await passed
         assert peer.nothing_sent()
+
+
+async def test_sends_that_wait_for_their_turn_count_against_idleness_too() -> None:
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        async def send_slowly(event: Any) -> None:
+            await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+            await send(event)
+
+        await handler(scope, receive, send_slowly)
+
+    @websocket_app(limits=Limits(idle_timeout=0.2))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 0.5
+
+        async def keep_sending() -> None:
+            while loop.time() < end:
+                await ws.send("x")
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(keep_sending())
+        await ws.close(4000)
+
+    peer = Conversation(slow)
+    async with peer:
+        await peer.ended()
+    assert peer.error is None
+    assert peer.begun[-1]["code"] == 4000
+
+
+async def test_the_handlers_end_waits_for_the_close_frame_of_a_limit() -> None:
+    app = echo(max_message_bytes=1)
+    async with Conversation(app) as peer:
+        await peer.accepted()
+        peer.stall()
+        peer.text("too long")
+        await until(lambda: len(peer.begun) == 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not peer.task.done()
+        peer.resume()
+        assert (await peer.closed())[0] == 1009
+
+
+async def test_a_connection_that_has_ended_is_not_kept_by_its_idle_limit() -> None:
+    seen: list[weakref.ref[WebSocket]] = []
+
+    @websocket_app(limits=Limits(idle_timeout=60))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        seen.append(weakref.ref(ws))
+
+    async with Conversation(handler):
+        pass
+    gc.collect()
+    assert seen[0]() is None
+
+
+def test_an_address_without_connections_is_forgotten() -> None:
+    usage = Usage(Limits())
+    for client in ("192.0.2.1", "192.0.2.2"):
+        assert usage.enter(client) is None
+        usage.leave(client)
+    assert len(usage.by_client) == usage.open == 0
 
 
 # -- the value object

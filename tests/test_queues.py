@@ -1,10 +1,11 @@
-"""Turns, in the moments that no public call can time."""
+"""Turns and kept messages, in the moments that no public call can time."""
 
 import asyncio
+import gc
 
 import pytest
 
-from asgi_ws.queues import Turns
+from asgi_ws.queues import KEPT_BYTES, Kept, Turns
 
 
 async def test_a_turn_that_came_in_the_moment_of_a_cancellation_goes_to_the_next() -> None:
@@ -19,7 +20,9 @@ async def test_a_turn_that_came_in_the_moment_of_a_cancellation_goes_to_the_next
     assert not turns.pass_on()
 
 
-async def test_a_failure_that_came_in_the_moment_of_a_cancellation_gives_no_turn_away() -> None:
+async def test_a_failure_that_came_in_the_moment_of_a_cancellation_is_not_left_unseen(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     turns = Turns()
     first = asyncio.create_task(turns.wait())
     await asyncio.sleep(0)
@@ -27,7 +30,9 @@ async def test_a_failure_that_came_in_the_moment_of_a_cancellation_gives_no_turn
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
-    assert not turns.pass_on()
+    del first
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_who_gave_up_is_passed_over() -> None:
@@ -39,3 +44,12 @@ async def test_who_gave_up_is_passed_over() -> None:
     turns.fail(ConnectionResetError())
     await asyncio.wait(waiting)
     assert all(task.cancelled() for task in waiting)
+
+
+def test_what_was_taken_makes_room_for_more() -> None:
+    kept = Kept()
+    for _ in range(3):
+        assert kept.put("x" * KEPT_BYTES)
+        assert not kept.put("y")
+        assert len(kept.take()) == KEPT_BYTES
+    assert not kept

@@ -277,18 +277,40 @@ async def test_a_cancelled_receive_is_a_cancellation_and_loses_no_message() -> N
 
 
 async def test_a_reader_that_is_cancelled_while_it_is_told_of_the_end_stays_cancelled() -> None:
+    readers: list[asyncio.Task[Any]] = []
+
+    async def plain(scope: Any, receive: Any, send: Any) -> None:
+        async def send_and_cancel(event: Any) -> None:
+            await send(event)
+            if event["type"] == "websocket.close":
+                readers[0].cancel()
+
+        ws = WebSocket(scope, receive, send_and_cancel)
+        await ws.accept()
+        readers.append(asyncio.create_task(ws.receive()))
+        await asyncio.sleep(0)
+        await ws.close()
+        with pytest.raises(asyncio.CancelledError):
+            await readers[0]
+
+    async with Conversation(plain) as peer:
+        await peer.accepted()
+    assert peer.error is None
+
+
+async def test_a_reader_is_told_when_the_server_fails_to_send_for_another_task() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        reader = asyncio.create_task(ws.receive())
+        reader = asyncio.create_task(outcome(ws.receive()))
         await asyncio.sleep(0)
-        await ws.close()
-        reader.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reader
+        peer.break_send(BrokenPipeError())
+        assert told(await outcome(ws.send("x"))) == (1006, "")
+        assert told(await reader) == (1006, "")
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
+    peer = Conversation(handler)
+    async with peer:
+        pass
     assert peer.error is None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from asgi_ws import HTTPError, InvalidEndpoint, InvalidOrigin, JSONCodec, Limits, WebSocket, WebSocketEndpoint
 
-from .conversation import Conversation, daphne_scope, websocket_scope
+from .conversation import Conversation, daphne_scope, until, websocket_scope
 
 
 class Recorder(WebSocketEndpoint):
@@ -191,7 +191,8 @@ async def test_on_disconnect_is_called_once_when_on_connect_did_not_leave_it_ope
     calls, peer = await calls_of(Refusing, "never seen")
     assert calls == [code]
     assert peer.begun[-1]["type"] == last_event
-    assert isinstance(peer.error, Boom) == (how == "raise")
+    assert (type(peer.error) is Boom) if how == "raise" else (peer.error is None)
+    assert how != "return" or peer.begun[0]["status"] == 403
 
 
 async def test_on_disconnect_is_not_called_where_on_connect_was_not_entered() -> None:
@@ -270,6 +271,23 @@ async def test_messages_kept_while_an_endpoint_waited_come_to_on_receive_in_orde
 
     calls, _ = await calls_of(Waiting, "a", "b")
     assert calls == ["a", "b", 1001]
+
+
+async def test_messages_kept_on_an_open_connection_come_before_the_next_ones() -> None:
+    class Waiting(Recorder):
+        async def on_connect(self, ws: WebSocket) -> None:
+            await ws.accept()
+            async with ws.until_closed():
+                await until(lambda: len(ws._kept) == 2)
+            peer.text("c")
+            peer.leave()
+
+    calls: list[Any] = []
+    peer = Conversation(Waiting.as_asgi(init={"calls": calls}))
+    async with peer:
+        peer.text("a")
+        peer.text("b")
+    assert calls == ["a", "b", "c", 1001]
 
 
 async def test_a_second_reader_beside_an_endpoint_is_refused() -> None:

@@ -1,0 +1,411 @@
+"""Who may open a WebSocket: scope in, decision out; and what a refusal looks like from outside."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from asgi_ws import (
+    SAME_ORIGIN,
+    UNSAFE_ANY,
+    InvalidHost,
+    InvalidOrigin,
+    InvalidSubprotocol,
+    Refusal,
+    WebSocket,
+    WebSocketEndpoint,
+    websocket_app,
+)
+from asgi_ws._asgi import Scope
+from asgi_ws.security import Policy, check_subprotocol, offered_subprotocols, parse_authority, parse_origin
+
+from .conversation import Conversation, daphne_scope, websocket_scope
+
+
+def handshake(*headers: tuple[str, str], scheme: str | None = "ws") -> Scope:
+    scope = websocket_scope()
+    scope["headers"] = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    if scheme is None:
+        del scope["scheme"]
+    else:
+        scope["scheme"] = scheme
+    return scope
+
+
+def from_origin(origin: str, host: str = "example.org", scheme: str | None = "ws") -> Scope:
+    return handshake(("host", host), ("origin", origin), scheme=scheme)
+
+
+def passes(policy: Policy, scope: Scope) -> bool:
+    return policy.refuses(scope) is None
+
+
+# -- same origin
+
+SAME = [
+    ("http://example.org", "example.org", "ws"),
+    ("http://example.org:80", "example.org", "ws"),
+    ("http://example.org", "example.org:80", "ws"),
+    ("http://example.org:8000", "example.org:8000", "ws"),
+    ("https://example.org", "example.org", "wss"),
+    ("https://example.org:443", "example.org", "wss"),
+    ("https://example.org:8443", "example.org:8443", "wss"),
+    ("HTTP://EXAMPLE.org", "Example.ORG", "ws"),
+    ("http://example.org.", "example.org", "ws"),
+    ("http://example.org", "example.org.:80", "ws"),
+    ("http://[::1]:8000", "[::1]:8000", "ws"),
+    ("http://[::1]", "[0:0:0:0:0:0:0:1]", "ws"),
+    ("http://192.0.2.1", "192.0.2.1", "ws"),
+    ("http://localhost:3000", "localhost:3000", "ws"),
+    # A TLS proxy in front: the server knows no better than ws.
+    ("https://example.org", "example.org", "ws"),
+    ("https://example.org:8443", "example.org:8443", "ws"),
+    # daphne names no scheme.
+    ("https://example.org", "example.org", None),
+    ("http://example.org", "example.org", None),
+]
+FOREIGN = [
+    ("http://evil.org", "example.org", "ws"),
+    ("http://example.org:8000", "example.org", "ws"),
+    ("http://example.org", "example.org:8000", "ws"),
+    ("https://example.org", "example.org:80", "ws"),
+    ("http://sub.example.org", "example.org", "ws"),
+    ("http://example.org", "sub.example.org", "ws"),
+    ("http://example.org.evil.org", "example.org", "ws"),
+    ("http://evilexample.org", "example.org", "ws"),
+    ("http://[::1]", "[::2]", "ws"),
+    ("http://localhost", "127.0.0.1", "ws"),
+    # A page without TLS on a server that is known to have it.
+    ("http://example.org", "example.org", "wss"),
+    ("http://example.org:443", "example.org", "https"),
+    # What is no origin, or nobody's own.
+    ("null", "example.org", "ws"),
+    ("null", "null", "ws"),
+    ("", "example.org", "ws"),
+    ("example.org", "example.org", "ws"),
+    ("http://example.org/", "example.org", "ws"),
+    ("http://example.org/path", "example.org", "ws"),
+    ("http://user@example.org", "example.org", "ws"),
+    ("http://example.org http://evil.org", "example.org", "ws"),
+    ("http://example.org, http://evil.org", "example.org", "ws"),
+    ("http://example.org:99999", "example.org:99999", "ws"),
+    ("http://example.org:", "example.org", "ws"),
+    ("http://.", ".", "ws"),
+    ("http://[....]", "[....]", "ws"),
+    ("capacitor://example.org", "example.org", "ws"),
+    ("file://", "example.org", "ws"),
+    ("http://example.org\x00", "example.org", "ws"),
+    # What is no host.
+    ("http://example.org", "", "ws"),
+    ("http://example.org", "example.org/", "ws"),
+    ("http://example.org", "user@example.org", "ws"),
+    ("http://example.org", "example.org, evil.org", "ws"),
+]
+
+
+@pytest.mark.parametrize(("origin", "host", "scheme"), SAME)
+def test_the_same_origin_passes(origin: str, host: str, scheme: str | None) -> None:
+    assert passes(Policy(), from_origin(origin, host, scheme))
+
+
+@pytest.mark.parametrize(("origin", "host", "scheme"), FOREIGN)
+def test_another_origin_is_refused(origin: str, host: str, scheme: str | None) -> None:
+    assert Policy().refuses(from_origin(origin, host, scheme)) == (Refusal.ORIGIN, origin)
+
+
+def test_a_request_without_origin_is_no_browsers_and_passes() -> None:
+    assert passes(Policy(), handshake(("host", "example.org")))
+    assert passes(Policy(origins=["https://other.org"]), handshake())
+
+
+def test_several_origin_headers_are_refused_even_if_each_would_pass() -> None:
+    scope = handshake(("host", "a.org"), ("Origin", "http://a.org"), ("origin", "http://a.org"))
+    refused = Policy().refuses(scope)
+    assert refused == (Refusal.ORIGIN, "http://a.org, http://a.org")
+
+
+@pytest.mark.parametrize("hosts", [[], ["a.org", "a.org"], ["a.org", "b.org"]])
+def test_without_exactly_one_host_nothing_is_of_the_same_origin(hosts: list[str]) -> None:
+    scope = handshake(*(("host", host) for host in hosts), ("origin", "http://a.org"))
+    assert not passes(Policy(), scope)
+    assert passes(Policy(origins=["http://a.org"]), scope)
+
+
+@given(st.text(alphabet="htps:/.*[]@#?ao1, \x00\n", max_size=16), st.text(alphabet="ao1.:[]/", max_size=8))
+def test_whatever_passes_names_the_host_it_came_to(origin: str, host: str) -> None:
+    if passes(Policy(), from_origin(origin, host)):
+        parsed, authority = parse_origin(origin), parse_authority(host)
+        assert parsed is not None
+        assert authority is not None
+        assert parsed.host == authority.host
+        assert parsed.scheme in ("http", "https", "ws", "wss")
+
+
+# -- a list of origins
+
+LISTED = [
+    ("https://other.org", "https://other.org"),
+    ("https://other.org:443", "https://other.org"),
+    ("https://other.org", "https://other.org:443"),
+    ("https://OTHER.org", "https://other.org."),
+    ("http://other.org:8080", "http://other.org:8080"),
+    ("https://*.other.org", "https://a.other.org"),
+    ("https://*.other.org", "https://a.b.other.org"),
+    ("https://*.other.org:8443", "https://a.other.org:8443"),
+    ("http://[::1]:3000", "http://[0:0:0:0:0:0:0:1]:3000"),
+    ("null", "null"),
+    ("capacitor://localhost", "capacitor://localhost"),
+    ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
+]
+UNLISTED = [
+    ("https://other.org", "http://other.org"),
+    ("https://other.org", "https://other.org:8443"),
+    ("https://other.org", "https://a.other.org"),
+    ("https://*.other.org", "https://other.org"),
+    ("https://*.other.org", "https://evilother.org"),
+    ("https://*.other.org", "http://a.other.org"),
+    ("https://*.other.org", "https://a.other.org:8443"),
+    ("https://*.other.org", "https://a.other.org.evil.org"),
+    ("null", "NULL"),
+    ("null", "nullx"),
+    ("https://other.org", "null"),
+    ("capacitor://localhost", "http://localhost"),
+    ("capacitor://localhost", "capacitor://localhost:1"),
+]
+
+
+@pytest.mark.parametrize(("entry", "origin"), LISTED)
+def test_a_listed_origin_passes(entry: str, origin: str) -> None:
+    assert passes(Policy(origins=[entry]), from_origin(origin, "example.org"))
+    assert passes(Policy(origins=("https://first.org", entry)), from_origin(origin, "example.org"))
+
+
+@pytest.mark.parametrize(("entry", "origin"), UNLISTED)
+def test_what_is_only_like_a_listed_origin_is_refused(entry: str, origin: str) -> None:
+    assert not passes(Policy(origins=[entry]), from_origin(origin, "example.org"))
+
+
+def test_the_same_origin_passes_beside_a_list() -> None:
+    assert passes(Policy(origins=["https://other.org"]), from_origin("http://example.org"))
+    assert passes(Policy(origins=[]), from_origin("http://example.org"))
+
+
+def test_unsafe_any_lets_every_origin_in() -> None:
+    for origin in ("http://evil.org", "null", "junk", ""):
+        assert passes(Policy(origins=UNSAFE_ANY), from_origin(origin))
+    assert passes(Policy(origins=UNSAFE_ANY), handshake(("origin", "http://a.org"), ("origin", "http://b.org")))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "*",
+        "",
+        "other.org",
+        "https://other.org/",
+        "https://",
+        "https://*",
+        "https://*.",
+        "https://a.*.org",
+        "https://*other.org",
+        "https://*.*.org",
+        "*.other.org",
+        "https://*.[::1]",
+        "https://bücher.example",
+        "https://other.org:99999",
+        "https://user@other.org",
+        " https://other.org",
+        5,
+        None,
+        b"https://other.org",
+    ],
+)
+def test_an_entry_that_no_browser_sends_is_refused_where_it_is_written(entry: Any) -> None:
+    with pytest.raises(InvalidOrigin) as raised:
+        websocket_app(origins=["https://fine.org", entry])
+    assert raised.value.entry == entry
+    assert repr(entry) in str(raised.value)
+
+
+@pytest.mark.parametrize("origins", ["https://other.org", "*", None, 5])
+def test_origins_that_are_no_list_are_refused(origins: Any) -> None:
+    with pytest.raises(InvalidOrigin) as raised:
+        WebSocketEndpoint.as_asgi(origins=origins)
+    assert raised.value.entry == origins
+
+
+# -- hosts
+
+
+@pytest.mark.parametrize(
+    ("entry", "host"),
+    [
+        ("example.org", "example.org"),
+        ("example.org", "EXAMPLE.org.:8000"),
+        ("Example.ORG.", "example.org"),
+        ("*.example.org", "a.b.example.org"),
+        ("127.0.0.1", "127.0.0.1:8000"),
+        ("[::1]", "[::1]:8000"),
+    ],
+)
+def test_a_listed_host_passes(entry: str, host: str) -> None:
+    assert passes(Policy(hosts=[entry]), handshake(("host", host)))
+
+
+@pytest.mark.parametrize(
+    ("entry", "host"),
+    [
+        ("example.org", "evil.org"),
+        ("example.org", "a.example.org"),
+        ("*.example.org", "example.org"),
+        ("*.example.org", "evilexample.org"),
+        ("example.org", "example.org.evil.org"),
+        ("example.org", ""),
+        ("example.org", "example.org/"),
+    ],
+)
+def test_a_host_that_is_not_listed_is_refused_with_or_without_origin(entry: str, host: str) -> None:
+    # DNS rebinding: the foreign page's origin and its host agree.
+    for more in ([], [("origin", f"http://{host}")]):
+        scope = handshake(("host", host), *more)
+        assert Policy(hosts=[entry]).refuses(scope) == (Refusal.HOST, host)
+        assert not passes(Policy(hosts=[entry], origins=UNSAFE_ANY), scope)
+
+
+@pytest.mark.parametrize("lines", [[], ["example.org", "evil.org"], ["example.org", "example.org"]])
+def test_a_list_of_hosts_wants_exactly_one_host_header(lines: list[str]) -> None:
+    scope = handshake(*(("host", line) for line in lines))
+    assert Policy(hosts=["example.org"]).refuses(scope) == (Refusal.HOST, ", ".join(lines))
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "*", "*.", "a b", "http://example.org", "example.org:80", "::1", "*.[::1]", "[....]", ".", 5, None]
+)
+def test_an_entry_that_is_no_host_is_refused_where_it_is_written(entry: Any) -> None:
+    with pytest.raises(InvalidHost) as raised:
+        websocket_app(hosts=[entry])
+    assert raised.value.entry == entry
+
+
+@pytest.mark.parametrize("hosts", ["example.org", 5])
+def test_hosts_that_are_no_list_are_refused(hosts: Any) -> None:
+    with pytest.raises(InvalidHost):
+        websocket_app(hosts=hosts)
+
+
+# -- forwarded headers
+
+
+def forwarded(host: str | None, proto: str | None, origin: str = "https://public.org") -> Scope:
+    headers = [("host", "10.0.0.1:8000"), ("origin", origin)]
+    headers += [] if host is None else [("x-forwarded-host", host)]
+    headers += [] if proto is None else [("x-forwarded-proto", proto)]
+    return handshake(*headers)
+
+
+@pytest.mark.parametrize("host", ["public.org", "public.org, 10.0.0.2", " PUBLIC.org ,proxy"])
+@pytest.mark.parametrize("proto", ["https", "HTTPS, http", "wss", None])
+def test_forwarded_headers_count_only_if_they_are_trusted(host: str, proto: str | None) -> None:
+    assert passes(Policy(trust_forwarded=True), forwarded(host, proto))
+    assert not passes(Policy(), forwarded(host, proto))
+    assert passes(Policy(hosts=["public.org"], trust_forwarded=True), forwarded(host, proto))
+    assert not passes(Policy(hosts=["public.org"]), forwarded(host, proto))
+
+
+def test_a_trusted_proxy_without_forwarded_host_leaves_the_host_header_to_count() -> None:
+    assert passes(Policy(trust_forwarded=True), forwarded(None, None, "http://10.0.0.1:8000"))
+
+
+def test_a_page_without_tls_is_refused_where_the_trusted_proxy_has_tls() -> None:
+    scope = forwarded("public.org", "https", "http://public.org")
+    assert not passes(Policy(trust_forwarded=True), scope)
+    assert passes(Policy(trust_forwarded=True), forwarded("public.org", "http", "http://public.org"))
+
+
+# -- over an endpoint
+
+
+async def refuse(scope: Scope, *, denial: bool = True, **policy: Any) -> tuple[int, bytes]:
+    @websocket_app(**policy)
+    async def never(ws: WebSocket) -> None:
+        raise AssertionError("a refused handshake reached the handler")
+
+    async with Conversation(never, scope) as talk:
+        if denial:
+            answer = await talk.denied()
+        else:
+            code, _ = await talk.closed()
+            answer = (403, b"")
+            assert code == 1000
+    assert talk.error is None
+    statistics = never.statistics()
+    assert sum(statistics.refused.values()) == 1
+    assert (statistics.accepted, statistics.open, statistics.failed) == (0, 0, 0)
+    return answer
+
+
+async def test_a_foreign_origin_is_refused_with_403_and_the_line_to_add(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "asgi_ws")
+    assert await refuse(from_origin("https://app.example.com")) == (403, b"origin not allowed")
+    [record] = caplog.records
+    assert record.levelno == logging.INFO
+    assert "origins=['https://app.example.com']" in record.getMessage()
+
+
+async def test_an_unlisted_host_is_refused_with_400_and_the_line_to_add(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "asgi_ws")
+    assert await refuse(handshake(("host", "rebound.org")), hosts=["example.org"]) == (400, b"host not allowed")
+    assert "hosts=['rebound.org']" in caplog.text
+
+
+async def test_a_server_without_denial_closes_instead() -> None:
+    scope = daphne_scope()
+    scope["headers"] = [(b"host", b"example.org"), (b"origin", b"http://evil.org")]
+    assert await refuse(scope, denial=False) == (403, b"")
+
+
+@pytest.mark.parametrize("origin", ["http://x\r\nERROR: forged line", "\x1b[2Jcleared", "http://\x85\u00e9"])
+async def test_what_a_client_sent_is_escaped_in_the_log(origin: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "asgi_ws")
+    await refuse(from_origin(origin))
+    [record] = caplog.records
+    assert record.getMessage().isascii()
+    assert record.getMessage().isprintable()
+
+
+@pytest.mark.parametrize("origins", [SAME_ORIGIN, UNSAFE_ANY, ["http://testserver"]])
+async def test_an_allowed_origin_reaches_the_handler(origins: Any) -> None:
+    @websocket_app(origins=origins)
+    async def greet(ws: WebSocket) -> None:
+        await ws.accept()
+
+    async with Conversation(greet, websocket_scope("/", [(b"origin", b"http://testserver")])) as talk:
+        await talk.accepted()
+
+
+# -- subprotocols
+
+
+@pytest.mark.parametrize(("offer", "expected"), [(["a", "b"], ["a", "b"]), ([""], []), (None, []), ((), [])])
+def test_the_offered_subprotocols_keep_their_order(offer: Sequence[str] | None, expected: list[str]) -> None:
+    assert offered_subprotocols(websocket_scope(subprotocols=offer)) == expected
+
+
+def test_a_scope_without_subprotocols_offers_none() -> None:
+    scope = websocket_scope()
+    del scope["subprotocols"]
+    assert offered_subprotocols(scope) == []
+
+
+def test_an_offered_token_may_be_accepted() -> None:
+    check_subprotocol("chat.v1", websocket_scope(subprotocols=["other", "chat.v1"]))
+
+
+@pytest.mark.parametrize("subprotocol", ["other", "CHAT", "", "a b", "chat\r\nset-cookie: a=1"])
+def test_a_subprotocol_that_was_not_offered_or_is_no_token_may_not(subprotocol: str) -> None:
+    offered = ["chat", "a b", "chat\r\nset-cookie: a=1", ""]
+    with pytest.raises(InvalidSubprotocol) as raised:
+        check_subprotocol(subprotocol, websocket_scope(subprotocols=offered))
+    assert raised.value.subprotocol == subprotocol
