@@ -35,7 +35,7 @@ bench: $(VENV)/.dev ## Compare the cost of a message with Starlette's
 	$(BIN)/python -m benchmarks inprocess
 
 docs: $(VENV)/.dev ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 build: $(VENV)/.dev ## Build a wheel and an sdist into dist/
 	$(BIN)/python -m build

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, overload
 
 from ._asgi import ASGIApp
@@ -17,10 +18,6 @@ from .session import Handler, WebSocketApp
 from .websocket import WebSocket
 
 Encoding = Literal["text", "bytes", "json"]
-
-_DEFAULT_LIMITS: Final = Limits()
-_DEFAULT_POLICY: Final = Policy()
-_NO_OPTIONS: Final[Mapping[str, Any]] = {}
 
 
 class WebSocketEndpoint:
@@ -42,9 +39,9 @@ class WebSocketEndpoint:
         origins: Origins = SAME_ORIGIN,
         hosts: Sequence[str] | None = None,
         trust_forwarded: bool = False,
-        limits: Limits = _DEFAULT_LIMITS,
+        limits: Limits = Limits(),
         json: JSONCodec = STANDARD_JSON,
-        init: Mapping[str, Any] = _NO_OPTIONS,
+        init: Mapping[str, Any] = MappingProxyType({}),
     ) -> WebSocketApp:
         """An ASGI callable that makes `cls(**init)` for each connection.
 
@@ -57,7 +54,8 @@ class WebSocketEndpoint:
             init: keyword arguments for `cls`.
 
         Raises:
-            InvalidOrigin, InvalidHost: for an entry that can never match.
+            InvalidOrigin: for an entry of `origins` that can never match.
+            InvalidHost: for an entry of `hosts` that can never match.
             InvalidEndpoint: for an unknown `encoding`, or an `init` that the class does not take.
         """
         if cls.encoding not in ("text", "bytes", "json", None):
@@ -133,7 +131,7 @@ def websocket_app(
     origins: Origins = SAME_ORIGIN,
     hosts: Sequence[str] | None = None,
     trust_forwarded: bool = False,
-    limits: Limits = _DEFAULT_LIMITS,
+    limits: Limits = Limits(),
     json: JSONCodec = STANDARD_JSON,
 ) -> WebSocketApp | Callable[[Handler], WebSocketApp]:
     """Make an ASGI callable of `async def handler(ws)`: as `@websocket_app`, or with arguments.
@@ -141,7 +139,8 @@ def websocket_app(
     The arguments are those of `WebSocketEndpoint.as_asgi`.
 
     Raises:
-        InvalidOrigin, InvalidHost: for an entry that can never match.
+        InvalidOrigin: for an entry of `origins` that can never match.
+        InvalidHost: for an entry of `hosts` that can never match.
     """
     policy = Policy(origins, hosts, trust_forwarded)
 
@@ -167,9 +166,9 @@ class HTTPEndpoint:
     def as_asgi(
         cls,
         *,
-        limits: Limits = _DEFAULT_LIMITS,
+        limits: Limits = Limits(),
         json: JSONCodec = STANDARD_JSON,
-        init: Mapping[str, Any] = _NO_OPTIONS,
+        init: Mapping[str, Any] = MappingProxyType({}),
     ) -> HTTPApp:
         """An ASGI callable that makes `cls(**init)` for each request.
 
@@ -205,7 +204,7 @@ def http_app(handler: HTTPHandler, /) -> HTTPApp: ...
 @overload
 def http_app(*, limits: Limits = ..., json: JSONCodec = ...) -> Callable[[HTTPHandler], HTTPApp]: ...
 def http_app(
-    handler: HTTPHandler | None = None, /, *, limits: Limits = _DEFAULT_LIMITS, json: JSONCodec = STANDARD_JSON
+    handler: HTTPHandler | None = None, /, *, limits: Limits = Limits(), json: JSONCodec = STANDARD_JSON
 ) -> HTTPApp | Callable[[HTTPHandler], HTTPApp]:
     """Make an ASGI callable of `handler(request)`, which returns a response: as `@http_app`, or with arguments.
 

@@ -33,7 +33,7 @@ AsgiWsError
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from ._asgi import RawHeaders
+from ._asgi import HeadersLike
 
 _SHOWN = 80
 
@@ -321,13 +321,13 @@ class HTTPError(AsgiWsError):
         InvalidStatus: unless the status is 300-599.
     """
 
-    def __init__(self, status: int, detail: str = "", headers: RawHeaders | None = None) -> None:
+    def __init__(self, status: int, detail: str = "", headers: HeadersLike = ()) -> None:
         if not isinstance(status, int) or not 300 <= status <= 599:
             raise InvalidStatus(status, "300-599 for an HTTPError")
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
-        self.headers: RawHeaders = list(headers or [])
+        self.headers = headers
 
     def __str__(self) -> str:
         return f"{self.status} {self.detail}".rstrip()

@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
-from ._asgi import RawHeaders
+from ._asgi import HeadersLike, RawHeaders
 from .errors import InvalidHeader, InvalidMessage
-
-HeadersLike: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 # RFC 9110 section 5.6.2, "token".
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

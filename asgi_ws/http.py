@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias
 from urllib.parse import quote
 
-from ._asgi import ASGIApp, Event, Receive, Scope, Send
+from ._asgi import ASGIApp, Event, HeadersLike, Receive, Scope, Send
 from ._scopes import EndingWith
 from .codec import STANDARD_JSON, JSONCodec
 from .connection import Connection
@@ -22,13 +22,12 @@ from .errors import (
     InvalidStatus,
     UnsupportedScope,
 )
-from .headers import HeadersLike, content_type, encode_body, encode_headers, encode_payload
+from .headers import content_type, encode_body, encode_headers, encode_payload
 from .limits import Limits
 
 # What a handler answers with is any ASGI callable; a `Response` as a rule.
 HTTPHandler: TypeAlias = Callable[["Request"], ASGIApp | Awaitable[ASGIApp]]
 
-_DEFAULT_LIMITS: Final = Limits()
 # The digits of the largest size there is, 2^64: int() refuses a text of thousands.
 _LONGEST_SIZE: Final = 20
 # What stays as it is in a URL that goes into a header.
@@ -56,7 +55,7 @@ class Request(Connection):
         scope: Scope,
         receive: Receive,
         *,
-        limits: Limits = _DEFAULT_LIMITS,
+        limits: Limits = Limits(),
         json: JSONCodec = STANDARD_JSON,
     ) -> None:
         super().__init__(scope)

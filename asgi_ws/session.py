@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import TypeAlias
 
-from ._asgi import Receive, Scope, Send
+from ._asgi import HeadersLike, Receive, Scope, Send
 from .channel import FORCED_CLOSE_TIMEOUT
 from .codec import JSONCodec
 from .connection import client_address
 from .errors import ConnectionClosed, HTTPError, PayloadError, PeerError, UnexpectedMessageType, UnsupportedScope
-from .headers import HeadersLike
 from .lifecycle import CloseCode, WebSocketState
 from .limits import Limits, Refusal, Statistics, Usage
 from .security import Policy, Refused

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final, Literal, Self, TypeAlias
 
-from ._asgi import Event, Receive, Scope, Send
+from ._asgi import Event, HeadersLike, Receive, Scope, Send
 from ._scopes import EndingWith
 from .channel import FORCED_CLOSE_TIMEOUT, Channel
 from .codec import STANDARD_JSON, JSONCodec
@@ -16,9 +16,10 @@ from .errors import (
     LifecycleError,
     UnexpectedMessageType,
 )
-from .headers import HeadersLike, encode_body, encode_headers
+from .headers import encode_body, encode_headers
 from .lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState, check_close
 from .limits import Limits, Usage
+from .queues import Kept
 from .security import check_subprotocol, offered_subprotocols
 
 JSONMode: TypeAlias = Literal["text", "binary"]
@@ -26,7 +27,6 @@ JSONMode: TypeAlias = Literal["text", "binary"]
 CLOSE_TIMEOUT: Final = 10.0
 
 _BYTES_LIKE: Final = (bytes, bytearray, memoryview)
-_DEFAULT_LIMITS: Final = Limits()
 _CONNECTED: Final = WebSocketState.CONNECTED
 _CLOSABLE: Final = (WebSocketState.CONNECTING, WebSocketState.CONNECTED)
 # RFC 6455 section 4.2.2: what the server answers a handshake with.
@@ -67,7 +67,7 @@ class WebSocket(Channel):
         receive: Receive,
         send: Send,
         *,
-        limits: Limits = _DEFAULT_LIMITS,
+        limits: Limits = Limits(),
         json: JSONCodec = STANDARD_JSON,
         usage: Usage | None = None,
     ) -> None:
@@ -169,23 +169,13 @@ class WebSocket(Channel):
 
     # -- messages in
 
-    async def receive(self) -> str | bytes:
-        """The next message: text as str, binary as bytes.
-
-        Raises:
-            ConnectionClosed: when the connection has ended; also when a message broke a limit, with that limit's code.
-            ConcurrentReceiveError: when another task is receiving.
-            LifecycleError: before accept.
-        """
-        return await self._next()
-
     async def receive_text(self) -> str:
         """The next message, which has to be text.
 
         Raises:
             UnexpectedMessageType: when it is binary; left uncaught, it closes the connection with 1003.
         """
-        data = await self._next()
+        data = await self.receive()
         if isinstance(data, str):
             return data
         raise UnexpectedMessageType("text")
@@ -196,7 +186,7 @@ class WebSocket(Channel):
         Raises:
             UnexpectedMessageType: when it is text; left uncaught, it closes the connection with 1003.
         """
-        data = await self._next()
+        data = await self.receive()
         if isinstance(data, bytes):
             return data
         raise UnexpectedMessageType("binary")
@@ -209,7 +199,7 @@ class WebSocket(Channel):
             UnexpectedMessageType: when it is not what `mode` says; left uncaught: 1003.
         """
         _check_mode("receive_json()", mode)
-        data = await self._next()
+        data = await self.receive()
         if mode is not None and isinstance(data, str) != (mode == "text"):
             raise UnexpectedMessageType(mode)
         return self._json.decode(data)
@@ -220,7 +210,7 @@ class WebSocket(Channel):
     async def __anext__(self) -> str | bytes:
         """The next message; iteration ends with the connection."""
         try:
-            return await self._next()
+            return await self.receive()
         except ConnectionClosed:
             raise StopAsyncIteration from None
 
@@ -260,12 +250,16 @@ class WebSocket(Channel):
         """
         if self.application_state is WebSocketState.CONNECTING:
             raise LifecycleError("wait_closed()", self.application_state.name, "call accept() first")
+        # Out of the way of `receive`, which would give them back.
+        kept, self._kept = self._kept, Kept()
         try:
             while True:
-                if not self._kept.put(await self._read()):
+                if not kept.put(await self.receive()):
                     self._usage.dropped_messages += 1
         except ConnectionClosed:
             return
+        finally:
+            self._kept = kept
 
     def until_closed(self) -> EndingWith:
         """A block (`async with`) that is cancelled when the connection ends, and ends quietly: for who only sends.
@@ -309,8 +303,6 @@ class WebSocket(Channel):
             raise self._lost(error) from None
         finally:
             self._sending = self._turns.pass_on() if self._turns else False
-        if self._idle is not None:
-            self._idle.touch()
 
     async def send_text(self, data: str) -> None:
         """Send one text message; errors as of `send`."""

@@ -111,6 +111,10 @@ class Conversation:
         """The peer closes the connection."""
         self._inbox.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
 
+    def everything_read(self) -> bool:
+        """Whether the application has received all that was sent to it."""
+        return self._inbox.empty()
+
     # -- the server
 
     def stall(self) -> None:

@@ -40,8 +40,10 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
     (InvalidEndpoint("Chat", "init does not fit"), "Chat: init does not fit"),
     (
         InvalidOrigin("example.org"),
-        ("origins: 'example.org' is not an origin; write 'https://example.org', 'https://example.org:8443' or "
-        "'https://*.example.org'"),
+        (
+            "origins: 'example.org' is not an origin; write 'https://example.org', 'https://example.org:8443' or "
+            "'https://*.example.org'"
+        ),
     ),
     (
         InvalidHost("a:1"),

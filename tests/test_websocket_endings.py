@@ -541,13 +541,14 @@ async def test_a_block_that_ends_by_itself_leaves_the_connection_open_and_the_me
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         async with ws.until_closed():
-            await until(lambda: ws._kept)
+            await until(peer.everything_read)
         assert not ws.closed
         assert await ws.receive() == "kept"
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
+    peer = Conversation(handler)
+    async with peer:
         peer.text("kept")
+        await peer.accepted()
         assert await peer.closed() == (1000, "")
     assert peer.error is None
 

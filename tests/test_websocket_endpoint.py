@@ -278,7 +278,7 @@ async def test_messages_kept_on_an_open_connection_come_before_the_next_ones() -
         async def on_connect(self, ws: WebSocket) -> None:
             await ws.accept()
             async with ws.until_closed():
-                await until(lambda: len(ws._kept) == 2)
+                await until(peer.everything_read)
             peer.text("c")
             peer.leave()
 
