@@ -1,0 +1,189 @@
+"""Every code block of the README and the documentation is run, or listed here with the reason why it is not."""
+
+import functools
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.servers.launch import PROJECT, ServerProcess
+from tests.servers.table import SERVERS
+
+from .blocks import ALL_BLOCKS, Block, blocks_in
+
+SECONDS: Final = 10
+EXAMPLES: Final = PROJECT / "examples"
+
+# Languages whose blocks are run by a test below.
+RUN: Final = {"python", "console"}
+# Blocks of other languages, by page and language, and why nothing runs them.
+NOT_RUN: Final = {
+    ("docs/how-to/authentication.md", "js"): "one line for a browser; test_examples offers the same subprotocols",
+    ("docs/how-to/deployment.md", "caddy"): "Caddy is not among what the tests install",
+    ("docs/how-to/deployment.md", "nginx"): "nginx is not among what the tests install",
+    ("docs/how-to/origins.md", "text"): "a log line; test_the_log_line_of_a_refused_origin_is_as_shown has it",
+    ("docs/reference/errors.md", "text"): "a drawing; test_the_tree_of_errors_is_drawn_as_it_is reads it",
+}
+# Import strings of commands that name a reader's own project.
+READERS_OWN: Final = {"mysite.asgi:application"}
+
+
+@pytest.mark.parametrize("block", ALL_BLOCKS, ids=str)
+def test_a_block_is_run_or_its_language_is_listed_with_a_reason(block: Block) -> None:
+    assert block.language in RUN or (block.page, block.language) in NOT_RUN
+
+
+def test_no_reason_is_listed_for_a_block_that_is_gone() -> None:
+    assert set(NOT_RUN) == {(block.page, block.language) for block in ALL_BLOCKS if block.language not in RUN}
+
+
+# -- Python
+
+
+PYTHON_PAGES: Final = {
+    page: list(blocks) for page, blocks in groupby(blocks_in("python"), key=lambda block: block.page)
+}
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES)
+def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.docs.django_settings")
+    namespace: dict[str, Any] = {"__name__": f"page:{page}"}
+    for block in PYTHON_PAGES[page]:
+        if block.snippets:
+            # Programs of their own; `test_examples` runs them.
+            assert all((PROJECT / path).is_file() for path in block.snippets), block
+            assert len(block.text.splitlines()) == len(block.snippets), block
+            continue
+        # As many empty lines before it as there are in the page, so that a traceback names the page's own line.
+        code = compile("\n" * (block.line - 1) + block.text, PROJECT / page, "exec", dont_inherit=True)
+        exec(code, namespace)
+
+
+def test_the_readme_shows_the_first_example_as_it_is() -> None:
+    program = (EXAMPLES / "hello.py").read_text(encoding="utf-8").partition('"""\n\n')[2]
+    assert program in [block.text for block in blocks_in("python") if block.page == "README.md"]
+
+
+# -- the shell
+
+
+def commands(block: Block) -> Iterator[tuple[list[str], list[str]]]:
+    """The commands of a console block, each with the lines that are shown below it."""
+    for command in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        first, *output = command.splitlines()
+        yield shlex.split(first), output
+
+
+CONSOLE: Final = [
+    pytest.param(block, arguments, output, id=f"{block} {shlex.join(arguments)}")
+    for block in blocks_in("console")
+    for arguments, output in commands(block)
+]
+
+
+@pytest.mark.parametrize(("block", "arguments", "output"), CONSOLE)
+def test_a_command_works_as_shown(block: Block, arguments: list[str], output: list[str]) -> None:
+    match arguments:
+        case ["pip", "install", *requirements]:
+            check = functools.partial(check_requirements, requirements)
+        case ["uvicorn", app, *options]:
+            check = functools.partial(check_server, "uvicorn", app, options)
+        case ["python", "-m", "asgi_ws", *options]:
+            app = options.pop(0) if options and not options[0].startswith("-") else "asgi_ws:app"
+            check = functools.partial(check_server, "asgi_ws", app, options)
+        case ["make", target]:
+            check = functools.partial(check_target, target)
+        case ["python", "-m", "pytest", file]:
+            # `test_examples` runs it.
+            check = functools.partial(is_file, EXAMPLES / file)
+        case ["curl", url]:
+            check = functools.partial(check_page, served_by(block), url, output)
+        case ["python", "-m", "websockets", url]:
+            check = functools.partial(check_conversation, served_by(block), url, output)
+        case _:
+            raise AssertionError(f"{block}: no check for {shlex.join(arguments)!r}")
+    check()
+
+
+def is_file(path: Path) -> None:
+    assert path.is_file()
+
+
+def check_requirements(requirements: list[str]) -> None:
+    """What a page asks to be installed is this package, with extras that it has, or one that its tests use."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    for requirement in requirements:
+        name, _, extras = requirement.rstrip("]").partition("[")
+        if name == project["project"]["name"]:
+            assert {extra for extra in extras.split(",") if extra} <= set(project["project"]["optional-dependencies"])
+        else:
+            assert any(str(known).startswith(name) for known in project["dependency-groups"]["test"])
+
+
+@functools.cache
+def help_of(module: str) -> str:
+    command = [sys.executable, "-m", module, "--help"]
+    environment = {**os.environ, "COLUMNS": "200"}
+    run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True, env=environment)
+    return run.stdout
+
+
+def check_server(module: str, app: str, options: list[str]) -> None:
+    """The program knows every option, and the application can be imported."""
+    for option in (option for option in options if option.startswith("-")):
+        assert re.search(rf"(^|[ /]){re.escape(option)}\b", help_of(module), re.MULTILINE), option
+    if app not in READERS_OWN:
+        module_name, _, name = app.partition(":")
+        code = f"import importlib; assert callable(importlib.import_module({module_name!r}).{name})"
+        subprocess.run([sys.executable, "-c", code], cwd=EXAMPLES, timeout=SECONDS, check=True)
+
+
+def check_target(target: str) -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{re.escape(target)}:.*## ", makefile, re.MULTILINE)
+
+
+def served_by(block: Block) -> str:
+    """The application that the page last told the reader to serve."""
+    apps = [
+        arguments[1]
+        for earlier in blocks_in("console")
+        if earlier.page == block.page and earlier.line <= block.line
+        for arguments, _ in commands(earlier)
+        if arguments[0] == "uvicorn"
+    ]
+    return apps[-1]
+
+
+def check_page(app: str, url: str, output: list[str]) -> None:
+    with (
+        ServerProcess(SERVERS[0], app, options=["--app-dir=examples"]) as server,
+        urlopen(server.url(urlsplit(url).path), timeout=SECONDS) as response,
+    ):
+        assert response.read().decode().splitlines() == output
+
+
+def check_conversation(app: str, url: str, output: list[str]) -> None:
+    """What the interactive client shows: "<" before what came, ">" before what was typed."""
+    assert output[0] == f"Connected to {url}."
+    with (
+        ServerProcess(SERVERS[0], app, options=["--app-dir=examples"]) as server,
+        connect(server.url(urlsplit(url).path, "ws")) as ws,
+    ):
+        for line in output[1:]:
+            if line.startswith("> "):
+                ws.send(line[2:])
+            else:
+                assert f"< {ws.recv(SECONDS)!s}" == line

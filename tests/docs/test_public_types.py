@@ -1,0 +1,207 @@
+"""The public API as a type checker sees it: mypy and Pyright hold every `assert_type`, and running it costs nothing."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, assert_type
+
+from starlette.applications import Starlette
+from starlette.routing import Mount as StarletteMount
+
+import asgi_ws
+from asgi_ws import (
+    UNSAFE_ANY,
+    Address,
+    App,
+    BodyTooLarge,
+    ConnectionClosed,
+    Headers,
+    HTMLResponse,
+    HTTPApp,
+    HTTPEndpoint,
+    HTTPError,
+    JSONCodec,
+    JSONResponse,
+    Limits,
+    Mount,
+    QueryParams,
+    RedirectResponse,
+    Request,
+    Response,
+    Route,
+    State,
+    Statistics,
+    StreamingResponse,
+    WebSocket,
+    WebSocketApp,
+    WebSocketDisconnect,
+    WebSocketEndpoint,
+    WebSocketRoute,
+    http_app,
+    websocket_app,
+)
+
+# The interface of ASGI, in the words of any framework.
+ASGIApp = Callable[
+    [
+        MutableMapping[str, Any],
+        Callable[[], Awaitable[MutableMapping[str, Any]]],
+        Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ],
+    Awaitable[None],
+]
+
+
+async def messages(ws: WebSocket) -> None:
+    assert_type(await ws.receive(), str | bytes)
+    assert_type(await ws.receive_text(), str)
+    assert_type(await ws.receive_bytes(), bytes)
+    assert_type(await ws.receive_json(), Any)
+    assert_type(await ws.receive_json(mode="binary"), Any)
+    async for message in ws:
+        assert_type(message, str | bytes)
+    async for text in ws.iter_text():
+        assert_type(text, str)
+    async for data in ws.iter_bytes():
+        assert_type(data, bytes)
+    async for value in ws.iter_json():
+        assert_type(value, Any)
+    await ws.send("text")
+    await ws.send(b"bytes")
+    await ws.send(memoryview(b"bytes"))
+    await ws.send_text("text")
+    await ws.send_bytes(bytearray(b"bytes"))
+    await ws.send_json({"a": 1}, mode="binary")
+
+
+async def handshake_and_end(ws: WebSocket) -> None:
+    assert_type(ws.subprotocols, list[str])
+    await ws.accept("chat.v1", headers={"x-a": "1"})
+    await ws.accept(subprotocol=None, headers=[(b"x-a", b"1"), ("x-b", "2")])
+    await ws.deny(401, "no", headers=[("www-authenticate", "Bearer")])
+    async with ws.until_closed():
+        pass
+    await ws.wait_closed()
+    await ws.close(4000, "reason", timeout=2.5)
+    await ws.abort()
+    assert_type(ws.closed, bool)
+    assert_type(ws.close_code, int | None)
+    assert_type(ws.close_reason, str | None)
+
+
+def views(connection: WebSocket | Request) -> None:
+    assert_type(connection.headers, Headers)
+    assert_type(connection.headers["host"], str)
+    assert_type(connection.headers.getlist("cookie"), list[str])
+    assert_type(connection.query_params, QueryParams)
+    assert_type(connection.query_params.get("page"), str | None)
+    assert_type(connection.cookies, Mapping[str, str])
+    assert_type(connection.path_params, Mapping[str, Any])
+    assert_type(connection.state, State)
+    assert_type(connection.client, Address | None)
+    assert_type(connection.url.path, str)
+    assert_type(connection.url.port, int | None)
+
+
+async def requests(request: Request) -> None:
+    assert_type(request.method, str)
+    assert_type(await request.body(), bytes)
+    assert_type(await request.text(), str)
+    assert_type(await request.json(), Any)
+    async for piece in request.stream():
+        assert_type(piece, bytes)
+
+
+class Page(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return HTMLResponse("<p>Hello")
+
+    def post(self, request: Request) -> Response:
+        return RedirectResponse("/", status=303)
+
+
+class Chat(WebSocketEndpoint):
+    encoding = "json"
+
+    def __init__(self, greeting: str) -> None:
+        self.greeting = greeting
+
+    async def on_connect(self, ws: WebSocket) -> None:
+        await ws.accept()
+
+    # The names of the parameters are the user's, as in a class body that comes from Starlette.
+    async def on_receive(self, websocket: WebSocket, message: dict[str, Any]) -> None:
+        await websocket.send_json({self.greeting: message})
+
+    async def on_disconnect(self, websocket: WebSocket, code: int) -> None: ...
+
+
+@websocket_app
+async def plain(ws: WebSocket) -> None:
+    await ws.accept()
+
+
+@websocket_app(
+    origins=["https://example.org"],
+    hosts=["example.org"],
+    trust_forwarded=True,
+    limits=Limits(max_message_bytes=None, idle_timeout=60, messages_per_second=0.5),
+    json=JSONCodec(dumps=repr, loads=str),
+)
+async def with_policy(ws: WebSocket) -> None:
+    await ws.accept()
+
+
+@http_app
+def in_a_thread(request: Request) -> Response:
+    return JSONResponse({"path": request.url.path})
+
+
+@http_app(limits=Limits(max_body_bytes=10))
+async def streamed(request: Request) -> StreamingResponse:
+    return StreamingResponse(request.stream())
+
+
+@asynccontextmanager
+async def database() -> AsyncIterator[dict[str, object]]:
+    yield {"database": object()}
+
+
+def watch(error: Exception, scope: MutableMapping[str, Any]) -> None: ...
+
+
+def test_applications_are_asgi_callables_for_a_type_checker_too() -> None:
+    assert_type(plain, WebSocketApp)
+    assert_type(with_policy, WebSocketApp)
+    assert_type(in_a_thread, HTTPApp)
+    assert_type(streamed, HTTPApp)
+    assert_type(Page.as_asgi(), HTTPApp)
+    assert_type(Chat.as_asgi(origins=UNSAFE_ANY, init={"greeting": "hi"}), WebSocketApp)
+    app = App(
+        [
+            Route("/", Page.as_asgi(), methods=["GET", "POST"], name="page"),
+            WebSocketRoute("/chat", Chat.as_asgi(init={"greeting": "hi"})),
+            Mount("/more", routes=[WebSocketRoute("/{room}", plain)], name="more"),
+            Mount("/starlette", Starlette(routes=[StarletteMount("/", plain)])),
+        ],
+        lifespan=[database, database()],
+        on_error=watch,
+    )
+    assert_type(app.path_for("more:plain", room="a"), str)
+    assert_type(app.statistics(), Statistics)
+    assert_type(app.statistics().refused, Mapping[str, int])
+    callables: list[ASGIApp] = [app, plain, in_a_thread, Response("text"), Starlette(routes=[StarletteMount("/", app)])]
+    assert all(callable(each) for each in callables)
+
+
+def test_errors_carry_typed_fields() -> None:
+    closed = ConnectionClosed(4000, "bye")
+    assert_type(closed.code, int)
+    assert_type(closed.reason, str)
+    assert_type(HTTPError(401, "no").status, int)
+    assert_type(BodyTooLarge(10).limit, int)
+    assert WebSocketDisconnect is ConnectionClosed
+
+
+def test_the_package_tells_type_checkers_that_it_is_typed() -> None:
+    assert (Path(asgi_ws.__file__).parent / "py.typed").is_file()
