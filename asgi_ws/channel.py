@@ -5,7 +5,7 @@ This is the part of `WebSocket` that levels the servers. What a handler calls, a
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn, Self
 
@@ -22,7 +22,7 @@ from .lifecycle import (
     as_private_code,
 )
 from .limits import Limits, RateMeter, Refusal, Usage
-from .queues import Kept, Turns
+from .queues import Kept, PendingReceive, Turns
 
 logger = logging.getLogger("asgi_ws")
 
@@ -54,6 +54,7 @@ class Channel(Connection):
         "_meter",
         "_now",
         "_on_end",
+        "_pending",
         "_reader",
         "_receive_event",
         "_send_event",
@@ -84,6 +85,8 @@ class Channel(Connection):
         self._interrupted = False
         # Whether a send is under way, and who waits to send after it.
         self._sending = False
+        # Keeps what was received when the reader is cancelled, on a server that would lose it; None on the others.
+        self._pending: PendingReceive | None = None
         self._turns = Turns()
         # Messages that came while nobody wanted them.
         self._kept = Kept()
@@ -242,7 +245,12 @@ class Channel(Connection):
     async def _connect(self) -> None:
         """Take the connect event, which comes first (ASGI, "WebSocket": Connect)."""
         if self.client_state is _CONNECTING:
-            self._seen(await self._receive_event())
+            connect = self._receive_event()
+            if not isinstance(connect, Coroutine):
+                # granian gives a future of its own: once that was asked for, the next message is lost with it.
+                self._pending = PendingReceive(self._receive_event)
+                self._receive_event = self._pending.receive
+            self._seen(await connect)
         if self.client_state is _DISCONNECTED:
             raise self._closed_error()
 
@@ -379,6 +387,8 @@ class Channel(Connection):
         self._send_event = send_noted
 
     async def _finish(self) -> None:
-        """Wait until a close frame that was begun is out."""
+        """Wait until a close frame that was begun is out, and let go of what is pending."""
         if self._closer is not None:
             await asyncio.wait([self._closer])
+        if self._pending is not None:
+            await self._pending.cancel()

@@ -4,6 +4,8 @@ import asyncio
 from collections import deque
 from typing import Final
 
+from ._asgi import Event, Receive
+
 # What may wait unread while `wait_closed` or `until_closed` reads; past either bound messages are dropped and counted.
 KEPT_MESSAGES: Final = 1024
 KEPT_BYTES: Final = 256 * 1024
@@ -62,3 +64,34 @@ class Kept(deque[str | bytes]):
         data = self.popleft()
         self._size -= len(data)
         return data
+
+
+class PendingReceive:
+    """An ASGI `receive` of which a cancelled call loses nothing: the next call goes on where it was left."""
+
+    __slots__ = ("_receive", "_task")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        # The call that is under way; None while there is none.
+        self._task: asyncio.Task[Event] | None = None
+
+    async def receive(self) -> Event:
+        """The next event."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._call(), name="asgi_ws receive")
+        task = self._task
+        try:
+            return await asyncio.shield(task)
+        finally:
+            if task.done():
+                self._task = None
+
+    async def _call(self) -> Event:
+        return await self._receive()
+
+    async def cancel(self) -> None:
+        """Give up the call that is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])

@@ -276,6 +276,39 @@ async def test_a_cancelled_receive_is_a_cancellation_and_loses_no_message() -> N
     assert peer.error is None
 
 
+@pytest.mark.parametrize("then", ["receive", "end"])
+async def test_a_cancelled_receive_loses_no_message_where_the_servers_receive_is_a_future(then: str) -> None:
+    futures: list[asyncio.Future[Any]] = []
+
+    async def like_granian(scope: Any, receive: Any, send: Any) -> None:
+        events: list[dict[str, Any]] = [{"type": "websocket.connect"}]
+
+        def receive_future() -> asyncio.Future[Any]:
+            future = asyncio.get_running_loop().create_future()
+            if events:
+                future.set_result(events.pop())
+            futures.append(future)
+            return future
+
+        await handler(scope, receive_future, send)
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await ws.receive()
+        if then == "receive":
+            futures[1].set_result({"type": "websocket.receive", "text": "first"})
+            assert await ws.receive() == "first"
+
+    async with Conversation(like_granian) as peer:
+        await peer.accepted()
+    assert peer.error is None
+    assert len(futures) == 2
+    assert futures[1].cancelled() == (then == "end")
+
+
 async def test_a_reader_that_is_cancelled_while_it_is_told_of_the_end_stays_cancelled() -> None:
     readers: list[asyncio.Task[Any]] = []
 

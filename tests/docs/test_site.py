@@ -45,3 +45,13 @@ def test_the_page_about_the_lifecycle_shows_the_table_of_the_contract_suite(site
     section = page.partition('id="what-each-server-does"')[2].partition("</article>")[0]
     assert "<table>" in section
     assert all(server in section for server in ("uvicorn", "hypercorn", "daphne", "granian"))
+
+
+def test_every_link_of_the_readme_into_the_checkout_leads_somewhere() -> None:
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    links = [link.partition("#") for link in re.findall(r"\]\(((?!http)[^)]+)\)", text)]
+    assert len(links) > 5
+    for path, _, anchor in links:
+        page = (PROJECT / path).read_text(encoding="utf-8")
+        headings = [re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()) for line in page.splitlines() if line[:1] == "#"]
+        assert not anchor or anchor in [heading.replace(" ", "-") for heading in headings], f"{path}#{anchor}"
