@@ -77,8 +77,12 @@ class Lifespan:
                 logger.exception("what was started ended by itself")
         finally:
             started.cancel()
-            if self._started is started:
-                self._started = self._task = None
+            self._forget(started)
+
+    def _forget(self, started: "asyncio.Future[dict[str, Any]]") -> None:
+        # Another loop may have started meanwhile, and what it started is not this one's.
+        if self._started is started:
+            self._started = self._task = None
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The server's side of it (ASGI, "Lifespan")."""

@@ -1,43 +1,18 @@
 """Start and stop: in order and in reverse, on servers with lifespan and on those without."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import pytest
 
-from asgi_ws import App, LifespanFailed, Mount, Request, Response, Route, http_app
-from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
+from asgi_ws import App, Mount, Request, Response, Route, http_app
 
 from .asgi import BOUND, COMPLETE, SHUTDOWN, LifespanServer, get
 from .conversation import until
-
-class Journal:
-    """Makes context managers that write down what happens to them."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def context(self, name: str, value: object = None) -> Callable[[], AbstractAsyncContextManager[Any]]:
-        @asynccontextmanager
-        async def manager() -> AsyncIterator[object]:
-            if name.startswith("bad start"):
-                raise ValueError(name)
-            self.lines.append(f"+{name}")
-            try:
-                yield value
-            finally:
-                self.lines.append(f"-{name}")
-            if name.startswith("bad stop"):
-                raise ValueError(name)
-
-        return manager
-
-    def mounted(self, name: str) -> App:
-        return App([], lifespan=[self.context(name)])
+from .samples import Journal
 
 
 @pytest.fixture
@@ -116,7 +91,9 @@ async def test_a_failed_start_is_reported_with_its_reason_and_what_had_started_i
 async def test_a_failed_stop_is_reported_with_its_reason_and_the_rest_is_stopped(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = LifespanServer(App([], lifespan=[journal.context("one"), journal.context("bad stop"), journal.context("two")]))
+    server = LifespanServer(
+        App([], lifespan=[journal.context("one"), journal.context("bad stop"), journal.context("two")])
+    )
     await server.start()
     assert await server.stop() == ("shutdown.failed", "ValueError: bad stop")
     assert journal.lines == ["+one", "+bad stop", "+two", "-two", "-bad stop", "-one"]
@@ -282,149 +259,3 @@ async def test_a_server_of_another_loop_stops_nothing_of_this_one(journal: Journ
 
     await asyncio.to_thread(elsewhere)
     assert await server.stop() == COMPLETE[1]
-
-
-# -- mounted applications
-
-
-def mounting(*apps: ASGIApp, lifespan: Sequence[Any] = ()) -> App:
-    return App([Mount(f"/{number}", app) for number, app in enumerate(apps)], lifespan=lifespan)
-
-
-async def returns(scope: Scope, receive: Receive, send: Send) -> None: ...
-
-
-async def like_django(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] != "http":
-        raise ValueError("Django can only handle ASGI/HTTP connections")
-
-
-async def takes_no_answer(scope: Scope, receive: Receive, send: Send) -> None:
-    await receive()
-
-
-def scripted(*script: str, state: dict[str, Any] | None = None) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """An application that takes one lifespan event for each line, and does what the line says."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        for line in script:
-            await receive()
-            scope["state"].update(state or {})
-            what, _, message = line.partition(": ")
-            if what == "raise":
-                raise ValueError(message)
-            await send({"type": f"lifespan.{what}", **({"message": message} if message else {})})
-
-    return app
-
-
-@pytest.mark.parametrize("app", [returns, like_django, takes_no_answer, Response("x")])
-async def test_a_mounted_application_without_lifespan_is_left_alone(
-    app: ASGIApp, journal: Journal, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "asgi_ws")
-    server = LifespanServer(mounting(app, journal.mounted("other")))
-    assert (await server.start(), await server.stop()) == COMPLETE
-    assert journal.lines == ["+other", "-other"]
-    assert caplog.records == []
-
-
-async def test_a_mounted_application_that_names_no_lifespan_is_not_asked() -> None:
-    async def never(scope: Scope, receive: Receive, send: Send) -> None:
-        raise AssertionError("asked")
-
-    app = App([Mount("/", never, scope_types=("http", "websocket"))])
-    server = LifespanServer(app)
-    assert (await server.start(), await server.stop()) == COMPLETE
-
-
-async def test_an_application_mounted_twice_starts_once(journal: Journal) -> None:
-    inner = journal.mounted("inner")
-    app = App([Mount("/a", inner), Mount("/b", inner), Mount("/r", routes=[Mount("/c", inner)])])
-    server = LifespanServer(app)
-    assert (await server.start(), await server.stop()) == COMPLETE
-    assert journal.lines == ["+inner", "-inner"]
-
-
-async def test_the_state_of_a_mounted_application_is_everyones(journal: Journal) -> None:
-    inner = scripted("startup.complete", "shutdown.complete", state={"inner": 1})
-    server = LifespanServer(mounting(inner, lifespan=[journal.context("own", {"own": 2})]))
-    await server.start()
-    assert server.scope["state"] == {"own": 2, "inner": 1}
-    assert await server.stop() == COMPLETE[1]
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"), [("startup.failed: no database", "no database"), ("startup.failed", "no reason given")]
-)
-async def test_a_mounted_application_that_cannot_start_fails_the_start_and_the_others_are_stopped(
-    line: str, reason: str, journal: Journal
-) -> None:
-    app = mounting(journal.mounted("first"), scripted(line), lifespan=[journal.context("own")])
-    server = LifespanServer(app)
-    message = f"LifespanFailed: startup of a mounted application failed: {reason}"
-    assert await server.start() == ("startup.failed", message)
-    assert journal.lines == ["+own", "+first", "-first", "-own"]
-
-
-async def test_a_mounted_application_that_cannot_stop_fails_the_stop_and_the_others_are_stopped(
-    journal: Journal,
-) -> None:
-    app = mounting(journal.mounted("first"), scripted("startup.complete", "shutdown.failed: stuck"))
-    server = LifespanServer(app)
-    await server.start()
-    assert await server.stop() == (
-        "shutdown.failed",
-        "LifespanFailed: shutdown of a mounted application failed: stuck",
-    )
-    assert journal.lines == ["+first", "-first"]
-
-
-@pytest.mark.parametrize("script", [["startup.complete", "raise: late"], ["startup.complete"]])
-async def test_a_mounted_application_that_ends_without_an_answer_stops_nobody(
-    script: list[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    server = LifespanServer(mounting(scripted(*script)))
-    assert (await server.start(), await server.stop()) == COMPLETE
-    logged = [record.getMessage() for record in caplog.records]
-    assert logged == (["the lifespan of a mounted application raised"] if "raise: late" in script else [])
-
-
-async def test_a_mounted_application_that_raises_between_start_and_stop_is_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def dies(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        raise ValueError("died")
-
-    server = LifespanServer(mounting(dies))
-    assert (await server.start(), await server.stop()) == COMPLETE
-    assert [record.getMessage() for record in caplog.records] == ["the lifespan of a mounted application raised"]
-
-
-async def test_mounted_applications_start_at_the_first_connection_where_there_is_no_lifespan(
-    journal: Journal,
-) -> None:
-    app = App([Route("/", Response("ok")), Mount("/a", journal.mounted("a"))])
-    assert (await get(app)).text == "ok"
-    assert journal.lines == ["+a"]
-
-
-async def test_a_mounted_application_that_cannot_start_fails_the_first_request() -> None:
-    with pytest.raises(LifespanFailed, match="no database") as raised:
-        await get(mounting(scripted("startup.failed: no database")), "/0/")
-    assert (raised.value.phase, raised.value.reason) == ("startup", "no database")
-
-
-async def test_a_server_that_cancels_instead_of_stopping_leaves_no_task_behind(journal: Journal) -> None:
-    inner = scripted("startup.complete", "shutdown.complete")
-    before = asyncio.all_tasks()
-    server = LifespanServer(mounting(inner, lifespan=[journal.context("own")]))
-    await server.start()
-    tasks = asyncio.all_tasks() - before
-    for task in tasks:
-        task.cancel()
-    async with asyncio.timeout(BOUND):
-        await asyncio.wait(tasks)
-    assert asyncio.all_tasks() == before

@@ -1,0 +1,247 @@
+"""The read-only views of a scope, on the scopes that the servers really make."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from asgi_ws import Address, Connection, QueryParams, State
+
+from .asgi import http_scope
+from .conversation import daphne_scope, websocket_scope
+
+
+def connection(**scope: Any) -> Connection:
+    return Connection(http_scope(**scope))
+
+
+# -- query
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        (b"", []),
+        (b"a=1&b=2", [("a", "1"), ("b", "2")]),
+        (b"a=&b", [("a", ""), ("b", "")]),
+        (b"a=1&a=2", [("a", "1"), ("a", "2")]),
+        (b"a=x+y%20z", [("a", "x y z")]),
+        (b"a=%zz&b=%", [("a", "%zz"), ("b", "%")]),
+        (b"a=%ff", [("a", "\ufffd")]),
+        (b"a=\xff", [("a", "\ufffd")]),
+        (b"a=%C3%A9&b=\xc3\xa9", [("a", "é"), ("b", "é")]),
+        (b"a=1;b=2", [("a", "1;b=2")]),
+        (b"&&a=1&", [("a", "1")]),
+        (b"a=b=c", [("a", "b=c")]),
+    ],
+)
+def test_query_parameters_are_what_a_form_would_send(query: bytes, pairs: list[tuple[str, str]]) -> None:
+    assert connection(query_string=query).query_params.multi_items() == pairs
+
+
+def test_the_last_value_of_a_repeated_parameter_counts() -> None:
+    params = connection(query_string=b"a=1&a=2").query_params
+    assert params["a"] == "2"
+    assert params.getlist("a") == ["1", "2"]
+
+
+@given(st.binary(max_size=64))
+def test_no_query_string_raises(query: bytes) -> None:
+    QueryParams.from_query_string(query)
+
+
+def test_a_scope_without_a_query_string_has_no_parameters() -> None:
+    scope = http_scope()
+    del scope["query_string"]
+    assert len(Connection(scope).query_params) == 0
+    assert Connection(scope).url == "http://testserver/"
+
+
+def test_tens_of_thousands_of_parameters_are_gone_through_without_searching_all_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params = connection(query_string=b"&".join(b"k%d=v" % number for number in range(20_000))).query_params
+    calls = 0
+    key_of = QueryParams._key
+
+    def counted(key: str) -> str:
+        nonlocal calls
+        calls += 1
+        return key_of(key)
+
+    monkeypatch.setattr(QueryParams, "_key", staticmethod(counted))
+    assert len(dict(params)) == 20_000
+    assert calls == 20_000
+
+
+# -- cookies
+
+
+@pytest.mark.parametrize(
+    ("lines", "cookies"),
+    [
+        ([], {}),
+        ([b"a=1; b=2"], {"a": "1", "b": "2"}),
+        ([b"a=1", b"b=2"], {"a": "1", "b": "2"}),
+        ([b"a=1; a=2", b"a=3"], {"a": "1"}),
+        ([b'a="quoted"; b="'], {"a": "quoted", "b": '"'}),
+        ([b"a=x=y"], {"a": "x=y"}),
+        ([b"junk; =nameless; ; a=1;"], {"a": "1"}),
+        ([b"a=;b= 2 "], {"a": "", "b": "2"}),
+    ],
+)
+def test_cookies_come_from_all_lines_and_the_first_of_a_name_counts(
+    lines: list[bytes], cookies: dict[str, str]
+) -> None:
+    assert connection(headers=[(b"cookie", line) for line in lines]).cookies == cookies
+
+
+@given(st.binary(max_size=64))
+def test_no_cookie_line_raises(line: bytes) -> None:
+    _ = connection(headers=[(b"cookie", line)]).cookies
+
+
+# -- client
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        (("192.0.2.1", 5000), Address("192.0.2.1", 5000)),
+        (("192.0.2.1", "5000"), Address("192.0.2.1", 5000)),
+        (["192.0.2.1", 5000], Address("192.0.2.1", 5000)),
+        (("192.0.2.1", 0), Address("192.0.2.1", 0)),
+        (("/tmp/socket", None), Address("/tmp/socket", None)),
+        (("", "0"), None),
+        (None, None),
+    ],
+)
+def test_the_clients_port_is_an_int_on_every_server(client: object, expected: Address | None) -> None:
+    assert connection(client=client).client == expected
+
+
+def test_a_scope_without_client_has_no_address() -> None:
+    scope = http_scope()
+    del scope["client"]
+    assert Connection(scope).client is None
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (Address("192.0.2.1", 80), "192.0.2.1:80"),
+        (Address("::1", 80), "[::1]:80"),
+        (Address("::1", None), "[::1]"),
+        (Address("/tmp/socket", None), "/tmp/socket"),
+    ],
+)
+def test_an_address_is_written_as_in_a_url(address: Address, text: str) -> None:
+    assert str(address) == text
+
+
+# -- url
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (b"example.org", "http://example.org/a"),
+        (b"EXAMPLE.org:8080", "http://EXAMPLE.org:8080/a"),
+        (b"[::1]:8080", "http://[::1]:8080/a"),
+        (b"", "http://127.0.0.1:8000/a"),
+        (b"evil.org/path", "http://127.0.0.1:8000/a"),
+        (b"user@evil.org", "http://127.0.0.1:8000/a"),
+        (b"evil.org#", "http://127.0.0.1:8000/a"),
+        (b"evil.org?", "http://127.0.0.1:8000/a"),
+        (b"a b", "http://127.0.0.1:8000/a"),
+        (b"example.org:99999", "http://127.0.0.1:8000/a"),
+        (b"example.org:", "http://127.0.0.1:8000/a"),
+        (b"[....]", "http://127.0.0.1:8000/a"),
+        (b"a..b", "http://127.0.0.1:8000/a"),
+    ],
+)
+def test_a_host_header_that_is_no_host_has_no_say_in_the_url(host: bytes, expected: str) -> None:
+    scope = http_scope("GET", "/a")
+    scope["headers"] = [(b"host", host)]
+    assert Connection(scope).url == expected
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        (("::1", 8000), "http://[::1]:8000/"),
+        (("127.0.0.1", "8000"), "http://127.0.0.1:8000/"),
+        (("/tmp/granian.sock", "0"), "http://localhost/"),
+        (("/tmp/uvicorn.sock", None), "http://localhost/"),
+        (None, "http://localhost/"),
+    ],
+)
+def test_without_a_host_header_the_url_has_the_servers_address(server: object, expected: str) -> None:
+    scope = http_scope(server=server)
+    scope["headers"] = []
+    assert Connection(scope).url == expected
+
+
+@pytest.mark.parametrize("path", ["/r/x", "/x"])
+def test_the_url_has_the_root_path_whether_the_servers_path_has_it_or_not(path: str) -> None:
+    assert connection(path=path, root_path="/r").url == "http://testserver/r/x"
+
+
+def test_the_parts_of_a_url_are_attributes() -> None:
+    url = connection(path="/a b/é", query_string=b"c=d", headers=[(b"host", b"other")], scheme="https").url
+    assert url == "https://testserver/a%20b/%C3%A9?c=d"
+    assert (url.scheme, url.netloc, url.hostname, url.port) == ("https", "testserver", "testserver", None)
+    assert (url.path, url.query) == ("/a%20b/%C3%A9", "c=d")
+
+
+@pytest.mark.parametrize(("scope", "scheme"), [(websocket_scope("/", scheme="wss"), "wss"), (daphne_scope(), "ws")])
+def test_a_websocket_without_a_scheme_is_ws(scope: Any, scheme: str) -> None:
+    assert Connection(scope).url.scheme == scheme
+
+
+@given(st.binary(max_size=24))
+def test_the_parts_of_a_url_can_be_had_whatever_the_host_header_is(host: bytes) -> None:
+    scope = http_scope()
+    scope["headers"] = [(b"host", host)]
+    url = Connection(scope).url
+    assert url.path == "/"
+    assert url.hostname
+    assert url.port is None or 0 <= url.port <= 65535
+
+
+# -- state and path parameters
+
+
+def test_state_is_a_mapping_and_attributes_of_the_same_dictionary() -> None:
+    values: dict[str, Any] = {"database": "open"}
+    state = connection(state=values).state
+    state.user = "ada"
+    state["tags"] = ["x"]
+    assert state.database == state["database"] == "open"
+    assert dict(state) == values == {"database": "open", "user": "ada", "tags": ["x"]}
+    assert len(state) == 3
+    del state.user
+    del state["tags"]
+    assert values == {"database": "open"}
+
+
+def test_a_missing_attribute_of_state_says_what_there_is() -> None:
+    with pytest.raises(AttributeError, match="state has no 'user'; it has: database"):
+        _ = State({"database": 1}).user
+    with pytest.raises(AttributeError, match="it has: nothing"):
+        _ = State({}).user
+    with pytest.raises(AttributeError, match="state has no 'user'"):
+        del State({}).user
+    with pytest.raises(KeyError):
+        _ = State({})["user"]
+
+
+def test_state_is_kept_in_the_scope_where_the_server_offers_none() -> None:
+    scope = daphne_scope()
+    Connection(scope).state.user = "ada"
+    assert Connection(scope).state.user == "ada"
+
+
+def test_there_are_no_path_parameters_without_a_route() -> None:
+    assert connection().path_params == {}
+    assert connection(path_params={"id": 5}).path_params == {"id": 5}
