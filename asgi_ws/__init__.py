@@ -40,10 +40,11 @@ from .errors import (
     WebSocketDisconnect,
 )
 from .headers import Headers
-from .http import HTMLResponse, HTTPApp, JSONResponse, RedirectResponse, Request, Response, StreamingResponse
+from .http import HTTPApp, Request
 from .lifecycle import CloseCode, WebSocketState
 from .limits import Limits, Refusal, Statistics
 from .patterns import Converter
+from .responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from .routing import Mount, Route, Router, WebSocketRoute
 from .security import SAME_ORIGIN, UNSAFE_ANY
 from .session import WebSocketApp

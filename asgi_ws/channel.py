@@ -10,19 +10,12 @@ from functools import partial
 from typing import Any, Final, NoReturn, Self
 
 from ._asgi import Event, Receive, Scope, Send
-from .connection import Connection
 from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
 from .idle import IdleTimer
-from .lifecycle import (
-    ABORT_EXTENSION,
-    APPLICATION_TRANSITIONS,
-    PEER_TRANSITIONS,
-    CloseCode,
-    WebSocketState,
-    as_private_code,
-)
+from .lifecycle import ABORT_EXTENSION, CloseCode, WebSocketState, as_private_code
 from .limits import Limits, RateMeter, Refusal, Usage
 from .queues import Kept, PendingReceive, Turns
+from .states import States
 
 logger = logging.getLogger("asgi_ws")
 
@@ -32,15 +25,13 @@ FORCED_CLOSE_TIMEOUT: Final = 1.0
 _CONNECTING: Final = WebSocketState.CONNECTING
 _CONNECTED: Final = WebSocketState.CONNECTED
 _DISCONNECTED: Final = WebSocketState.DISCONNECTED
-# After an end of our own `send` tells of it, but to answer the handshake again is a mistake.
-_HANDSHAKE_CALLS: Final = ("accept()", "deny()")
 # No UTF-8 character is longer, so a text of a quarter of the limit needs no counting.
 _LONGEST_CHARACTER: Final = 4
 _UNLIMITED: Final = 2**63
 
 
-class Channel(Connection):
-    """States, order and endings of one WebSocket, over the `receive` and `send` of its server."""
+class Channel(States):
+    """Order and endings of one WebSocket, over the `receive` and `send` of its server."""
 
     __slots__ = (
         "_closer",
@@ -62,10 +53,6 @@ class Channel(Connection):
         "_turns",
         "_unmeasured",
         "_usage",
-        "application_state",
-        "client_state",
-        "close_code",
-        "close_reason",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits, usage: Usage) -> None:
@@ -74,11 +61,6 @@ class Channel(Connection):
         self._send_event = send
         self._limits = limits
         self._usage = usage
-        self.client_state = _CONNECTING
-        self.application_state = _CONNECTING
-        # How the connection ended; None while it has not.
-        self.close_code: int | None = None
-        self.close_reason: str | None = None
         # The task that waits for a message now.
         self._reader: asyncio.Task[Any] | None = None
         # Whether we have cancelled the reader, which it has not met yet.
@@ -106,14 +88,6 @@ class Channel(Connection):
         # What to call with the close code after the end; set by an endpoint when its `on_connect` is entered.
         self._on_end: Callable[[int], Awaitable[None]] | None = None
 
-    def __repr__(self) -> str:
-        return f"<WebSocket {self.scope['path']!a} from {self.client}, {self.application_state.name}>"
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection has ended, on whichever side, or was refused."""
-        return self.application_state is _DISCONNECTED
-
     @property
     def _extensions(self) -> Mapping[str, Any]:
         extensions: Mapping[str, Any] = self.scope.get("extensions") or {}
@@ -128,40 +102,20 @@ class Channel(Connection):
     # -- states
 
     def _apply(self, event_type: str, call: str) -> None:
-        """Make the transition of an event that `call` is about to send.
-
-        Raises:
-            ConnectionClosed: when the connection has ended.
-            LifecycleError: when the state does not allow the event.
-        """
-        state = APPLICATION_TRANSITIONS[self.application_state].get(event_type)
-        if state is None:
-            ended_by_us = self.application_state is _DISCONNECTED and call not in _HANDSHAKE_CALLS
-            if ended_by_us or self.client_state is _DISCONNECTED:
-                raise self._closed_error()
-            raise LifecycleError(call, self.application_state.name)
-        if self.application_state is _CONNECTING and self._deadline is not None and not self._deadline.expired():
+        super()._apply(event_type, call)
+        if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(None)
-        self.application_state = state
-
-    def _seen(self, event: Event) -> None:
-        """Make the transition of an event other than a message that the server delivered."""
-        state = PEER_TRANSITIONS[self.client_state].get(event["type"])
-        if state is None:
-            raise LifecycleError(f"the server's {event['type']!r}", self.client_state.name)
-        if state is _DISCONNECTED:
-            # Code and reason may be absent, and daphne has a code of None where the frame had none: that is 1005
-            # (RFC 6455 section 7.1.5).
-            self._ended(event.get("code") or CloseCode.NO_STATUS, event.get("reason") or "")
-        else:
-            self.client_state = state
+            self._deadline = None
 
     def _ended(self, code: int, reason: str) -> None:
-        """The peer is gone: nothing can be sent any more. Of several endings the first is told."""
-        self.client_state = self.application_state = _DISCONNECTED
-        self._told_end(code, reason)
+        super()._ended(code, reason)
         self._turns.fail(self._closed_error())
         self._interrupt()
+
+    def _told_end(self, code: int, reason: str) -> None:
+        super()._told_end(code, reason)
+        if self._idle is not None:
+            self._idle.stop()
 
     def _lost(self, error: Exception) -> Exception:
         """What it means that the server could not send: the peer is gone without a close frame."""
@@ -171,16 +125,6 @@ class Channel(Connection):
             self._ended(CloseCode.ABNORMAL, "")
             return self._closed_error()
         return error
-
-    def _told_end(self, code: int, reason: str) -> None:
-        if self.close_code is None:
-            self.close_code, self.close_reason = code, reason
-        if self._idle is not None:
-            self._idle.stop()
-
-    def _closed_error(self) -> ConnectionClosed:
-        code = CloseCode.ABNORMAL if self.close_code is None else self.close_code
-        return ConnectionClosed(code, self.close_reason)
 
     # -- events out
 
@@ -224,6 +168,8 @@ class Channel(Connection):
             code = as_private_code(code)
         try:
             async with asyncio.timeout(seconds):
+                if self._pending is not None:
+                    await self._pending.cancel()
                 await self._in_turn({"type": "websocket.close", "code": code, "reason": reason}, control=True)
         except TimeoutError:
             await self._drop()

@@ -1,6 +1,7 @@
 """JSON, by the standard library or by the functions of another one."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -48,7 +49,15 @@ def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant)
+def _finite(text: str) -> float:
+    # RFC 8259 section 6 leaves the range to us: what is read as infinity could not be sent again.
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is out of range")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_finite)
 
 
 def _loads(data: str | bytes) -> Any:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Final, Literal, overload
 from ._asgi import ASGIApp
 from .codec import STANDARD_JSON, JSONCodec
 from .errors import InvalidEndpoint, UnexpectedMessageType
-from .http import HTTPApp, HTTPHandler, Request, Response
+from .http import HTTPApp, HTTPHandler, Request
 from .lifecycle import WebSocketState
 from .limits import Limits
+from .responses import Response
 from .security import SAME_ORIGIN, Origins, Policy
 from .session import Handler, WebSocketApp
 from .websocket import WebSocket
@@ -152,7 +153,7 @@ def websocket_app(
     return decorate if handler is None else decorate(handler)
 
 
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 
 
 class HTTPEndpoint:

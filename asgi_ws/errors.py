@@ -30,7 +30,7 @@ AsgiWsError
     └── InvalidBody                      400
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from ._asgi import HeadersLike
@@ -42,6 +42,15 @@ def _show(value: object) -> str:
     """The repr of a value that may come from a peer: escaped, and cut to a length that a log line can bear."""
     text = ascii(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions in a group, however deep; a single one is its own."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
 
 
 class AsgiWsError(Exception):

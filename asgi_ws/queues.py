@@ -80,12 +80,10 @@ class PendingReceive:
         """The next event."""
         if self._task is None:
             self._task = asyncio.create_task(self._call(), name="asgi_ws receive")
-        task = self._task
-        try:
-            return await asyncio.shield(task)
-        finally:
-            if task.done():
-                self._task = None
+        # A caller that is cancelled in the moment in which the event comes has not got it: it stays for the next one.
+        event = await asyncio.shield(self._task)
+        self._task = None
+        return event
 
     async def _call(self) -> Event:
         return await self._receive()

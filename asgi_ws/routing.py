@@ -10,9 +10,9 @@ from ._asgi import ASGIApp, Receive, Scope, Send
 from .connection import route_path
 from .errors import ConnectionClosed, InvalidRoute, RouteNotFound, UnsupportedScope
 from .headers import is_token
-from .http import URL_SAFE, RedirectResponse, Response
 from .limits import Statistics
 from .patterns import CONVERTERS, PATH, Converter, Matcher, Params, Pattern
+from .responses import URL_SAFE, RedirectResponse, Response
 from .session import WebSocketApp
 from .websocket import WebSocket
 

@@ -64,6 +64,14 @@ class Refused(NamedTuple):
     refusal: Refusal
     value: str
 
+    @property
+    def entry(self) -> str | None:
+        """What to list in `origins`, or in `hosts`, to let it in; None where there is nothing that could be listed."""
+        if self.refusal is Refusal.HOST:
+            authority = parse_authority(self.value)
+            return None if authority is None else authority.host
+        return self.value if self.value == "null" or parse_origin(self.value) is not None else None
+
 
 def parse_authority(text: str) -> Authority | None:
     """Parse `host[:port]` as a Host header has it (RFC 9110 section 7.2); None if it is anything else."""

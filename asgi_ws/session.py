@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -10,7 +10,15 @@ from ._asgi import HeadersLike, Receive, Scope, Send
 from .channel import FORCED_CLOSE_TIMEOUT
 from .codec import JSONCodec
 from .connection import client_address
-from .errors import ConnectionClosed, HTTPError, PayloadError, PeerError, UnexpectedMessageType, UnsupportedScope
+from .errors import (
+    ConnectionClosed,
+    HTTPError,
+    PayloadError,
+    PeerError,
+    UnexpectedMessageType,
+    UnsupportedScope,
+    leaves,
+)
 from .lifecycle import CloseCode, WebSocketState
 from .limits import Limits, Refusal, Statistics, Usage
 from .security import Policy, Refused
@@ -108,7 +116,7 @@ class WebSocketApp:
         if isinstance(error, HTTPError) and ws.application_state is WebSocketState.CONNECTING:
             await self._deny(ws, error.status, error.detail, error.headers)
             return True
-        causes = list(_leaves(error))
+        causes = list(leaves(error))
         if all(isinstance(cause, PeerError) for cause in causes):
             payload = next((cause for cause in causes if isinstance(cause, PayloadError)), None)
             if payload is not None and not ws.closed:
@@ -134,20 +142,11 @@ class WebSocketApp:
             await ws.deny(status, body, headers)
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions in a group, however deep; a single one is its own."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
 def _log_refusal(ws: WebSocket, refusal: Refusal, refused: Refused | None) -> None:
     # What a client sent is shown by ascii(), so that no line break and no escape sequence of it reaches a log.
     if refused is None:
         logger.info("refused WebSocket from %s: %s", ws.client, refusal.reason)
-    elif refusal is Refusal.ORIGIN:
-        logger.info("refused WebSocket from origin %a; to let it in: origins=[%a]", refused.value, refused.value)
-    else:
-        logger.info("refused WebSocket for host %a; to serve it: hosts=[%a]", refused.value, refused.value)
+        return
+    what, parameter = ("from origin", "origins") if refusal is Refusal.ORIGIN else ("for host", "hosts")
+    hint = "" if refused.entry is None else f"; to let it in: {parameter}=[{refused.entry!a}]"
+    logger.info("refused WebSocket %s %a%s", what, refused.value, hint)

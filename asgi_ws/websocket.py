@@ -116,7 +116,7 @@ class WebSocket(Channel):
             LifecycleError: when the connection was accepted or refused before.
             ConnectionClosed: when the client is gone.
         """
-        if type(status) is not int or not 300 <= status <= 599:
+        if not isinstance(status, int) or not 300 <= status <= 599:
             raise InvalidStatus(status, "300-599 for a denial")
         raw_body, raw_headers = encode_body(body, headers)
         if self.application_state is _CONNECTED:
@@ -125,7 +125,7 @@ class WebSocket(Channel):
         if DENIAL_EXTENSION in self._extensions:
             self._apply("websocket.http.response.start", "deny()")
             await self._in_turn(
-                {"type": "websocket.http.response.start", "status": status, "headers": raw_headers}, control=True
+                {"type": "websocket.http.response.start", "status": int(status), "headers": raw_headers}, control=True
             )
             self._apply("websocket.http.response.body", "deny()")
             self._told_end(CloseCode.ABNORMAL, "")

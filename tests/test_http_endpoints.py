@@ -23,7 +23,7 @@ from asgi_ws._asgi import ASGIApp
 
 from .asgi import Exchange, get, http, http_scope
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "QUERY"]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"]
 
 
 class Everything(HTTPEndpoint):

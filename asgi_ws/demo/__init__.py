@@ -8,7 +8,8 @@ from typing import Final
 
 from ..application import App
 from ..endpoints import HTTPEndpoint, WebSocketEndpoint
-from ..http import Request, Response
+from ..http import Request
+from ..responses import Response
 from ..routing import AnyRoute, Route, WebSocketRoute
 from ..websocket import WebSocket
 

@@ -1,0 +1,76 @@
+"""Where one WebSocket stands, on both sides, and how it ended: the tables of `lifecycle` at work."""
+
+from typing import Final
+
+from ._asgi import Event, Scope
+from .connection import Connection
+from .errors import ConnectionClosed, LifecycleError
+from .lifecycle import APPLICATION_TRANSITIONS, PEER_TRANSITIONS, CloseCode, WebSocketState
+
+_DISCONNECTED: Final = WebSocketState.DISCONNECTED
+# After an end of our own `send` tells of it, but to answer the handshake again is a mistake.
+_HANDSHAKE_CALLS: Final = ("accept()", "deny()")
+
+
+class States(Connection):
+    """The peer's state and ours, and what ended the connection."""
+
+    __slots__ = ("application_state", "client_state", "close_code", "close_reason")
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        # What the server has delivered, and what we have sent.
+        self.client_state = WebSocketState.CONNECTING
+        self.application_state = WebSocketState.CONNECTING
+        # How the connection ended; None while it has not.
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<WebSocket {self.scope['path']!a} from {self.client}, {self.application_state.name}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, on whichever side, or was refused."""
+        return self.application_state is _DISCONNECTED
+
+    def _apply(self, event_type: str, call: str) -> None:
+        """Make the transition of an event that `call` is about to send.
+
+        Raises:
+            ConnectionClosed: when the connection has ended.
+            LifecycleError: when the state does not allow the event.
+        """
+        state = APPLICATION_TRANSITIONS[self.application_state].get(event_type)
+        if state is None:
+            ended_by_us = self.application_state is _DISCONNECTED and call not in _HANDSHAKE_CALLS
+            if ended_by_us or self.client_state is _DISCONNECTED:
+                raise self._closed_error()
+            raise LifecycleError(call, self.application_state.name)
+        self.application_state = state
+
+    def _seen(self, event: Event) -> None:
+        """Make the transition of an event other than a message that the server delivered."""
+        state = PEER_TRANSITIONS[self.client_state].get(event["type"])
+        if state is None:
+            raise LifecycleError(f"the server's {event['type']!r}", self.client_state.name)
+        if state is _DISCONNECTED:
+            # Code and reason may be absent, and daphne has a code of None where the frame had none: that is 1005
+            # (RFC 6455 section 7.1.5).
+            self._ended(event.get("code") or CloseCode.NO_STATUS, event.get("reason") or "")
+        else:
+            self.client_state = state
+
+    def _ended(self, code: int, reason: str) -> None:
+        """The peer is gone: nothing can be sent any more."""
+        self.client_state = self.application_state = _DISCONNECTED
+        self._told_end(code, reason)
+
+    def _told_end(self, code: int, reason: str) -> None:
+        """Remember how the connection ended. Of several endings the first is told."""
+        if self.close_code is None:
+            self.close_code, self.close_reason = code, reason
+
+    def _closed_error(self) -> ConnectionClosed:
+        code = CloseCode.ABNORMAL if self.close_code is None else self.close_code
+        return ConnectionClosed(code, self.close_reason)
