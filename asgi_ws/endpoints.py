@@ -97,15 +97,8 @@ class WebSocketEndpoint:
 
 
 def _decoder(encoding: Encoding | None, json: JSONCodec) -> Callable[[str | bytes], Any] | None:
-    match encoding:
-        case "text":
-            return partial(_check_type, str, "text")
-        case "bytes":
-            return partial(_check_type, bytes, "binary")
-        case "json":
-            return json.decode
-        case None:
-            return None
+    decoders = {"text": partial(_check_type, str, "text"), "bytes": partial(_check_type, bytes, "binary")}
+    return json.decode if encoding == "json" else decoders.get(encoding or "")
 
 
 def _check_type(wanted: type, name: str, data: str | bytes) -> str | bytes:

@@ -58,6 +58,7 @@ def test_what_json_has_no_number_for_does_not_go_out(value: float) -> None:
         "1 2",
         "NaN",
         "[Infinity]",
+        "[1e999]",
         '{"a": -Infinity}',
         "\ufeff1",
         '"\n"',

@@ -137,6 +137,12 @@ def test_starlettes_name_is_the_same_class() -> None:
     assert (error.code, error.reason) == (1000, "")
 
 
+@pytest.mark.parametrize("status", [200, 299, 600, "404", None])
+def test_an_http_error_takes_no_status_of_success(status: Any) -> None:
+    with pytest.raises(InvalidStatus, match="expected 300-599 for an HTTPError"):
+        HTTPError(status)
+
+
 @pytest.mark.parametrize(
     ("error", "builtin"),
     [

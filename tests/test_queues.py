@@ -2,10 +2,11 @@
 
 import asyncio
 import gc
+from typing import Any
 
 import pytest
 
-from asgi_ws.queues import KEPT_BYTES, Kept, Turns
+from asgi_ws.queues import KEPT_BYTES, Kept, PendingReceive, Turns
 
 
 async def test_a_turn_that_came_in_the_moment_of_a_cancellation_goes_to_the_next() -> None:
@@ -44,6 +45,29 @@ async def test_who_gave_up_is_passed_over() -> None:
     turns.fail(ConnectionResetError())
     await asyncio.wait(waiting)
     assert all(task.cancelled() for task in waiting)
+
+
+async def test_an_event_that_came_in_the_moment_of_a_cancellation_is_the_next_callers() -> None:
+    events: asyncio.Queue[Any] = asyncio.Queue()
+    calls = 0
+
+    async def receive() -> Any:
+        nonlocal calls
+        calls += 1
+        return await events.get()
+
+    pending = PendingReceive(receive)
+    caller = asyncio.create_task(pending.receive())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    events.put_nowait({"type": "websocket.receive", "text": "x"})
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert (await pending.receive())["text"] == "x"
+    assert calls == 1
+    await pending.cancel()
 
 
 def test_what_was_taken_makes_room_for_more() -> None:

@@ -719,17 +719,36 @@ async def test_a_message_past_a_limit_that_comes_while_we_close_changes_nothing(
         await ws.accept()
         reader = asyncio.create_task(outcome(ws.receive()))
         await asyncio.sleep(0)
-        peer.stall()
-        closing = asyncio.create_task(ws.close(4006))
-        await until(lambda: len(peer.begun) == 2)
+        # The reader gets it before it can be woken for the close.
         peer.binary(b"x" * (2**20 + 1))
+        await ws.close(4006)
         assert told(await reader) == (4006, "")
-        peer.resume()
-        await closing
 
     peer = Conversation(handler)
     async with peer:
         await peer.accepted()
         assert await peer.closed() == (4006, "")
     assert handler.statistics().refused == {}
+    assert peer.error is None
+
+
+async def test_receiving_outside_of_a_task_is_refused() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        loop = asyncio.get_running_loop()
+        refused = loop.create_future()
+
+        def step() -> None:
+            receiving = ws.receive()
+            try:
+                receiving.send(None)
+            except RuntimeError as error:
+                refused.set_result(str(error))
+
+        loop.call_soon(step)
+        assert await refused == "a WebSocket is used from a task of its event loop"
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
     assert peer.error is None

@@ -1,0 +1,1 @@
+"""One suite for many implementations: what the package promises on every server."""

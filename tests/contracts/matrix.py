@@ -1,0 +1,81 @@
+"""docs/servers-table.md: one row for each behaviour, one column for each server, written from what the tests saw."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import version
+from inspect import getdoc
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pytest
+
+from tests.servers.launch import PROJECT
+from tests.servers.table import SERVERS
+
+# By the row's title, what was seen on each server, by the server's title.
+Cells = Mapping[str, Mapping[str, str]]
+
+PATH: Final = PROJECT / "docs" / "servers-table.md"
+HOW_TO_WRITE: Final = "write it anew with: python -m tests.contracts.write_table"
+OBSERVED: Final = pytest.StashKey[dict[str, dict[str, str]]]()
+# Set where the table is being written and not compared.
+WRITES: Final = pytest.StashKey[bool]()
+
+_INTRODUCTION: Final = f"<!-- What the contract suite saw; {HOW_TO_WRITE} -->"
+_DISTRIBUTIONS: Final = ("uvicorn", "websockets", "wsproto", "hypercorn", "daphne", "granian")
+
+
+def _modules() -> list[ModuleType]:
+    names = sorted(path.stem for path in Path(__file__).parent.glob("test_servers_*.py"))
+    return [import_module(f"{__package__}.{name}") for name in names]
+
+
+def _rows(module: ModuleType) -> list[str]:
+    return [
+        mark.args[0]
+        for function in vars(module).values()
+        for mark in getattr(function, "pytestmark", ())
+        if mark.name == "row"
+    ]
+
+
+def rows() -> dict[str, list[str]]:
+    """The titles of the rows that the tests observe, below the theme that the module's docstring names."""
+    themes = {(getdoc(module) or "").partition("\n")[0].rstrip("."): _rows(module) for module in _modules()}
+    return {theme: titles for theme, titles in themes.items() if titles}
+
+
+def render(cells: Cells) -> str:
+    """The table without the versions. Raises KeyError where a cell was not observed."""
+    servers = [server.title for server in SERVERS]
+    lines = [_INTRODUCTION]
+    for theme, titles in rows().items():
+        lines += ["", f"## {theme}", "", _line("", *servers), _line(*["---"] * (len(servers) + 1))]
+        lines += [_line(title, *(cells[title][server] for server in servers)) for title in titles]
+    return "\n".join(lines) + "\n"
+
+
+def write(cells: Cells) -> None:
+    """Write the table, and below it what it was observed with, which is not compared."""
+    versions = ", ".join(f"{name} {version(name)}" for name in _DISTRIBUTIONS)
+    PATH.write_text(f"{render(cells)}\nObserved with {versions}.\n")
+
+
+def read() -> dict[str, dict[str, str]]:
+    """The cells of the committed table."""
+    cells: dict[str, dict[str, str]] = {}
+    servers: list[str] = []
+    for line in PATH.read_text().splitlines():
+        if not line.startswith("|"):
+            continue
+        title, *values = [part.strip() for part in line.strip("|").split("|")]
+        if not title:
+            servers = values
+        elif title != "---":
+            cells[title] = dict(zip(servers, values, strict=True))
+    return cells
+
+
+def _line(*parts: str) -> str:
+    return "| " + " | ".join(parts) + " |"

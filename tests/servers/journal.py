@@ -1,0 +1,63 @@
+"""What handlers saw, by connection, for a test to read from the same server over HTTP."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable
+from typing import Any
+
+from asgi_ws import ConnectionClosed, JSONResponse, Request, Response, UsageError, WebSocket
+
+# Long enough for a handler that hangs to be told from a slow machine; a server that hangs costs the test this much.
+_HANG_SECONDS = 2.0
+
+logger = logging.getLogger("probe")
+
+
+class Journal:
+    """Notes of the handlers, each a list: a word, and facts that JSON can carry."""
+
+    def __init__(self) -> None:
+        self._notes: defaultdict[str, list[list[Any]]] = defaultdict(list)
+        # Who waits for the next note of a connection.
+        self._waiting: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+
+    def note(self, source: WebSocket | str, word: str, *facts: Any) -> None:
+        """Note something of one connection, which the query parameter `id` names."""
+        name = source if isinstance(source, str) else source.query_params.get("id", "")
+        self._notes[name].append([word, *facts])
+        # A server that is being stopped answers no more: its log is what is left.
+        logger.info("%s: %s %s", name, word, facts)
+        for event in self._waiting.pop(name, ()):
+            event.set()
+
+    async def _until(self, name: str, word: str) -> None:
+        while not any(note[0] == word for note in self._notes[name]):
+            event = asyncio.Event()
+            self._waiting[name].append(event)
+            await event.wait()
+
+    async def read(self, request: Request) -> Response:
+        """`/events/{id}?until=WORD&seconds=S`: the notes once there is one of that word; 504 if none comes in time."""
+        name = request.path_params["id"]
+        status = 200
+        try:
+            async with asyncio.timeout(float(request.query_params.get("seconds", "5"))):
+                await self._until(name, request.query_params["until"])
+        except TimeoutError:
+            status = 504
+        return JSONResponse(self._notes[name], status=status)
+
+
+async def outcome(call: Awaitable[object]) -> str:
+    """What a call came to: the name of what it raised, with the close code; "hung" if it never came back."""
+    try:
+        async with asyncio.timeout(_HANG_SECONDS):
+            await call
+    except TimeoutError:
+        return "hung"
+    except ConnectionClosed as error:
+        return f"ConnectionClosed {error.code}"
+    except UsageError as error:
+        return type(error).__name__
+    return "returned"

@@ -1,0 +1,76 @@
+"""An application for the contract suite, built with what the package exports."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from asgi_ws import (
+    App,
+    HTTPEndpoint,
+    JSONResponse,
+    Limits,
+    Request,
+    Response,
+    Route,
+    WebSocketRoute,
+    http_app,
+)
+
+from .probe_handlers import HANDLERS, KIB, journal
+
+
+def _show_log() -> None:
+    """Log lines of the package and of the probe to stderr, once each, whatever the server sets up for its own."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    for name in ("asgi_ws", "probe"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+_show_log()
+
+
+class Hello(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return Response("Hello, World!")
+
+
+@http_app(limits=Limits(max_body_bytes=KIB))
+async def upload(request: Request) -> Response:
+    return Response(str(len(await request.body())))
+
+
+@http_app
+async def raise_http(request: Request) -> Response:
+    raise RuntimeError(request.query_params["id"])
+
+
+@http_app
+async def view_http(request: Request) -> Response:
+    assert request.client is not None
+    return JSONResponse({"client": list(request.client), "state": dict(request.state)})
+
+
+@asynccontextmanager
+async def lifespan() -> AsyncIterator[dict[str, Any]]:
+    journal.note("lifespan", "started")
+    yield {"greeting": "hello"}
+    journal.note("lifespan", "stopped")
+
+
+app = App(
+    [
+        Route("/hello", Hello.as_asgi()),
+        Route("/upload", upload, methods=["POST"]),
+        Route("/raise", raise_http),
+        Route("/view", view_http),
+        Route("/events/{id}", http_app(journal.read)),
+        *(WebSocketRoute(f"/ws/{name}", handler) for name, handler in HANDLERS.items()),
+    ],
+    lifespan=[lifespan],
+)
