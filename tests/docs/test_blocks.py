@@ -58,7 +58,7 @@ PYTHON_PAGES: Final = {
 
 @pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.docs.django_settings")
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.django_settings")
     namespace: dict[str, Any] = {"__name__": f"page:{page}"}
     for block in PYTHON_PAGES[page]:
         if block.snippets:

@@ -1,9 +1,7 @@
-"""A Django site in one module: settings, a view, its ASGI application."""
+"""A Django site in one module: a view and its ASGI application."""
 
-# mypy: disable-error-code="import-untyped"
-# Django comes without types.
-import django
-from django.conf import settings
+import os
+
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
@@ -22,10 +20,6 @@ urlpatterns = [path("page/<int:number>/", page, name="page")]
 
 def application() -> ASGIApp:
     """The site's ASGI application, which raises on anything but HTTP."""
-    if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF=__name__, ALLOWED_HOSTS=["testserver"], SECRET_KEY="for tests alone", DEBUG=False
-        )
-        django.setup()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.django_settings")
     app: ASGIApp = get_asgi_application()
     return app
