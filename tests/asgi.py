@@ -13,14 +13,11 @@ BOUND = 5.0
 RawPairs = Sequence[tuple[bytes, bytes]]
 
 
-def http_scope(method: str = "GET", path: str = "/", *, headers: RawPairs = (), **more: Any) -> Scope:
-    """A scope as uvicorn makes them."""
+def common_scope(path: str, headers: RawPairs) -> Scope:
+    """What uvicorn has in the scopes of HTTP and of WebSockets."""
     return {
-        "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
@@ -29,9 +26,13 @@ def http_scope(method: str = "GET", path: str = "/", *, headers: RawPairs = (), 
         "client": ("192.0.2.7", 50000),
         "server": ("127.0.0.1", 8000),
         "state": {},
-        "extensions": {},
-        **more,
     }
+
+
+def http_scope(method: str = "GET", path: str = "/", *, headers: RawPairs = (), **more: Any) -> Scope:
+    """A scope as uvicorn makes them."""
+    http = {"type": "http", "method": method, "scheme": "http", "extensions": {}}
+    return {**common_scope(path, headers), **http, **more}
 
 
 @dataclass

@@ -1,34 +1,20 @@
 """Both ends of a WebSocket in memory: the test plays the server and the peer behind it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from asgi_ws._asgi import ASGIApp, Event, Scope
 
-BOUND = 5.0
+from .asgi import BOUND, RawPairs, common_scope
 
 
-def websocket_scope(path: str = "/", headers: Sequence[tuple[bytes, bytes]] = (), **more: Any) -> Scope:
+def websocket_scope(path: str = "/", headers: RawPairs = (), **more: Any) -> Scope:
     """A scope as uvicorn makes them."""
-    return {
-        "type": "websocket",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "scheme": "ws",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"testserver"), *headers],
-        "client": ("192.0.2.7", 50000),
-        "server": ("127.0.0.1", 8000),
-        "subprotocols": [],
-        "state": {},
-        "extensions": {"websocket.http.response": {}},
-        **more,
-    }
+    extensions: dict[str, object] = {"websocket.http.response": {}}
+    websocket = {"type": "websocket", "scheme": "ws", "subprotocols": [], "extensions": extensions}
+    return {**common_scope(path, headers), **websocket, **more}
 
 
 def daphne_scope(path: str = "/", **more: Any) -> Scope:
