@@ -17,7 +17,8 @@ from asgi_ws import (
     websocket_app,
 )
 
-from .conversation import BOUND, Conversation, daphne_scope, until, websocket_scope
+from .asgi import BOUND
+from .conversation import Conversation, daphne_scope, until, websocket_scope
 
 
 async def outcome(awaitable: Awaitable[Any]) -> Any:
