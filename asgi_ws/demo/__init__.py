@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import files
+from pkgutil import get_data
 from typing import Final
 
 from ..application import App
@@ -56,9 +56,8 @@ def _page_routes() -> list[AnyRoute]:
         "referrer-policy": "no-referrer",
         "cache-control": "no-cache",
     }
-    folder = files(__name__)
     return [
-        Route(path, Response((folder / name).read_bytes(), headers=headers, media_type=media_type), methods=["GET"])
+        Route(path, Response(get_data(__name__, name) or b"", headers=headers, media_type=media_type), methods=["GET"])
         for path, (name, media_type) in _PAGE_FILES.items()
     ]
 
