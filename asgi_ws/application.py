@@ -1,7 +1,9 @@
 """App: one ASGI callable for everything a server asks: lifespan, HTTP and WebSockets."""
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 from ._asgi import Receive, Scope, Send
@@ -9,7 +11,8 @@ from .errors import InvalidMessage, UnsupportedScope
 from .lifespan import Lifespan, LifespanContext
 from .limits import Statistics
 from .patterns import Converter
-from .routing import AnyRoute, Router
+from .responses import Response
+from .routing import AnyRoute, Router, refuse_websocket
 
 logger = logging.getLogger("asgi_ws")
 
@@ -32,7 +35,7 @@ class App:
 
     Raises:
         InvalidRoute: for a route that could never be served.
-        InvalidMessage: for a `lifespan` that is no sequence.
+        InvalidMessage: for a `lifespan` that is no sequence of such, or an `on_error` that would have to be awaited.
     """
 
     def __init__(
@@ -47,7 +50,11 @@ class App:
         self.router = Router(routes, redirect_slashes=redirect_slashes, converters=converters)
         if not isinstance(lifespan, Sequence):
             raise InvalidMessage("App(lifespan=...)", "a list of async context managers", lifespan)
+        for context in lifespan:
+            _check_context(context)
         self._lifespan = Lifespan(lifespan, list(self.router.lifespan_apps()))
+        if inspect.iscoroutinefunction(on_error):
+            raise InvalidMessage("App(on_error=...)", "a plain function", on_error)
         self._on_error = on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,14 +75,26 @@ class App:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if self._lifespan.is_needed:
-                state = scope.setdefault("state", {})
-                for key, value in (await self._lifespan.start()).items():
-                    state.setdefault(key, value)
+                await self._fill_state(scope, receive, send)
             await self.router(scope, receive, send)
         except Exception as error:
             if self._on_error is not None:
                 self._tell(self._on_error, error, scope)
             raise
+
+    async def _fill_state(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Put into `scope["state"]` what the start has made, where the server did not. Answers 503 if it fails."""
+        try:
+            started = await self._lifespan.state()
+        except Exception:
+            if scope["type"] == "websocket":
+                await refuse_websocket(scope, receive, send, 503, "Service Unavailable")
+            else:
+                await Response("Service Unavailable", 503)(scope, receive, send)
+            raise
+        state = scope.setdefault("state", {})
+        for key, value in started.items():
+            state.setdefault(key, value)
 
     def _tell(self, on_error: OnError, error: Exception, scope: Scope) -> None:
         try:
@@ -91,3 +110,14 @@ class App:
     def statistics(self) -> Statistics:
         """The counters of all endpoints; see `Router.statistics`."""
         return self.router.statistics()
+
+
+def _check_context(context: LifespanContext) -> None:
+    """Find here, and not at the start, what is no context manager and makes none."""
+    if isinstance(context, AbstractAsyncContextManager):
+        return
+    try:
+        inspect.signature(context).bind()
+    except TypeError:
+        expected = "async context managers, or functions without parameters that make one"
+        raise InvalidMessage("App(lifespan=...)", expected, context) from None

@@ -6,6 +6,7 @@ This is the part of `WebSocket` that levels the servers. What a handler calls, a
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NoReturn, Self
 
@@ -14,7 +15,7 @@ from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
 from .idle import IdleTimer
 from .lifecycle import ABORT_EXTENSION, CloseCode, WebSocketState, as_private_code
 from .limits import Limits, RateMeter, Refusal, Usage
-from .queues import Kept, PendingReceive, Turns
+from .queues import Kept, PendingReceive, Turns, size_of
 from .states import States
 
 logger = logging.getLogger("asgi_ws")
@@ -103,12 +104,16 @@ class Channel(States):
 
     def _apply(self, event_type: str, call: str) -> None:
         super()._apply(event_type, call)
+        self._lift_deadline()
+
+    def _lift_deadline(self) -> None:
         if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(None)
             self._deadline = None
 
     def _ended(self, code: int, reason: str) -> None:
         super()._ended(code, reason)
+        self._lift_deadline()
         self._turns.fail(self._closed_error())
         self._interrupt()
 
@@ -117,14 +122,13 @@ class Channel(States):
         if self._idle is not None:
             self._idle.stop()
 
-    def _lost(self, error: Exception) -> Exception:
-        """What it means that the server could not send: the peer is gone without a close frame."""
+    def _check_lost(self, error: Exception) -> None:
+        """Raise ConnectionClosed if the server could not send because the peer is gone."""
         # daphne's send raises a RuntimeError from the peer's close frame on, which may be before the event of it came.
         # Elsewhere one is somebody's mistake.
         if isinstance(error, OSError) or self._on_daphne:
             self._ended(CloseCode.ABNORMAL, "")
-            return self._closed_error()
-        return error
+            raise self._closed_error() from None
 
     # -- events out
 
@@ -140,14 +144,18 @@ class Channel(States):
         if self.application_state is not _CONNECTED and not control:
             self._apply(event["type"], "send()")
         if self._sending:
-            await self._turns.wait()
+            await self._turns.wait(self._free)
         self._sending = True
         try:
             await self._send_event(event)
         except (OSError, RuntimeError) as error:
-            raise self._lost(error) from None
+            self._check_lost(error)
+            raise
         finally:
             self._sending = self._turns.pass_on() if self._turns else False
+
+    def _free(self) -> None:
+        self._sending = False
 
     def _begin_close(self, code: int, reason: str, seconds: float) -> "asyncio.Task[None]":
         """Make the transition of a close frame, and begin to send it, in bounded time.
@@ -184,7 +192,8 @@ class Channel(States):
         self._ended(CloseCode.ABNORMAL, "")
         if ABORT_EXTENSION in self._extensions:
             # Out of turn: a send that is stuck is what this is for.
-            await self._send_event({"type": ABORT_EXTENSION})
+            with suppress(OSError, RuntimeError):
+                await self._send_event({"type": ABORT_EXTENSION})
 
     # -- events in
 
@@ -232,9 +241,9 @@ class Channel(States):
         """
         reader = self._current_task()
         cancellations = reader.cancelling()
-        receive_event = self._receive_event
+        receive_event, kept, unmeasured = self._receive_event, self._kept, self._unmeasured
         while True:
-            if self._reader is not None or self.application_state is not _CONNECTED or self._kept:
+            if self._reader is not None or self.application_state is not _CONNECTED or kept:
                 await handle(self, self._kept_message())
                 continue
             self._reader = reader
@@ -246,7 +255,7 @@ class Channel(States):
             finally:
                 self._reader = None
             data: str | bytes | None = event.get("text")
-            if data is None or len(data) > self._unmeasured:
+            if data is None or len(data) > unmeasured:
                 data = self._admit(event, data)
             await handle(self, data)
 
@@ -300,7 +309,7 @@ class Channel(States):
         size = len(data)
         if size > self._unmeasured:
             if isinstance(data, str) and not data.isascii():
-                size = len(data.encode())
+                size = size_of(data)
             meter = self._meter
             if size > self._largest:
                 refusal: Refusal | None = Refusal.MESSAGE_BYTES
@@ -321,7 +330,7 @@ class Channel(States):
 
     def _watch_idle(self) -> None:
         """Start the idle limit, if there is one. What is sent counts from here on, at no cost to who has no limit."""
-        if self._limits.idle_timeout is None:
+        if self._limits.idle_timeout is None or self.closed:
             return
         idle = self._idle = IdleTimer(self._limits.idle_timeout, partial(self._end, Refusal.IDLE))
         send = self._send_event
@@ -332,9 +341,18 @@ class Channel(States):
 
         self._send_event = send_noted
 
-    async def _finish(self) -> None:
-        """Wait until a close frame that was begun is out, and let go of what is pending."""
-        if self._closer is not None:
-            await asyncio.wait([self._closer])
+    async def _finish(self, seconds: float | None = None) -> None:
+        """Wait until a close frame or a denial that was begun is out, but not for longer; let go of what is pending."""
+        closer = self._closer
+        if closer is not None:
+            if not closer.done():
+                await asyncio.wait([closer], timeout=seconds)
+            if not closer.done():
+                closer.cancel()
+                await asyncio.wait([closer])
+                await self._drop()
+            if not closer.cancelled():
+                # Who asked for it may have been cancelled, and nobody have seen how it went.
+                closer.exception()
         if self._pending is not None:
             await self._pending.cancel()

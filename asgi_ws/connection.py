@@ -1,13 +1,17 @@
 """Read-only views of a scope, the same on every server: what HTTP requests and WebSockets have in common."""
 
+import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from ._asgi import Scope
 from .headers import Headers, MultiMapping
 from .security import parse_authority
+
+_IPV6: Final = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(?:%[0-9a-zA-Z]+)?", re.ASCII)
+_PLAIN_HOST: Final = re.compile(r"[0-9a-zA-Z._/@-]*", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -17,7 +21,12 @@ class Address(NamedTuple):
     port: int | None
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = self.host
+        if _IPV6.fullmatch(host):
+            host = f"[{host}]"
+        elif not _PLAIN_HOST.fullmatch(host):
+            # A server that trusts X-Forwarded-For takes any text for an address, and this may go to a log.
+            host = ascii(host)
         return host if self.port is None else f"{host}:{self.port}"
 
 
@@ -54,6 +63,9 @@ class State(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def __reduce__(self) -> tuple[type["State"], tuple[MutableMapping[str, Any]]]:
+        return State, (self._values,)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -61,6 +61,9 @@ class WebSocketEndpoint:
         """
         if cls.encoding not in ("text", "bytes", "json", None):
             raise InvalidEndpoint(cls.__name__, f'encoding is "text", "bytes", "json" or None, not {cls.encoding!r}')
+        for name in ("decode", "dispatch"):
+            if hasattr(cls, name):
+                raise InvalidEndpoint(cls.__name__, f"{name}() is not called here; see encoding, and on_receive")
         _check_init(cls, init)
 
         async def serve(ws: WebSocket) -> None:
@@ -172,10 +175,14 @@ class HTTPEndpoint:
             init: keyword arguments for `cls`.
 
         Raises:
-            InvalidEndpoint: for an `init` that the class does not take.
+            InvalidEndpoint: for an `init` that the class does not take, or an attribute that is called like an HTTP
+                method and is none.
         """
         _check_init(cls, init)
         names = {method: method.lower() for method in _METHODS if hasattr(cls, method.lower())}
+        for name in names.values():
+            if not callable(getattr(cls, name)):
+                raise InvalidEndpoint(cls.__name__, f"{name} is no method")
         if "GET" in names:
             names.setdefault("HEAD", "get")
         handlers = {method: _awaitable(getattr(cls, name)) for method, name in names.items()}
@@ -224,8 +231,15 @@ def _awaitable(handler: Callable[..., Any]) -> Callable[..., Awaitable[ASGIApp]]
     if inspect.iscoroutinefunction(handler):
         return handler
 
+    def call(*args: Any) -> Any:
+        try:
+            return handler(*args)
+        except StopIteration as error:
+            # No future can carry one: who waits for it would wait for ever.
+            raise RuntimeError("a handler raised StopIteration") from error
+
     async def run_in_thread(*args: Any) -> Any:
-        answer = await asyncio.to_thread(handler, *args)
+        answer = await asyncio.to_thread(call, *args)
         # A plain wrapper around a coroutine function does not show what it is.
         return await answer if inspect.isawaitable(answer) else answer
 

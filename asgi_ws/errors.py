@@ -292,7 +292,7 @@ class PayloadError(PeerError, ValueError):
     Before accept it refuses the handshake with 400. Subclass it for what your own protocol cannot use.
     """
 
-    close_code: ClassVar[int]
+    close_code: ClassVar[int] = 1007
 
 
 class UnexpectedMessageType(PayloadError):

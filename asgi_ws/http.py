@@ -1,16 +1,15 @@
 """HTTP over ASGI: a request to read, and a handler as an ASGI callable."""
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import nullcontext, suppress
+from contextlib import aclosing, suppress
 from typing import Any, Final, TypeAlias
 
 from ._asgi import ASGIApp, Event, Receive, Scope, Send
+from .body import RequestBody
 from .codec import STANDARD_JSON, JSONCodec
 from .connection import Connection
 from .errors import BodyTooLarge, ClientDisconnected, HTTPError, InvalidBody, InvalidJSON, InvalidMessage, leaves
-from .limits import Limits
+from .limits import Limits, Refusal, Statistics, Usage
 from .responses import Response, check_scope
 
 # What a handler answers with is any ASGI callable; a `Response` as a rule.
@@ -23,18 +22,7 @@ _LONGEST_SIZE: Final = 20
 class Request(Connection):
     """One HTTP request (ASGI, "HTTP Connection Scope")."""
 
-    __slots__ = (
-        "_body",
-        "_complete",
-        "_early",
-        "_early_size",
-        "_gone",
-        "_json",
-        "_limits",
-        "_receive_event",
-        "_streamed",
-        "_turn",
-    )
+    __slots__ = ("_body", "_json", "_limits", "_source", "_streamed")
 
     def __init__(
         self,
@@ -45,22 +33,13 @@ class Request(Connection):
         json: JSONCodec = STANDARD_JSON,
     ) -> None:
         super().__init__(scope)
-        self._receive_event = receive
         self._limits = limits
         self._json = json
+        self._source = RequestBody(receive, limits.max_body_bytes)
         # The whole body once it was read by `body`.
         self._body: bytes | None = None
         # Whether `stream` was begun, after which the body is not to be had again.
         self._streamed = False
-        # What a response received of the body, in wait of the disconnect; `stream` begins with it, and None is its end.
-        self._early: deque[bytes] | None = deque()
-        self._early_size = 0
-        # Whether all of the body was received.
-        self._complete = False
-        # Whether the client was seen to leave; to receive after that has no end on some servers.
-        self._gone = False
-        # Held while the body is being read, so that who waits for the disconnect takes no part of it.
-        self._turn = asyncio.Lock()
 
     @property
     def method(self) -> str:
@@ -86,36 +65,9 @@ class Request(Connection):
         declared = self.headers.get("content-length", "")
         if limit is not None and declared.isdecimal() and (len(declared) > _LONGEST_SIZE or int(declared) > limit):
             raise BodyTooLarge(limit)
-        size = 0
-        # Once the body is complete, who waits for the disconnect holds the turn to the end.
-        async with nullcontext() if self._complete else self._turn:
-            try:
-                while self._early or not self._complete:
-                    piece = self._early.popleft() if self._early else await self._piece()
-                    size += len(piece)
-                    if limit is not None and size > limit:
-                        raise BodyTooLarge(limit)
-                    if piece:
-                        yield piece
-            finally:
-                self._early = None
-
-    async def _piece(self) -> bytes:
-        event = await self._next_event()
-        if event["type"] == "http.disconnect":
-            raise ClientDisconnected
-        piece: bytes = event.get("body", b"")
-        return piece
-
-    async def _next_event(self) -> Event:
-        if self._gone:
-            return {"type": "http.disconnect"}
-        event = await self._receive_event()
-        if event["type"] == "http.disconnect":
-            self._gone = True
-        elif not event.get("more_body", False):
-            self._complete = True
-        return event
+        async with aclosing(self._source.pieces()) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def body(self) -> bytes:
         """The whole body; the same again at every call. Errors as of `stream`."""
@@ -146,20 +98,8 @@ class Request(Connection):
             raise InvalidBody("JSON") from None
 
     async def receive(self) -> Event:
-        """The next ASGI event that no one else reads: what a response gets as its `receive`.
-
-        A part of the body in it is kept for `stream`, if that comes later: a response waits for the disconnect while
-        the iterator that makes it may still read the request.
-        """
-        limit = self._limits.max_body_bytes
-        async with self._turn:
-            event = await self._next_event()
-            piece: bytes = event.get("body", b"")
-            # One piece over the limit is enough for `stream` to find that there is more.
-            if piece and self._early is not None and (limit is None or self._early_size <= limit):
-                self._early.append(piece)
-                self._early_size += len(piece)
-            return event
+        """The next ASGI event, for a response that waits for the disconnect; what it has of the body is kept."""
+        return await self._source.receive()
 
 
 class HTTPApp:
@@ -171,11 +111,16 @@ class HTTPApp:
         self._handler = handler
         self._limits = limits
         self._json = json
+        self._usage = Usage(limits)
         # The default name of a route to it.
         self.__name__ = name
 
     def __repr__(self) -> str:
         return f"<HTTPApp {self.__name__}>"
+
+    def statistics(self) -> Statistics:
+        """Counters since the start."""
+        return self._usage.statistics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI, "HTTP").
@@ -201,18 +146,29 @@ class HTTPApp:
             if not callable(response):
                 raise InvalidMessage(f"the answer of {self.__name__}", "a Response", response)
             await response(scope, request.receive, send_noted)
-        except HTTPError as error:
-            if started:
+        except Exception as error:
+            if not await self._answer(error, scope, receive, None if started else send):
                 raise
-            response = Response(error.detail, error.status, error.headers)
+
+    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send | None) -> bool:
+        """Answer for a handler that raised, unless it has begun to answer itself; whether that was meant so."""
+        causes = list(leaves(error))
+        answers = [cause for cause in causes if isinstance(cause, HTTPError)]
+        if not all(isinstance(cause, (HTTPError, ClientDisconnected)) for cause in causes):
+            self._usage.failed += 1
+            await self._send(Response("Internal Server Error", 500), scope, receive, send)
+            return False
+        if not answers:
+            # Nobody is left to answer, and it is no mistake of the handler's.
+            return True
+        if isinstance(answers[0], BodyTooLarge):
+            self._usage.refused[Refusal.BODY_BYTES.name] += 1
+        await self._send(Response(answers[0].detail, answers[0].status, answers[0].headers), scope, receive, send)
+        # Too late for a status: what the client did ends the response unfinished, what the handler did goes on.
+        return send is not None or isinstance(answers[0], (BodyTooLarge, InvalidBody))
+
+    async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send | None) -> None:
+        if send is not None:
             # The client may leave before its answer comes.
             with suppress(OSError):
                 await response(scope, receive, send)
-        except Exception as error:
-            if all(isinstance(cause, ClientDisconnected) for cause in leaves(error)):
-                # Nobody is left to answer, and it is no mistake of the handler's.
-                return
-            if not started:
-                with suppress(OSError):
-                    await Response("Internal Server Error", 500)(scope, receive, send)
-            raise

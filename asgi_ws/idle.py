@@ -21,8 +21,9 @@ class IdleTimer:
         self._last = self._loop.time()
 
     def stop(self) -> None:
-        """Never call `on_idle`."""
+        """Never call `on_idle`, and let go of it."""
         self._handle.cancel()
+        self._on_idle = _nothing
 
     def _check(self) -> None:
         due = self._last + self._seconds
@@ -30,3 +31,6 @@ class IdleTimer:
             self._handle = self._loop.call_at(due, self._check)
         else:
             self._on_idle()
+
+
+def _nothing() -> None: ...

@@ -104,7 +104,7 @@ def check_close(code: int, reason: str) -> None:
         InvalidCloseCode: unless the code is 1000-1014, less the reserved ones, or 3000-4999.
         InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8, or cannot be encoded in it.
     """
-    if type(code) is not int or code in _RESERVED or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
+    if not isinstance(code, int) or code in _RESERVED or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
         raise InvalidCloseCode(code)
     if not isinstance(reason, str):
         raise InvalidCloseReason(reason)

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextvars import Context
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from ._asgi import ASGIApp, Event, Receive, Scope, Send
 from .errors import LifespanFailed
@@ -14,8 +16,18 @@ logger = logging.getLogger("asgi_ws")
 LifespanContext: TypeAlias = AbstractAsyncContextManager[Any] | Callable[[], AbstractAsyncContextManager[Any]]
 
 
+class _Run:
+    """One start of everything in one loop, and the stop that goes with it."""
+
+    def __init__(self, hold: "Callable[[_Run], Coroutine[Any, Any, None]]") -> None:
+        self.started: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.stop = asyncio.Event()
+        # In a context of its own: what a first connection has in its own must not be seen by the later ones.
+        self.task = asyncio.create_task(hold(self), name="asgi_ws lifespan", context=Context())
+
+
 class Lifespan:
-    """What an application starts before its first connection, and stops after its last.
+    """What an application starts before its first connection, and stops after its last; once in each event loop.
 
     All of it is entered and left in one task, since a context manager may depend on that (a task group does).
     """
@@ -23,38 +35,30 @@ class Lifespan:
     def __init__(self, contexts: Sequence[LifespanContext], apps: Sequence[ASGIApp]) -> None:
         self._contexts = contexts
         self._apps = apps
-        # The task that holds everything open; None before the start and after the end.
-        self._task: asyncio.Task[None] | None = None
-        # The loop it runs in: another one, as in the next test, starts anew.
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._started: asyncio.Future[dict[str, Any]] | None = None
-        self._stop: asyncio.Event | None = None
+        # What was started in each loop and has not failed. One that was stopped stays: what a server has stopped is not
+        # started again by a late connection.
+        self._runs: WeakKeyDictionary[asyncio.AbstractEventLoop, _Run] = WeakKeyDictionary()
 
     @property
     def is_needed(self) -> bool:
         """Whether there is anything to start."""
         return bool(self._contexts or self._apps)
 
-    async def start(self) -> dict[str, Any]:
-        """Start everything, once; the state that it made, which everyone who asks shares.
+    async def state(self) -> dict[str, Any]:
+        """What the start has put together, which all connections share; the first one that asks starts it.
 
         Raises:
             Exception: what the first failure was; what had been started is stopped, and the next call tries again.
         """
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop or self._started is None:
-            self._loop, self._started, self._stop = loop, loop.create_future(), asyncio.Event()
-            self._task = asyncio.create_task(self._hold(self._started, self._stop), name="asgi_ws lifespan")
+        run = self._runs.get(asyncio.get_running_loop()) or self._begin()
         # A connection that goes away while it waits must not take the start from the others.
-        return await asyncio.shield(self._started)
+        return await asyncio.shield(run.started)
 
-    async def stop(self) -> None:
-        """Stop what was started, in reverse. Raises what failed on the way."""
-        if self._task is not None and self._stop is not None and self._loop is asyncio.get_running_loop():
-            self._stop.set()
-            await self._task
+    def _begin(self) -> _Run:
+        run = self._runs[asyncio.get_running_loop()] = _Run(self._hold)
+        return run
 
-    async def _hold(self, started: "asyncio.Future[dict[str, Any]]", stop: asyncio.Event) -> None:
+    async def _hold(self, run: _Run) -> None:
         state: dict[str, Any] = {}
         try:
             async with AsyncExitStack() as stack:
@@ -65,30 +69,39 @@ class Lifespan:
                         state.update(value)
                 for app in self._apps:
                     await stack.enter_async_context(_lifespan_of(app, state))
-                started.set_result(state)
-                await stop.wait()
-        except Exception as error:
-            if not started.done():
-                started.set_exception(error)
-            elif stop.is_set():
-                raise
-            else:
+                run.started.set_result(state)
+                await run.stop.wait()
+        except BaseException as error:
+            loop = asyncio.get_running_loop()
+            if self._runs.get(loop) is run:
+                del self._runs[loop]
+            if isinstance(error, Exception) and not run.started.done():
+                run.started.set_exception(error)
+            elif isinstance(error, Exception) and not run.stop.is_set():
                 # A task group that was started can fail at any time, and then nobody waits for it.
                 logger.exception("what was started ended by itself")
-        finally:
-            started.cancel()
-            self._forget(started)
-
-    def _forget(self, started: "asyncio.Future[dict[str, Any]]") -> None:
-        # Another loop may have started meanwhile, and what it started is not this one's.
-        if self._started is started:
-            self._started = self._task = None
+            else:
+                run.started.cancel()
+                raise
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The server's side of it (ASGI, "Lifespan")."""
+        """The server's side of it (ASGI, "Lifespan"). What a connection has started is its own from here on."""
         await receive()
+        run = self._runs.get(asyncio.get_running_loop())
+        if run is None or run.stop.is_set():
+            run = self._begin()
         try:
-            state = await self.start()
+            await self._serve(run, scope, receive, send)
+        finally:
+            # A server that cancels this call instead of saying that it stops is one that stops.
+            if not run.task.done():
+                run.task.cancel()
+                await asyncio.wait([run.task])
+                _error_of(run.task)
+
+    async def _serve(self, run: _Run, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            state = await asyncio.shield(run.started)
         except Exception as error:
             logger.exception("start-up failed")
             await send({"type": "lifespan.startup.failed", "message": _reason(error)})
@@ -97,8 +110,9 @@ class Lifespan:
             scope["state"].update(state)
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        run.stop.set()
         try:
-            await self.stop()
+            await run.task
         except Exception as error:
             logger.exception("shutdown failed")
             await send({"type": "lifespan.shutdown.failed", "message": _reason(error)})
@@ -146,7 +160,7 @@ async def _lifespan_of(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[Non
     try:
         has_lifespan = await ask("startup")
         if not has_lifespan:
-            logger.debug("a mounted application has no lifespan", exc_info=task.exception())
+            logger.debug("a mounted application has no lifespan", exc_info=_error_of(task))
         try:
             yield
         finally:

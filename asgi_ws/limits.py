@@ -23,8 +23,9 @@ class Limits:
         max_body_bytes: of one HTTP request body. Past it: 413.
         accept_timeout: from the connection's start to `accept` or `deny`. Past it the handler is cancelled and the
             handshake is refused with 503.
-        idle_timeout: without a message in either direction. Past it: close code 4408.
-        messages_per_second: received, as a token bucket that holds one second's worth, at least one. Past it: 1008.
+        idle_timeout: without a message received or sent by the handler. Past it: close code 4408.
+        messages_per_second: received, as a token bucket that holds one second's worth, at least one; what waited for a
+            busy handler counts when it is received. Past it: 1008.
         bytes_per_second: received, as a token bucket that holds one second's worth; a message larger than that passes
             when the bucket is full, and is paid back before the next one may. Past it: 1008.
         max_connections: open at once on this endpoint. Past it: the handshake is refused with 503.
@@ -71,6 +72,7 @@ class Refusal(Enum):
     ACCEPT_TIMEOUT = (503, CloseCode.TRY_AGAIN_LATER, "not accepted in time")
     NOT_ACCEPTED = (403, CloseCode.POLICY_VIOLATION, "not accepted")
     MESSAGE_BYTES = (413, CloseCode.MESSAGE_TOO_BIG, "message too big")
+    BODY_BYTES = (413, CloseCode.MESSAGE_TOO_BIG, "body too large")
     MESSAGE_RATE = (429, CloseCode.POLICY_VIOLATION, "too many messages per second")
     BYTE_RATE = (429, CloseCode.POLICY_VIOLATION, "too many bytes per second")
     IDLE = (408, CloseCode.IDLE, "idle for too long")
@@ -134,8 +136,8 @@ class Statistics:
     Attributes:
         open: connections being handled now.
         accepted: handshakes accepted.
-        refused: handshakes refused and connections ended by policy, by the name of the `Refusal`.
-        failed: handlers that raised.
+        refused: handshakes and requests refused, and connections ended, by policy, by the name of the `Refusal`.
+        failed: handlers that raised, of WebSockets and of HTTP requests.
         dropped_messages: received while nobody read (`wait_closed`, `until_closed`), past the bound.
     """
 

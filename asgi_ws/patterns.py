@@ -58,6 +58,9 @@ CONVERTERS: Final[Mapping[str, Converter]] = MappingProxyType(
 )
 
 _PARAMETER: Final = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
+# Where several parameters share a part, where one of them ends is a matter of trying, at a cost that grows with a power
+# of the length: a path of 60,000 characters could hold up the loop for seconds.
+_LONGEST_SHARED_PART: Final = 256
 # RFC 3986 section 3.3: what may stand in a path unencoded.
 _SAFE: Final = "/~!$&'()*+,;=:@"
 
@@ -76,6 +79,8 @@ class Part:
     # Literal text and parameters as they follow each other.
     pieces: tuple[str | Parameter, ...]
     regex: re.Pattern[str]
+    # Whether there are several parameters in it.
+    is_shared: bool
 
     @property
     def literal(self) -> str | None:
@@ -83,7 +88,12 @@ class Part:
         return None if any(isinstance(piece, Parameter) for piece in self.pieces) else "".join(map(str, self.pieces))
 
     def parse(self, text: str) -> Params | None:
-        """The values of the parameters in `text`; None if it does not match."""
+        """The values of the parameters in `text`; None if it does not match.
+
+        Text of more than 256 characters matches no part with several parameters.
+        """
+        if self.is_shared and len(text) > _LONGEST_SHARED_PART:
+            return None
         match = self.regex.fullmatch(text)
         if match is None:
             return None
@@ -112,6 +122,8 @@ class Part:
             else:
                 text += piece
         match = self.regex.fullmatch(text)
+        if self.is_shared and len(text) > _LONGEST_SHARED_PART:
+            return None
         # Of `{name}.{ext}` no path gives "a" and "tar.gz": the first takes all it can.
         return None if match is None or any(match[name] != value for name, value in values.items()) else text
 
@@ -143,7 +155,8 @@ class Pattern:
                 for following in texts[index + 1 :]:
                     pieces += ["/", *self._pieces(following, converters)]
                 self.is_open = True
-            self.parts.append(Part(tuple(pieces), self._regex(pieces)))
+            is_shared = sum(isinstance(piece, Parameter) for piece in pieces) > 1
+            self.parts.append(Part(tuple(pieces), self._regex(pieces), is_shared))
             if self.is_open:
                 break
 

@@ -1,7 +1,7 @@
 """What waits on a connection: senders for their turn, and messages that nobody wanted yet."""
 
 import asyncio
-from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from ._asgi import Event, Receive
@@ -11,25 +11,27 @@ KEPT_MESSAGES: Final = 1024
 KEPT_BYTES: Final = 256 * 1024
 
 
-class Turns(deque["asyncio.Future[None]"]):
-    """Senders that wait for their turn, first come, first served."""
+class Turns(list["asyncio.Future[None]"]):
+    """Senders that wait for their turn, first come, first served. A list, since an empty deque takes 700 bytes."""
 
-    async def wait(self) -> None:
-        """Wait for the turn. Whoever got it passes it on when it is done."""
+    __slots__ = ()
+
+    async def wait(self, free: Callable[[], None]) -> None:
+        """Wait for the turn. Whoever got it passes it on when it is done; if it goes to nobody, `free` is called."""
         turn = asyncio.get_running_loop().create_future()
         self.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             # The turn may have come in the moment of the cancellation.
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.pass_on()
+            if turn.done() and not turn.cancelled() and turn.exception() is None and not self.pass_on():
+                free()
             raise
 
     def pass_on(self) -> bool:
         """Give the turn to the next one; False if nobody waits."""
         while self:
-            turn = self.popleft()
+            turn = self.pop(0)
             if not turn.done():
                 turn.set_result(None)
                 return True
@@ -38,32 +40,40 @@ class Turns(deque["asyncio.Future[None]"]):
     def fail(self, error: Exception) -> None:
         """Raise `error` in everyone who waits."""
         while self:
-            turn = self.popleft()
+            turn = self.pop(0)
             if not turn.done():
                 turn.set_exception(error)
 
 
-class Kept(deque[str | bytes]):
+class Kept(list[str | bytes]):
     """Messages that came while nobody wanted them, oldest first, bounded in number and in size."""
+
+    __slots__ = ("_size",)
 
     def __init__(self) -> None:
         super().__init__()
-        # The sum of their lengths: bytes, or characters for text.
+        # The bytes that they took on the wire.
         self._size = 0
 
     def put(self, data: str | bytes) -> bool:
         """Keep a message; False if it is past a bound."""
-        if len(self) >= KEPT_MESSAGES or self._size + len(data) > KEPT_BYTES:
+        size = size_of(data)
+        if len(self) >= KEPT_MESSAGES or self._size + size > KEPT_BYTES:
             return False
         self.append(data)
-        self._size += len(data)
+        self._size += size
         return True
 
     def take(self) -> str | bytes:
         """The oldest message. Raises IndexError if there is none."""
-        data = self.popleft()
-        self._size -= len(data)
+        data = self.pop(0)
+        self._size -= size_of(data)
         return data
+
+
+def size_of(data: str | bytes) -> int:
+    """The size of a message in bytes, as it was on the wire."""
+    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
 
 
 class PendingReceive:

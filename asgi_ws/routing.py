@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from inspect import signature
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from ._asgi import ASGIApp, Receive, Scope, Send
 from .connection import route_path
 from .errors import ConnectionClosed, InvalidRoute, RouteNotFound, UnsupportedScope
 from .headers import is_token
+from .http import HTTPApp
 from .limits import Statistics
 from .patterns import CONVERTERS, PATH, Converter, Matcher, Params, Pattern
 from .responses import URL_SAFE, RedirectResponse, Response
@@ -190,7 +192,7 @@ class Router:
 
     def _unmatched(self, scope: Scope, near: "_Near") -> ASGIApp:
         if scope["type"] == "websocket":
-            return _deny_unknown
+            return partial(refuse_websocket, status=404, body="Not Found")
         if near.methods:
             allow = ("allow", ", ".join(sorted(near.methods | {"OPTIONS"})))
             if scope["method"] == "OPTIONS":
@@ -236,9 +238,12 @@ class Router:
             if mounted.name is not None and router is not None and name.startswith(prefix):
                 own = {key: value for key, value in params.items() if key in mounted.prefix.names}
                 inner = {key: value for key, value in params.items() if key not in own}
-                start, end = mounted.prefix.format(own), router.find_path(name.removeprefix(prefix), inner)
-                if start is not None and end is not None:
-                    return start.rstrip("/") + end
+                start = mounted.prefix.format(own)
+                # A route may have a parameter of the mount's name; then the value is for both.
+                for given in (inner, params):
+                    end = router.find_path(name.removeprefix(prefix), given)
+                    if start is not None and end is not None:
+                        return start.rstrip("/") + end
         return None
 
     def all_names(self) -> Iterator[str]:
@@ -251,16 +256,16 @@ class Router:
     def statistics(self) -> Statistics:
         """The counters of all endpoints below, those behind a wrapper excepted: ask the endpoint itself for them."""
         # One may have several routes, and counts once.
-        apps = {id(app): app for app in self.websocket_apps()}
+        apps = {id(app): app for app in self.counting_apps()}
         return sum((app.statistics() for app in apps.values()), Statistics())
 
-    def websocket_apps(self) -> Iterator[WebSocketApp]:
+    def counting_apps(self) -> Iterator[WebSocketApp | HTTPApp]:
         """The endpoints that count, each as often as it has routes."""
         for endpoint in (*self._endpoints, *(mounted.router or mounted.app for mounted in self._mounts)):
-            if isinstance(endpoint, WebSocketApp):
+            if isinstance(endpoint, (WebSocketApp, HTTPApp)):
                 yield endpoint
             elif isinstance(endpoint, Router):
-                yield from endpoint.websocket_apps()
+                yield from endpoint.counting_apps()
 
     def lifespan_apps(self) -> Iterator[ASGIApp]:
         """The mounted applications whose lifespan is ours to run, each of them once."""
@@ -315,10 +320,11 @@ def _with_params(scope: Scope, params: Params) -> Scope:
     return {**scope, "path_params": {**(scope.get("path_params") or {}), **params}}
 
 
-async def _deny_unknown(scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse_websocket(scope: Scope, receive: Receive, send: Send, status: int, body: str) -> None:
+    """Refuse a handshake that no endpoint will see."""
     # The client may leave before its refusal comes.
     with suppress(ConnectionClosed):
-        await WebSocket(scope, receive, send).deny(404, "Not Found")
+        await WebSocket(scope, receive, send).deny(status, body)
 
 
 def _check_endpoint(path: str, endpoint: ASGIApp) -> ASGIApp:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TypeAlias
 
 from ._asgi import HeadersLike, Receive, Scope, Send
@@ -11,12 +10,12 @@ from .channel import FORCED_CLOSE_TIMEOUT
 from .codec import JSONCodec
 from .connection import client_address
 from .errors import (
-    ConnectionClosed,
     HTTPError,
     PayloadError,
     PeerError,
     UnexpectedMessageType,
     UnsupportedScope,
+    UsageError,
     leaves,
 )
 from .lifecycle import CloseCode, WebSocketState
@@ -72,14 +71,41 @@ class WebSocketApp:
             self._usage.leave(host)
 
     async def _serve(self, ws: WebSocket) -> None:
+        failure: BaseException | None = None
         try:
             await self._run(ws)
+        except BaseException as error:
+            failure = error
+            self._usage.failed += isinstance(error, Exception)
+            raise
         finally:
-            if ws.application_state is WebSocketState.CONNECTING:
-                await self._deny(ws, 500, "Internal Server Error")
-            await ws._finish()
-            if ws._on_end is not None:
-                await ws._on_end(CloseCode.ABNORMAL if ws.close_code is None else ws.close_code)
+            try:
+                await self._settle(ws, is_cancelled=isinstance(failure, asyncio.CancelledError))
+            finally:
+                await self._tell_end(ws, failure)
+
+    async def _settle(self, ws: WebSocket, *, is_cancelled: bool) -> None:
+        """Whatever went wrong on the way, the handshake is answered and the connection closed."""
+        if ws.application_state is WebSocketState.CONNECTING:
+            await self._deny(ws, 500, "Internal Server Error")
+        elif ws.application_state is WebSocketState.CONNECTED:
+            await ws.close(CloseCode.INTERNAL_ERROR, timeout=FORCED_CLOSE_TIMEOUT)
+        await ws._finish(FORCED_CLOSE_TIMEOUT if is_cancelled else None)
+
+    async def _tell_end(self, ws: WebSocket, failure: BaseException | None) -> None:
+        """Call `on_disconnect`, if its endpoint was entered. Of two failures the handler's goes on."""
+        on_end, ws._on_end = ws._on_end, None
+        if on_end is None:
+            return
+        try:
+            await on_end(CloseCode.ABNORMAL if ws.close_code is None else ws.close_code)
+        except Exception as error:
+            if all(isinstance(cause, PeerError) for cause in leaves(error)):
+                return
+            if failure is None:
+                self._usage.failed += 1
+                raise
+            logger.exception("on_disconnect raised, after its endpoint had raised")
 
     async def _run(self, ws: WebSocket) -> None:
         deadline = asyncio.timeout(self._limits.accept_timeout)
@@ -103,7 +129,6 @@ class WebSocketApp:
                 logger.warning("%s was not accepted in %s s", ws, self._limits.accept_timeout)
                 await self._refuse(ws, Refusal.ACCEPT_TIMEOUT)
             elif not await self._answer(error, ws):
-                self._usage.failed += 1
                 raise
         else:
             if ws.application_state is WebSocketState.CONNECTING:
@@ -113,10 +138,11 @@ class WebSocketApp:
 
     async def _answer(self, error: Exception, ws: WebSocket) -> bool:
         """End the connection after a handler raised; whether that was nobody's mistake but the peer's."""
-        if isinstance(error, HTTPError) and ws.application_state is WebSocketState.CONNECTING:
-            await self._deny(ws, error.status, error.detail, error.headers)
-            return True
         causes = list(leaves(error))
+        answers = [cause for cause in causes if isinstance(cause, HTTPError)]
+        if len(answers) == len(causes) and ws.application_state is WebSocketState.CONNECTING:
+            await self._deny(ws, answers[0].status, answers[0].detail, answers[0].headers)
+            return True
         if all(isinstance(cause, PeerError) for cause in causes):
             payload = next((cause for cause in causes if isinstance(cause, PayloadError)), None)
             if payload is not None and not ws.closed:
@@ -137,9 +163,13 @@ class WebSocketApp:
             await ws.close(refusal.close_code if close_code is None else close_code, refusal.reason)
 
     async def _deny(self, ws: WebSocket, status: int, body: str, headers: HeadersLike = ()) -> None:
-        # The client may leave before its refusal comes.
-        with suppress(ConnectionClosed):
+        try:
             await ws.deny(status, body, headers)
+        except UsageError:
+            raise
+        except Exception:
+            # The client may leave before its refusal comes, and what a server makes of that is its own affair.
+            logger.debug("the server did not take a denial", exc_info=True)
 
 
 def _log_refusal(ws: WebSocket, refusal: Refusal, refused: Refused | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final, Literal, Self, TypeAlias
 
-from ._asgi import Event, HeadersLike, Receive, Scope, Send
+from ._asgi import Event, HeadersLike, RawHeaders, Receive, Scope, Send
 from ._scopes import EndingWith
 from .channel import FORCED_CLOSE_TIMEOUT, Channel
 from .codec import STANDARD_JSON, JSONCodec
@@ -15,6 +15,7 @@ from .errors import (
     InvalidStatus,
     LifecycleError,
     UnexpectedMessageType,
+    leaves,
 )
 from .headers import encode_body, encode_headers
 from .lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState, check_close
@@ -81,7 +82,7 @@ class WebSocket(Channel):
 
     # -- the handshake and the end
 
-    async def accept(self, subprotocol: str | None = None, headers: HeadersLike = ()) -> None:
+    async def accept(self, subprotocol: str | None = None, headers: HeadersLike | None = None) -> None:
         """Accept the handshake, with a subprotocol that the client offered and with headers of the application's.
 
         daphne and granian drop the headers.
@@ -94,7 +95,7 @@ class WebSocket(Channel):
         """
         if subprotocol is not None:
             check_subprotocol(subprotocol, self.scope)
-        raw_headers = encode_headers(headers)
+        raw_headers = encode_headers(headers or ())
         for name, value in raw_headers:
             if name in _HANDSHAKE_HEADERS:
                 raise InvalidHeader(name, value, "the server sets this header of the handshake")
@@ -124,21 +125,26 @@ class WebSocket(Channel):
             raise LifecycleError("deny()", self.application_state.name)
         if DENIAL_EXTENSION in self._extensions:
             self._apply("websocket.http.response.start", "deny()")
-            await self._in_turn(
-                {"type": "websocket.http.response.start", "status": int(status), "headers": raw_headers}, control=True
-            )
-            self._apply("websocket.http.response.body", "deny()")
-            self._told_end(CloseCode.ABNORMAL, "")
-            await self._in_turn({"type": "websocket.http.response.body", "body": raw_body}, control=True)
-            # uvicorn's websockets-sansio class logs an error when an application returns before the transport, which is
-            # closed now, has told so: that is what the loop does next.
-            await asyncio.sleep(0)
+            # In a task, so that a cancelled call does not leave half an answer; `_finish` waits for it.
+            denial = self._send_denial(int(status), raw_headers, raw_body)
+            self._closer = asyncio.create_task(denial, name="asgi_ws denial")
+            await asyncio.shield(self._closer)
         else:
             self._apply("websocket.close", "deny()")
             self._told_end(CloseCode.ABNORMAL, "")
             await self._in_turn({"type": "websocket.close", "code": CloseCode.NORMAL, "reason": ""}, control=True)
 
-    async def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:  # noqa: ASYNC109 -- bounds the frame, not the caller
+    async def _send_denial(self, status: int, headers: RawHeaders, body: bytes) -> None:
+        start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+        await self._in_turn(start, control=True)
+        self._apply("websocket.http.response.body", "deny()")
+        self._told_end(CloseCode.ABNORMAL, "")
+        await self._in_turn({"type": "websocket.http.response.body", "body": body}, control=True)
+        # uvicorn's websockets-sansio class logs an error when an application returns before the transport, which is
+        # closed now, has told so: that is what the loop does next.
+        await asyncio.sleep(0)
+
+    async def close(self, code: int = 1000, reason: str | None = "", timeout: float = CLOSE_TIMEOUT) -> None:  # noqa: ASYNC109 -- bounds the frame, not the caller
         """Close the connection; before accept, refuse it (HTTP 403, the code is kept for the log).
 
         Idempotent, and no error when the peer is gone. Messages that wait to be sent go first. A peer that does not
@@ -151,9 +157,10 @@ class WebSocket(Channel):
             InvalidCloseCode: unless the code may be sent (RFC 6455 section 7.4).
             InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8 (section 5.5).
         """
+        reason = "" if reason is None else reason
         check_close(code, reason)
         if self.application_state in _CLOSABLE:
-            await asyncio.shield(self._begin_close(code, reason, timeout))
+            await asyncio.shield(self._begin_close(int(code), reason, timeout))
 
     async def abort(self) -> None:
         """End the connection at once, without waiting for what is still to be sent.
@@ -161,8 +168,10 @@ class WebSocket(Channel):
         Where the server has the extension `asgi_ws.abort` the connection is dropped there and then, and `close_code` is
         1006. Elsewhere this is `close(1011)` with one second to go, and what is stuck stays with the server.
         """
-        if self.application_state is WebSocketState.CONNECTED and ABORT_EXTENSION in self._extensions:
-            self._apply(ABORT_EXTENSION, "abort()")
+        is_closing = self._closer is not None and not self._closer.done()
+        if (self.application_state is _CONNECTED or is_closing) and ABORT_EXTENSION in self._extensions:
+            if not is_closing:
+                self._apply(ABORT_EXTENSION, "abort()")
             await self._drop()
         else:
             await self.close(CloseCode.INTERNAL_ERROR, timeout=FORCED_CLOSE_TIMEOUT)
@@ -273,7 +282,7 @@ class WebSocket(Channel):
         return EndingWith(
             self.wait_closed,
             name="asgi_ws until_closed",
-            is_quiet=lambda error: self.closed and isinstance(error, ConnectionClosed),
+            is_quiet=lambda error: self.closed and all(isinstance(each, ConnectionClosed) for each in leaves(error)),
         )
 
     # -- messages out
@@ -286,7 +295,8 @@ class WebSocket(Channel):
             LifecycleError: before accept.
             InvalidMessage: for any other type.
         """
-        if isinstance(data, str):
+        # The first question is the cheaper one, and nearly always answers.
+        if type(data) is str or isinstance(data, str):
             event: Event = {"type": "websocket.send", "text": data}
         elif isinstance(data, _BYTES_LIKE):
             event = {"type": "websocket.send", "bytes": bytes(data)}
@@ -300,7 +310,8 @@ class WebSocket(Channel):
         try:
             await self._send_event(event)
         except (OSError, RuntimeError) as error:
-            raise self._lost(error) from None
+            self._check_lost(error)
+            raise
         finally:
             self._sending = self._turns.pass_on() if self._turns else False
 

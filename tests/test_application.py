@@ -146,3 +146,14 @@ async def test_without_anything_to_start_the_scope_stays_as_it_is() -> None:
 def test_a_lifespan_that_is_no_list_is_refused_where_it_is_written(lifespan: Any) -> None:
     with pytest.raises(InvalidMessage, match="a list of async context managers"):
         App([], lifespan=lifespan)
+
+
+@asynccontextmanager
+async def in_starlettes_manner(app: App) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("context", [in_starlettes_manner, lambda needed: None, 5])
+def test_a_lifespan_that_could_never_be_entered_is_refused_where_it_is_written(context: Any) -> None:
+    with pytest.raises(InvalidMessage, match="takes async context managers, or functions without parameters"):
+        App([], lifespan=[context])

@@ -1,5 +1,7 @@
 """The read-only views of a scope, on the scopes that the servers really make."""
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -245,3 +247,25 @@ def test_state_is_kept_in_the_scope_where_the_server_offers_none() -> None:
 def test_there_are_no_path_parameters_without_a_route() -> None:
     assert connection().path_params == {}
     assert connection(path_params={"id": 5}).path_params == {"id": 5}
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("192.0.2.7", "192.0.2.7:1"),
+        ("::1", "[::1]:1"),
+        ("fe80::1%eth0", "[fe80::1%eth0]:1"),
+        ("client.example", "client.example:1"),
+        ("\x9b31mRED", "'\\x9b31mRED':1"),
+        ("a WebSocket connected: admin", "'a WebSocket connected: admin':1"),
+        ("::1\n", "'::1\\n':1"),
+    ],
+)
+def test_an_address_shows_nothing_unescaped_that_a_forwarded_header_may_have_put_there(host: str, shown: str) -> None:
+    assert str(Address(host, 1)) == shown
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])
+def test_a_state_can_be_copied(duplicate: Any) -> None:
+    state = State({"a": 1})
+    assert dict(duplicate(state)) == {"a": 1}

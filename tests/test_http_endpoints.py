@@ -4,11 +4,12 @@ import asyncio
 import threading
 from contextvars import ContextVar
 from functools import partial, wraps
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from asgi_ws import (
+    App,
     HTTPEndpoint,
     HTTPError,
     InvalidEndpoint,
@@ -17,11 +18,13 @@ from asgi_ws import (
     Limits,
     Request,
     Response,
+    Route,
     http_app,
 )
 from asgi_ws._asgi import ASGIApp
 
 from .asgi import Exchange, get, http, http_scope
+from .samples import posted
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"]
 
@@ -196,3 +199,59 @@ async def test_a_plain_function_may_raise_the_answer() -> None:
 
     answer = await get(teapot)
     assert (answer.status, answer.text) == (418, "short and stout")
+
+
+async def test_a_refusal_in_a_group_is_the_answer() -> None:
+    @http_app
+    async def handler(request: Request) -> Response:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(request.json())
+        return Response()
+
+    exchange = await posted(b"{{{").run(handler)
+    assert (exchange.status, exchange.body) == (400, b"the request body is not valid JSON")
+
+
+async def test_a_group_with_a_mistake_in_it_is_500_and_goes_on() -> None:
+    group = ExceptionGroup("both", [HTTPError(404), LookupError()])
+
+    @http_app
+    async def handler(request: Request) -> Response:
+        raise group
+
+    exchange = posted()
+    with pytest.raises(ExceptionGroup) as raised:
+        await exchange.run(handler)
+    assert raised.value is group
+    assert exchange.status == 500
+    assert handler.statistics().failed == 1
+
+
+async def test_a_body_over_the_limit_is_counted() -> None:
+    @http_app(limits=Limits(max_body_bytes=2))
+    async def handler(request: Request) -> Response:
+        return Response(await request.body())
+
+    exchange = await posted(b"123").run(handler)
+    assert exchange.status == 413
+    app = App([Route("/", handler)])
+    assert app.statistics().refused == {"BODY_BYTES": 1}
+
+
+async def test_a_plain_function_that_lets_an_iterator_run_out_is_a_mistake_and_not_a_hang() -> None:
+    @http_app
+    def handler(request: Request) -> Response:
+        return next(iter(()))
+
+    exchange = posted()
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await exchange.run(handler)
+    assert exchange.status == 500
+
+
+def test_an_attribute_that_is_no_method_is_an_error_where_the_endpoint_is_made() -> None:
+    class Odd(HTTPEndpoint):
+        options: ClassVar[dict[str, str]] = {}
+
+    with pytest.raises(InvalidEndpoint, match="Odd: options is no method"):
+        Odd.as_asgi()

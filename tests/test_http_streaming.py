@@ -214,8 +214,64 @@ async def test_what_is_read_ahead_counts_against_the_limit(max_body_bytes: int |
     if max_body_bytes is None:
         assert (await exchange.run(app)).body == b">123456"
     else:
-        with pytest.raises(HTTPError, match="larger than 3 bytes"):
-            await exchange.run(app)
+        # Too late for a status, and no mistake of the handler's: the response stays unfinished.
+        assert (await exchange.run(app)).body == b">12"
+        assert not exchange.is_complete
+        assert app.statistics().refused == {"BODY_BYTES": 1}
+
+
+async def test_a_two_way_stream_answers_what_came_while_it_was_away() -> None:
+    inbox: asyncio.Queue[bytes] = asyncio.Queue()
+    sent: list[bytes] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": await inbox.get(), "more_body": True}
+
+    async def send(event: Any) -> None:
+        if event["type"] == "http.response.body":
+            sent.append(event["body"])
+
+    task = asyncio.ensure_future(echoing(begin=turns)(http_scope("POST"), receive, send))
+    async with asyncio.timeout(BOUND):
+        inbox.put_nowait(b"1")
+        while sent != [b">", b"1"]:
+            await asyncio.sleep(0)
+        inbox.put_nowait(b"2")
+        while sent != [b">", b"1", b"2"]:
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_body_without_a_limit_is_not_read_ahead_without_one() -> None:
+    reads = 0
+    go_on = asyncio.Event()
+
+    async def receive() -> Any:
+        nonlocal reads
+        reads += 1
+        return {"type": "http.request", "body": bytes(512 * 1024), "more_body": reads < 8}
+
+    async def wait(request: Request) -> None:
+        await go_on.wait()
+
+    received = 0
+
+    async def send(event: Any) -> None:
+        nonlocal received
+        received += len(event.get("body", b""))
+
+    app = echoing(begin=wait, limits=Limits(max_body_bytes=None))
+    task = asyncio.ensure_future(app(http_scope("POST"), receive, send))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert reads == 2
+    go_on.set()
+    async with asyncio.timeout(BOUND):
+        while received < 8 * 512 * 1024:
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_client_that_left_is_seen_by_who_reads_later() -> None:

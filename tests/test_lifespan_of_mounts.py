@@ -157,9 +157,7 @@ async def test_a_server_that_cancels_instead_of_stopping_leaves_no_task_behind(j
     before = asyncio.all_tasks()
     server = LifespanServer(mounting(inner, lifespan=[journal.context("own")]))
     await server.start()
-    tasks = asyncio.all_tasks() - before
-    for task in tasks:
-        task.cancel()
+    server.task.cancel()
     async with asyncio.timeout(BOUND):
-        await asyncio.wait(tasks)
+        await asyncio.wait([server.task])
     assert asyncio.all_tasks() == before

@@ -353,3 +353,15 @@ def test_no_part_is_parsed_for_a_static_path() -> None:
     matcher.add(Pattern("/a"), "static")
     assert next(matcher.find("/a")) == ("static", {})
     assert tried == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "longest"),
+    [("/{a}.{b}.json", "x.y.json"), ("/{a:path}/x/{b:path}/y", "a/x/b/y")],
+)
+def test_a_part_with_several_parameters_is_not_tried_on_text_without_end(pattern: str, longest: str) -> None:
+    fits, too_long = longest.rjust(256, "z"), longest.rjust(257, "z")
+    assert find(f"/{fits}", pattern)
+    assert not find(f"/{too_long}", pattern)
+    assert find(f"/{'.' * 60_000}", "/{a}") == [("/{a}", {"a": "." * 60_000})]
+    assert Pattern("/{a}-{b}").format({"a": "a" * 200, "b": "b" * 56}) is None

@@ -277,3 +277,9 @@ async def test_statistics_are_those_of_all_endpoints_each_counted_once() -> None
 
 async def greet(ws: WebSocket) -> None:
     await ws.accept()
+
+
+def test_a_route_may_have_a_parameter_of_its_mounts_name() -> None:
+    router = Router([Mount("/{id}", name="m", routes=[Route("/{id}", show, name="r"), Route("/{x}", show, name="s")])])
+    assert router.path_for("m:r", id="1") == "/1/1"
+    assert router.path_for("m:s", id="1", x="2") == "/1/2"

@@ -12,6 +12,7 @@ from asgi_ws import (
     ClientDisconnected,
     ConnectionClosed,
     HTTPError,
+    InvalidCloseCode,
     InvalidHeader,
     Limits,
     PayloadError,
@@ -251,6 +252,95 @@ async def test_a_close_frame_goes_out_though_the_close_was_cancelled() -> None:
         await peer.ended()
         assert peer.nothing_sent()
     assert peer.error is None
+
+
+async def test_a_cancelled_handler_whose_close_is_stuck_ends_within_a_second() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        peer.stall()
+        asyncio.get_running_loop().call_soon(peer.task.cancel)
+        await ws.close(timeout=60)
+
+    peer = Conversation(handler, websocket_scope(extensions={"asgi_ws.abort": {}}))
+    async with peer:
+        await peer.accepted()
+        assert await peer.sent() == {"type": "asgi_ws.abort"}
+        await peer.ended()
+    assert isinstance(peer.error, asyncio.CancelledError)
+
+
+class Fatal(BaseException):
+    """What is no Exception."""
+
+
+async def test_a_handler_that_raises_what_is_no_exception_is_closed_with_1011_too() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        raise Fatal
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert (await peer.closed())[0] == 1011
+    assert isinstance(peer.error, Fatal)
+
+
+async def test_a_payload_error_with_a_code_that_may_not_be_sent_is_a_mistake_and_closes_with_1011() -> None:
+    class Odd(PayloadError):
+        close_code = 1006
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        raise Odd
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert (await peer.closed())[0] == 1011
+    assert isinstance(peer.error, InvalidCloseCode)
+    assert handler.statistics().failed == 1
+
+
+async def test_a_server_that_fails_on_the_denial_does_not_hide_the_handlers_exception() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        peer.break_send(RuntimeError("odd state"))
+        raise Boom
+
+    peer = Conversation(handler)
+    async with peer:
+        pass
+    assert isinstance(peer.error, Boom)
+
+
+async def test_a_group_with_a_refusal_before_accept_is_the_denial() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        raise ExceptionGroup("checks", [HTTPError(401, "no token")])
+
+    async with Conversation(handler) as peer:
+        assert await peer.denied() == (401, b"no token")
+    assert peer.error is None
+
+
+async def test_a_client_that_leaves_before_accept_ends_the_time_to_accept() -> None:
+    @websocket_app(limits=Limits(accept_timeout=0.02))
+    async def handler(ws: WebSocket) -> None:
+        try:
+            await ws.accept()
+        except ConnectionClosed:
+            loop = asyncio.get_running_loop()
+            passed = loop.create_future()
+            loop.call_later(0.05, passed.set_result, None)
+            await passed
+
+    peer = Conversation(handler)
+    peer.leave()
+    async with peer:
+        pass
+    assert peer.error is None
+    assert handler.statistics().refused == {}
 
 
 # -- the time to accept

@@ -1,6 +1,7 @@
 """How a connection ends, and what everyone who used it is told."""
 
 import asyncio
+import enum
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -182,7 +183,7 @@ async def test_a_close_code_that_may_not_be_sent_is_an_error_at_the_call_and_not
         assert await peer.closed() == (1000, "")
 
 
-@pytest.mark.parametrize("reason", ["x" * 124, "é" * 62, "\ud800", b"bytes", None])
+@pytest.mark.parametrize("reason", ["x" * 124, "é" * 62, "\ud800", b"bytes"])
 async def test_a_close_reason_that_does_not_fit_is_an_error_at_the_call(reason: Any) -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
@@ -752,4 +753,155 @@ async def test_receiving_outside_of_a_task_is_refused() -> None:
 
     async with Conversation(handler) as peer:
         await peer.accepted()
+    assert peer.error is None
+
+
+async def test_a_sender_that_is_cancelled_in_the_moment_of_its_turn_does_not_block_the_others() -> None:
+    async def second_sender(ws: WebSocket) -> None:
+        asyncio.get_running_loop().call_soon(peer.resume)
+        await ws.send("second")
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        peer.stall()
+        second = asyncio.create_task(second_sender(ws))
+        await ws.send("first")
+        # The turn has been passed to the second one, which has not run since.
+        second.cancel()
+        await asyncio.wait([second])
+        async with asyncio.timeout(BOUND):
+            await ws.send("third")
+
+    peer = Conversation(handler)
+    async with peer:
+        await peer.accepted()
+        await peer.ended()
+    assert peer.error is None
+    assert [event.get("text") for event in peer.begun][-2:] == ["third", None]
+    assert peer.begun[-1]["code"] == 1000
+
+
+class Code(enum.IntEnum):
+    """Codes of an application's own."""
+
+    GONE = 4001
+
+
+@pytest.mark.parametrize("code", [Code.GONE, 4001])
+async def test_a_close_code_may_be_an_enum_and_a_reason_none(code: int) -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept(headers=None)
+        await ws.close(code, None)
+
+    async with Conversation(handler) as peer:
+        await peer.accepted()
+        assert await peer.closed() == (4001, "")
+        assert type(peer.begun[-1]["code"]) is int
+
+
+async def test_abort_drops_a_connection_whose_close_is_stuck() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        stuck = asyncio.create_task(outcome(ws.send("stuck")))
+        await until(lambda: len(peer.begun) == 2)
+        closing = asyncio.create_task(ws.close(4007))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await ws.abort()
+        await closing
+        peer.resume()
+        await stuck
+        assert ws.close_code == 4007
+
+    peer = Conversation(handler, websocket_scope(extensions={"asgi_ws.abort": {}}))
+    async with peer:
+        await peer.accepted()
+        peer.stall()
+        assert await peer.sent() == {"type": "asgi_ws.abort"}
+    assert peer.error is None
+
+
+async def test_a_server_that_fails_on_the_abort_fails_nobody() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        peer.break_send(ConnectionResetError())
+        await ws.abort()
+        assert ws.closed
+
+    peer = Conversation(handler, websocket_scope(extensions={"asgi_ws.abort": {}}))
+    async with peer:
+        pass
+    assert peer.error is None
+
+
+async def test_until_closed_is_quiet_about_a_group_of_nothing_but_the_end() -> None:
+    after: list[str] = []
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        async with ws.until_closed():
+            peer.break_send(ConnectionResetError())
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ws.send("a"))
+                group.create_task(ws.send("b"))
+        after.append("reached")
+
+    peer = Conversation(handler)
+    async with peer:
+        pass
+    assert after == ["reached"]
+    assert peer.error is None
+
+
+async def test_an_exception_of_the_server_keeps_its_cause() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        error = RuntimeError("middleware")
+        error.__cause__ = KeyError("cause")
+        peer.break_send(error)
+        await ws.send("x")
+
+    peer = Conversation(handler)
+    async with peer:
+        pass
+    assert isinstance(peer.error, RuntimeError)
+    assert isinstance(peer.error.__cause__, KeyError)
+
+
+async def test_a_denial_goes_out_whole_though_the_call_was_cancelled() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        peer.stall()
+        denying = asyncio.create_task(ws.deny(401, "who are you?"))
+        await until(lambda: len(peer.begun) == 1)
+        denying.cancel()
+        await asyncio.wait([denying])
+        asyncio.get_running_loop().call_soon(peer.resume)
+
+    peer = Conversation(handler)
+    async with peer:
+        assert await peer.denied() == (401, b"who are you?")
+    assert peer.error is None
+
+
+async def test_a_denial_that_fails_after_its_call_was_cancelled_is_nobodys_error() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        peer.stall()
+        denying = asyncio.create_task(ws.deny(401))
+        await until(lambda: len(peer.begun) == 1)
+        denying.cancel()
+        await asyncio.wait([denying])
+        peer.break_send(ConnectionResetError())
+        asyncio.get_running_loop().call_soon(peer.resume)
+
+    peer = Conversation(handler)
+    async with peer:
+        pass
     assert peer.error is None

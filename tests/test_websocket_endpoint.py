@@ -1,11 +1,22 @@
 """WebSocketEndpoint: a class for each handler, an instance for each connection."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any, Literal
 
 import pytest
 
-from asgi_ws import HTTPError, InvalidEndpoint, InvalidOrigin, JSONCodec, Limits, WebSocket, WebSocketEndpoint
+from asgi_ws import (
+    ConnectionClosed,
+    HTTPError,
+    InvalidEndpoint,
+    InvalidOrigin,
+    JSONCodec,
+    Limits,
+    WebSocket,
+    WebSocketEndpoint,
+)
 
 from .conversation import Conversation, daphne_scope, until, websocket_scope
 
@@ -248,6 +259,75 @@ async def test_an_exception_of_on_disconnect_goes_on_to_the_server() -> None:
 
     _, peer = await calls_of(Failing)
     assert isinstance(peer.error, Boom)
+
+
+@pytest.mark.parametrize("error", [ConnectionClosed(1006), ExceptionGroup("", [ConnectionClosed(1001)])])
+async def test_what_the_peers_did_is_no_exception_in_on_disconnect_either(error: Exception) -> None:
+    class Leaving(Recorder):
+        async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
+            raise error
+
+    _, peer = await calls_of(Leaving)
+    assert peer.error is None
+
+
+async def test_a_failure_of_on_disconnect_does_not_hide_the_one_before_it(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Recorder):
+        async def on_receive(self, ws: WebSocket, data: Any) -> None:
+            raise Boom
+
+        async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
+            raise LookupError
+
+    calls: list[Any] = []
+    app = Failing.as_asgi(init={"calls": calls})
+    async with Conversation(app) as peer:
+        peer.text("x")
+    assert isinstance(peer.error, Boom)
+    assert app.statistics().failed == 1
+    assert [record.getMessage() for record in caplog.records] == ["on_disconnect raised, after its endpoint had raised"]
+
+
+async def test_on_disconnect_runs_though_the_end_itself_is_cancelled() -> None:
+    calls: list[Any] = []
+    async with Conversation(Recorder.as_asgi(init={"calls": calls})) as peer:
+        await peer.accepted()
+        peer.stall()
+        peer.task.cancel()
+        await until(lambda: len(peer.begun) == 2)
+        peer.task.cancel()
+        await peer.ended()
+    assert calls == ["connect", 1012]
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(idle_timeout=60, messages_per_second=10)])
+async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collector(limits: Limits) -> None:
+    seen: list[weakref.ref[WebSocket]] = []
+
+    class Seen(WebSocketEndpoint):
+        async def on_connect(self, ws: WebSocket) -> None:
+            seen.append(weakref.ref(ws))
+            await ws.accept()
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with Conversation(Seen.as_asgi(limits=limits)) as peer:
+            peer.leave()
+        await asyncio.sleep(0)
+        assert seen[0]() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("name", ["decode", "dispatch"])
+def test_a_method_of_starlettes_that_is_never_called_here_is_an_error_where_the_endpoint_is_made(name: str) -> None:
+    class Ported(WebSocketEndpoint):
+        pass
+
+    setattr(Ported, name, lambda self: None)
+    with pytest.raises(InvalidEndpoint, match=f"Ported: {name}.. is not called here"):
+        Ported.as_asgi()
 
 
 async def test_an_endpoint_may_receive_inside_of_its_own_methods() -> None:

@@ -122,11 +122,11 @@ def is_file(path: Path) -> None:
 
 
 def check_requirements(requirements: list[str]) -> None:
-    """What a page asks to be installed is this package, with extras that it has, or one that its tests use."""
+    """What a page asks to be installed is the checkout, with extras that it has, or what its tests use."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     for requirement in requirements:
         name, _, extras = requirement.rstrip("]").partition("[")
-        if name == project["project"]["name"]:
+        if name == ".":
             assert {extra for extra in extras.split(",") if extra} <= set(project["project"]["optional-dependencies"])
         else:
             assert any(str(known).startswith(name) for known in project["dependency-groups"]["test"])

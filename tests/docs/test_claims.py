@@ -56,7 +56,7 @@ def test_the_two_transition_tables_are_those_of_the_code() -> None:
 def test_the_close_codes_of_policies_are_listed_with_their_reasons() -> None:
     rows = {(int(code), reason) for code, reason, _ in table("explanation/lifecycle.md", "code", "reason", "sent when")}
     only_before_accept = {Refusal.ORIGIN, Refusal.HOST, Refusal.CONNECTIONS, Refusal.CONNECTIONS_PER_CLIENT}
-    only_before_accept |= {Refusal.ACCEPT_TIMEOUT, Refusal.NOT_ACCEPTED}
+    only_before_accept |= {Refusal.ACCEPT_TIMEOUT, Refusal.NOT_ACCEPTED, Refusal.BODY_BYTES}
     expected = {(refusal.close_code, refusal.reason) for refusal in set(Refusal) - only_before_accept}
     own = {CloseCode.NORMAL, CloseCode.INTERNAL_ERROR, CloseCode.SERVICE_RESTART}
     assert rows == expected | {(code, "") for code in own}

@@ -1,5 +1,6 @@
 """The servers, and what each of them cannot deliver: the only place that knows one server from another."""
 
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,8 +25,10 @@ class Server:
         send_blocks: `send` waits for a client that does not read.
         code_at_shutdown: the code in the close frame that an open connection gets at SIGTERM; 1006 for no frame.
         told_at_shutdown: the code that the handler is told then; None is nothing. More than one where that is chance.
-        seconds_to_settle: how long after a handshake a stop may be asked for. daphne's stop looks for a task in every
-            request, fails on one that became a WebSocket, and reaps those once a second.
+        ends_connections: at SIGTERM; else it waits for its clients to leave, and the codes are those of their leaving.
+        seconds_to_settle: how long after a handshake a stop may be asked for, and how late an error may be logged.
+            daphne's stop looks for a task in every request, and fails on one that became a WebSocket; it reaps those,
+            and logs how they ended, once a second.
         has_lifespan: start and stop are events; else start is at the first connection.
     """
 
@@ -44,6 +47,7 @@ class Server:
     send_blocks: bool = True
     code_at_shutdown: int = 1012
     told_at_shutdown: tuple[int | None, ...] = (1012,)
+    ends_connections: bool = True
     seconds_to_settle: float = 0.0
     has_lifespan: bool = True
 
@@ -79,6 +83,10 @@ SERVERS: Final = (
         arguments=("hypercorn", "{app}", "--bind=127.0.0.1:{port}", "--graceful-timeout=1"),
         tells_close_code=False,
         tells_close_reason=False,
+        # From Python 3.12 on asyncio's Server.wait_closed() waits, and hypercorn calls it before it cancels anything.
+        ends_connections=sys.version_info < (3, 12),
+        code_at_shutdown=1012 if sys.version_info < (3, 12) else 1006,
+        told_at_shutdown=(1012,) if sys.version_info < (3, 12) else (1006,),
     ),
     Server(
         name="daphne",

@@ -1,0 +1,192 @@
+"""Starts in odd moments: at a first connection, in several loops, after the end, and under a server that just goes."""
+
+import asyncio
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from asgi_ws import (
+    App,
+    InvalidMessage,
+    Mount,
+    Request,
+    Response,
+    Route,
+    WebSocket,
+    WebSocketRoute,
+    http_app,
+    websocket_app,
+)
+
+from .asgi import COMPLETE, Exchange, LifespanServer, get, http_scope
+from .conversation import Conversation
+from .samples import Journal
+
+
+@http_app
+async def ok(request: Request) -> Response:
+    return Response("ok")
+
+
+@pytest.mark.parametrize("when", ["before the start", "during the start", "after the start"])
+async def test_a_server_that_cancels_instead_of_stopping_stops_everything(when: str) -> None:
+    journal = Journal()
+    entering = asyncio.Event()
+    go_on = asyncio.Event()
+
+    class Slow:
+        async def __aenter__(self) -> None:
+            entering.set()
+            await go_on.wait()
+
+        async def __aexit__(self, *_: object) -> None:
+            journal.lines.append("-slow")
+
+    app = App([], lifespan=[journal.context("one"), *([Slow()] if when == "during the start" else [])])
+    server = LifespanServer(app)
+    if when == "during the start":
+        server.inbox.put_nowait({"type": "lifespan.startup"})
+        await entering.wait()
+    elif when == "after the start":
+        await server.start()
+    else:
+        await asyncio.sleep(0)
+    server.task.cancel()
+    await asyncio.wait([server.task])
+    assert server.task.cancelled()
+    assert journal.lines == ([] if when == "before the start" else ["+one", "-one"])
+    assert [task for task in asyncio.all_tasks() if task.get_name().startswith("asgi_ws")] == []
+
+
+async def test_a_connection_after_the_end_starts_nothing_again() -> None:
+    journal = Journal()
+    app = App([Route("/", ok)], lifespan=[journal.context("one")])
+    server = LifespanServer(app)
+    assert (await server.start(), await server.stop()) == COMPLETE
+    assert (await get(app)).status == 200
+    assert journal.lines == ["+one", "-one"]
+    again = LifespanServer(app)
+    assert (await again.start(), await again.stop()) == COMPLETE
+    assert journal.lines == ["+one", "-one"] * 2
+
+
+async def test_what_a_connection_has_started_is_stopped_by_a_server_that_comes_later() -> None:
+    journal = Journal()
+    app = App([Route("/", ok)], lifespan=[journal.context("one")])
+    await get(app)
+    server = LifespanServer(app)
+    assert (await server.start(), await server.stop()) == COMPLETE
+    assert journal.lines == ["+one", "-one"]
+
+
+async def test_a_stop_that_fails_late_takes_nothing_from_the_next_start(caplog: pytest.LogCaptureFixture) -> None:
+    starts: list[str] = []
+    go_on = asyncio.Event()
+
+    class SlowToFail:
+        async def __aenter__(self) -> None:
+            starts.append("start")
+
+        async def __aexit__(self, *_: object) -> None:
+            if not go_on.is_set():
+                await go_on.wait()
+                raise LookupError("late")
+
+    app = App([Route("/", ok)], lifespan=[SlowToFail()])
+    first = LifespanServer(app)
+    await first.start()
+    first.inbox.put_nowait({"type": "lifespan.shutdown"})
+    for _ in range(10):
+        await asyncio.sleep(0)
+    second = LifespanServer(app)
+    await second.start()
+    go_on.set()
+    await asyncio.wait([first.task])
+    assert (await get(app)).status == 200
+    assert starts == ["start"] * 2
+    assert await second.stop() == COMPLETE[1]
+    assert "shutdown failed" in caplog.text
+
+
+def test_each_of_several_loops_starts_once() -> None:
+    journal = Journal()
+    app = App([Route("/", ok)], lifespan=[journal.context("one")])
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    try:
+        for _ in range(3):
+            for loop in loops:
+                assert loop.run_until_complete(get(app)).status == 200
+        assert journal.lines == ["+one"] * 2
+    finally:
+        for loop in loops:
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(tasks))
+            loop.close()
+    assert journal.lines == ["+one"] * 2 + ["-one"] * 2
+
+
+async def test_what_a_first_connection_has_in_its_context_is_not_seen_by_the_start() -> None:
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+    seen: list[str] = []
+
+    class Start:
+        async def __aenter__(self) -> None:
+            seen.append(user.get())
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    user.set("the first one")
+    app = App([Route("/", ok)], lifespan=[Start()])
+    await get(app)
+    assert seen == ["nobody"]
+
+
+async def test_a_first_connection_is_answered_with_503_when_the_start_fails() -> None:
+    class Failing:
+        async def __aenter__(self) -> None:
+            raise ConnectionRefusedError("no database")
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    @websocket_app
+    async def never(ws: WebSocket) -> None:
+        raise AssertionError
+
+    app = App([Route("/", ok), WebSocketRoute("/ws", never)], lifespan=[Failing()])
+    exchange = Exchange(http_scope())
+    with pytest.raises(ConnectionRefusedError):
+        await exchange.run(app)
+    assert (exchange.status, exchange.body) == (503, b"Service Unavailable")
+    async with Conversation(app) as peer:
+        assert await peer.denied() == (503, b"Service Unavailable")
+    assert isinstance(peer.error, ConnectionRefusedError)
+
+
+async def test_a_mounted_application_whose_lifespan_is_cancelled_has_none(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+
+    async def cancelled(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
+    app = App([Mount("/m", cancelled), Route("/", ok)])
+    assert (await get(app)).status == 200
+    assert caplog.records == []
+
+
+def test_a_hook_that_would_have_to_be_awaited_is_refused() -> None:
+    async def hook(error: Exception, scope: Any) -> None: ...
+
+    with pytest.raises(InvalidMessage, match="takes a plain function"):
+        App([], on_error=hook)  # type: ignore[arg-type] # the mistake that this is about  # pyright: ignore
+
+
+async def test_the_call_ends_with_its_last_answer_so_that_a_server_may_cancel_it_then() -> None:
+    server = LifespanServer(App([], lifespan=[Journal().context("one")]))
+    await server.start()
+    await server.ask({"type": "lifespan.shutdown"})
+    assert server.task.done()
+    assert server.task.exception() is None
