@@ -83,6 +83,8 @@ class WebSocketApp:
                 await self._settle(ws, is_cancelled=isinstance(failure, asyncio.CancelledError))
             finally:
                 await self._tell_end(ws, failure)
+                # An exception that this frame keeps would keep this frame.
+                del failure
 
     async def _settle(self, ws: WebSocket, *, is_cancelled: bool) -> None:
         """Whatever went wrong on the way, the handshake is answered and the connection closed."""

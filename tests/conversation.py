@@ -1,10 +1,11 @@
 """Both ends of a WebSocket in memory: the test plays the server and the peer behind it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from asgi_ws import ConnectionClosed
 from asgi_ws._asgi import ASGIApp, Event, Scope
 
 from .asgi import BOUND, RawPairs, common_scope
@@ -154,3 +155,17 @@ async def until(condition: Any) -> None:
     async with asyncio.timeout(BOUND):
         while not condition():
             await asyncio.sleep(0)
+
+
+async def outcome(awaitable: Awaitable[Any]) -> Any:
+    """What it returns, or the exception that it raises."""
+    try:
+        return await awaitable
+    except Exception as error:  # noqa: BLE001 -- any exception is an outcome
+        return error
+
+
+def told(error: Any) -> tuple[int, str]:
+    """Code and reason of a ConnectionClosed."""
+    assert type(error) is ConnectionClosed
+    return error.code, error.reason

@@ -1,0 +1,43 @@
+"""An endpoint that keeps what it was called with."""
+
+from typing import Any
+
+from asgi_ws import (
+    WebSocket,
+    WebSocketEndpoint,
+)
+
+from .conversation import Conversation
+
+
+class Recorder(WebSocketEndpoint):
+    """Keeps what it was called with."""
+
+    def __init__(self, calls: list[Any]) -> None:
+        self.calls = calls
+
+    async def on_connect(self, ws: WebSocket) -> None:
+        self.calls.append("connect")
+        await ws.accept()
+
+    async def on_receive(self, ws: WebSocket, data: Any) -> None:
+        self.calls.append(data)
+
+    async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
+        assert ws.closed
+        self.calls.append(close_code)
+
+
+async def calls_of(endpoint: type[Recorder], *messages: str | bytes, **options: Any) -> tuple[list[Any], Conversation]:
+    """What an endpoint is called with, and the conversation, which the peer ends with 1001."""
+    calls: list[Any] = []
+    peer = Conversation(endpoint.as_asgi(init={"calls": calls}, **options))
+    async with peer:
+        for message in messages:
+            peer.text(message) if isinstance(message, str) else peer.binary(message)
+        peer.leave(1001)
+    return calls, peer
+
+
+class Boom(Exception):
+    """What a handler raises here."""

@@ -1,0 +1,187 @@
+"""on_disconnect: once, with the code, whenever on_connect was entered, however it ended."""
+
+import asyncio
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from asgi_ws import (
+    ConnectionClosed,
+    HTTPError,
+    Limits,
+    WebSocket,
+    WebSocketEndpoint,
+)
+
+from .conversation import Conversation, daphne_scope, until, websocket_scope
+from .recorder import Boom, Recorder, calls_of
+
+
+@pytest.mark.parametrize("method", ["on_connect", "on_receive"])
+async def test_on_disconnect_gets_1011_when_a_handler_raised_after_accept(method: str) -> None:
+    class Raising(Recorder):
+        pass
+
+    async def raising(self: Raising, ws: WebSocket, *data: Any) -> None:
+        if not data:
+            await ws.accept()
+        raise Boom
+
+    setattr(Raising, method, raising)
+    calls, peer = await calls_of(Raising, "x")
+    assert calls[-1] == 1011
+    assert calls.count(1011) == 1
+    assert peer.begun[-1]["code"] == 1011
+    assert isinstance(peer.error, Boom)
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "last_event"),
+    [
+        ("return", 1006, "websocket.http.response.body"),
+        ("raise", 1006, "websocket.http.response.body"),
+        ("http error", 1006, "websocket.http.response.body"),
+        ("deny", 1006, "websocket.http.response.body"),
+        ("close", 4401, "websocket.close"),
+        ("accept and close", 4400, "websocket.close"),
+    ],
+)
+async def test_on_disconnect_is_called_once_when_on_connect_did_not_leave_it_open(
+    how: str, code: int, last_event: str
+) -> None:
+    class Refusing(Recorder):
+        async def on_connect(self, ws: WebSocket) -> None:
+            match how:
+                case "raise":
+                    raise Boom
+                case "http error":
+                    raise HTTPError(401)
+                case "deny":
+                    await ws.deny(401)
+                case "close":
+                    await ws.close(4401)
+                case "accept and close":
+                    await ws.accept()
+                    await ws.close(4400)
+
+    calls, peer = await calls_of(Refusing, "never seen")
+    assert calls == [code]
+    assert peer.begun[-1]["type"] == last_event
+    assert (type(peer.error) is Boom) if how == "raise" else (peer.error is None)
+    assert how != "return" or peer.begun[0]["status"] == 403
+
+
+async def test_on_disconnect_is_not_called_where_on_connect_was_not_entered() -> None:
+    calls: list[Any] = []
+    scope = websocket_scope(headers=[(b"origin", b"https://evil.example")])
+    async with Conversation(Recorder.as_asgi(init={"calls": calls}), scope) as peer:
+        assert (await peer.denied())[0] == 403
+    assert calls == []
+
+
+@pytest.mark.parametrize("code", [None, 1005, 1006])
+async def test_on_disconnect_gets_the_servers_code_for_an_abrupt_end_and_1005_where_there_is_none(
+    code: int | None,
+) -> None:
+    calls: list[Any] = []
+    async with Conversation(Recorder.as_asgi(init={"calls": calls}), daphne_scope()) as peer:
+        peer.leave(code)
+    assert calls == ["connect", code or 1005]
+
+
+async def test_on_disconnect_gets_1012_when_the_server_stops() -> None:
+    calls: list[Any] = []
+    async with Conversation(Recorder.as_asgi(init={"calls": calls})) as peer:
+        await peer.accepted()
+        peer.task.cancel()
+        assert (await peer.closed())[0] == 1012
+    assert calls == ["connect", 1012]
+
+
+async def test_on_disconnect_gets_the_code_of_our_own_close() -> None:
+    class Closing(Recorder):
+        async def on_receive(self, ws: WebSocket, data: Any) -> None:
+            await ws.close(4321)
+
+    calls, _ = await calls_of(Closing, "x")
+    assert calls == ["connect", 4321]
+
+
+async def test_on_disconnect_runs_when_the_time_to_accept_is_over() -> None:
+    class Slow(Recorder):
+        async def on_connect(self, ws: WebSocket) -> None:
+            await asyncio.Event().wait()
+
+    calls, peer = await calls_of(Slow, limits=Limits(accept_timeout=0.01))
+    assert calls == [1006]
+    assert peer.begun[0]["status"] == 503
+
+
+async def test_an_exception_of_on_disconnect_goes_on_to_the_server() -> None:
+    class Failing(Recorder):
+        async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
+            raise Boom
+
+    _, peer = await calls_of(Failing)
+    assert isinstance(peer.error, Boom)
+
+
+@pytest.mark.parametrize("error", [ConnectionClosed(1006), ExceptionGroup("", [ConnectionClosed(1001)])])
+async def test_what_the_peers_did_is_no_exception_in_on_disconnect_either(error: Exception) -> None:
+    class Leaving(Recorder):
+        async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
+            raise error
+
+    _, peer = await calls_of(Leaving)
+    assert peer.error is None
+
+
+async def test_a_failure_of_on_disconnect_does_not_hide_the_one_before_it(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Recorder):
+        async def on_receive(self, ws: WebSocket, data: Any) -> None:
+            raise Boom
+
+        async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
+            raise LookupError
+
+    calls: list[Any] = []
+    app = Failing.as_asgi(init={"calls": calls})
+    async with Conversation(app) as peer:
+        peer.text("x")
+    assert isinstance(peer.error, Boom)
+    assert app.statistics().failed == 1
+    assert [record.getMessage() for record in caplog.records] == ["on_disconnect raised, after its endpoint had raised"]
+
+
+async def test_on_disconnect_runs_though_the_end_itself_is_cancelled() -> None:
+    calls: list[Any] = []
+    async with Conversation(Recorder.as_asgi(init={"calls": calls})) as peer:
+        await peer.accepted()
+        peer.stall()
+        peer.task.cancel()
+        await until(lambda: len(peer.begun) == 2)
+        peer.task.cancel()
+        await peer.ended()
+    assert calls == ["connect", 1012]
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(idle_timeout=60, messages_per_second=10)])
+async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collector(limits: Limits) -> None:
+    seen: list[weakref.ref[WebSocket]] = []
+
+    class Seen(WebSocketEndpoint):
+        async def on_connect(self, ws: WebSocket) -> None:
+            seen.append(weakref.ref(ws))
+            await ws.accept()
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with Conversation(Seen.as_asgi(limits=limits)) as peer:
+            peer.leave()
+        await asyncio.sleep(0)
+        assert seen[0]() is None
+    finally:
+        gc.enable()
