@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS ?= 3.11 3.12 3.13
 
-.PHONY: help run test test-all lint format bench docs build clean
+.PHONY: help run test test-all lint format bench servers-table docs build clean
 
 help: ## Show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-run: $(VENV)/.run ## Serve the default application on http://127.0.0.1:8000
-	$(BIN)/python -m asgi_ws
+run: $(VENV)/.run ## Serve the default application on http://127.0.0.1:8000; ARGS="--port 8001" for other options
+	$(BIN)/python -m asgi_ws $(ARGS)
 
 test: $(VENV)/.dev ## Run the whole test suite and hold the coverage
 	$(BIN)/coverage erase
@@ -34,6 +34,9 @@ format: $(VENV)/.dev ## Mend what can be mended of the style
 bench: $(VENV)/.dev ## Compare the cost of a message with Starlette's
 	$(BIN)/python -m benchmarks inprocess
 
+servers-table: $(VENV)/.dev ## Write docs/servers-table.md anew from what the contract suite sees, on Python 3.11
+	$(BIN)/python -m tests.contracts.write_table
+
 docs: $(VENV)/.dev ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
@@ -43,14 +46,20 @@ build: $(VENV)/.dev ## Build a wheel and an sdist into dist/
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .venv-* build dist site .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+# The stamps name what is finished: a step that failed or was interrupted is done again by the next `make`.
+$(VENV)/.base:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "PYTHON=$(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo 'not there'), and Python 3.11 or newer is needed." >&2; \
+	    echo "Name another, for example: make $(firstword $(MAKECMDGOALS) run) PYTHON=python3.12" >&2; \
+	    exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
 
-$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.run: pyproject.toml $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[fast]'
 	touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[fast]' --group dev
 	touch $@ $(VENV)/.run

@@ -1,12 +1,14 @@
 import asyncio
+import os
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final, TypeAlias
 
 import pytest
 
 from tests.servers.client import SECONDS, http, opened
-from tests.servers.launch import ServerProcess
+from tests.servers.launch import PROJECT, ServerProcess
 from tests.servers.table import SERVERS, Server
 
 from . import matrix
@@ -15,6 +17,8 @@ from . import matrix
 _COMPLAINT: Final = re.compile(
     r"Traceback \(most recent call last\)|\b(?:ERROR|CRITICAL)\b|never retrieved|never awaited"
 )
+# A frame of a traceback in the package itself; the directory of the checkout may be called asgi_ws too.
+_OUR_FRAME: Final = f'File "{PROJECT / "asgi_ws"}{os.sep}'
 _POLL_SECONDS: Final = 0.02
 
 Observe: TypeAlias = Callable[[str], None]
@@ -53,44 +57,84 @@ def observed(request: pytest.FixtureRequest) -> Observe:
 
 
 @pytest.fixture(autouse=True)
-async def no_client_stays_open() -> AsyncIterator[None]:
-    """A test that fails leaves its clients as they are; their warnings would hide why."""
+async def no_client_stays_open(log: "Log | None") -> AsyncIterator[None]:
+    """A test that fails leaves its clients as they are; their warnings would hide why.
+
+    It comes after `log`, which so reads what the server has to say about their end.
+    """
     yield
     while opened:
         opened.pop().transport.abort()
 
 
+def names_us(log: str) -> bool:
+    """Whether a traceback went through the package."""
+    return _OUR_FRAME in log
+
+
 class Log:
-    """What a server has logged since a test began."""
+    """What a server has logged since a test began, or since it started."""
 
     def __init__(self, process: ServerProcess) -> None:
         self._process = process
-        self._start = process.log_size()
+        self._start = 0
 
     def text(self) -> str:
         return self._process.log(self._start)
-
-    def complaints(self) -> list[str]:
-        return [line for line in self.text().splitlines() if _COMPLAINT.search(line)]
 
     async def count(self, wanted: str) -> int:
         """How often a text is there, once it is there and the server has gone on to other work."""
         async with asyncio.timeout(SECONDS):
             while wanted not in self.text():
                 await asyncio.sleep(_POLL_SECONDS)
-        async with http(self._process) as client:
-            await client.get("/hello")
+        await self.settle()
         return self.text().count(wanted)
+
+    async def settle(self) -> None:
+        """Wait until the server, if it runs, has gone on to other work and so has logged what it had to."""
+        if self._process.running:
+            async with http(self._process) as client:
+                await client.get("/hello")
+
+    def go_on(self) -> str:
+        """What is there, which belongs to no later test."""
+        end = self._process.log_size()
+        text = self.text()
+        self._start = end
+        return text
+
+    def check(self, *, server_complains: bool = False) -> None:
+        """Fail for a complaint, or with `server_complains` only for one in which the package has a part."""
+        text = self.go_on()
+        assert server_complains or not _COMPLAINT.search(text), text
+        assert not names_us(text), text
+
+
+@pytest.fixture(scope="session")
+def process_log(process: ServerProcess) -> Iterator[Log]:
+    """One for all tests of a server, so that no line falls between two of them."""
+    log = Log(process)
+    yield log
+    time.sleep(process.server.seconds_to_settle)
+    log.check()
 
 
 @pytest.fixture(autouse=True)
-def log(request: pytest.FixtureRequest) -> Iterator[Log | None]:
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log | None]:
     """The server's log; a complaint there fails the test unless it has one of the two marks."""
     if "process" not in request.fixturenames:
         yield None
         return
     process: ServerProcess = request.getfixturevalue("process")
-    log = Log(process)
+    log: Log = request.getfixturevalue("process_log")
+    marks = {mark.name for mark in request.node.iter_markers()}
+    if "handler_fails" in marks:
+        # An error of a test before that comes late must not pass for the one that this test expects.
+        await asyncio.sleep(process.server.seconds_to_settle)
+        log.check()
     yield log
-    if not {"handler_fails", "server_complains"} & {mark.name for mark in request.node.iter_markers()}:
-        assert not log.complaints(), log.text()
+    await log.settle()
+    if "handler_fails" in marks:
+        log.go_on()
+    else:
+        log.check(server_complains="server_complains" in marks)

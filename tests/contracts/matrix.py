@@ -32,12 +32,19 @@ def _modules() -> list[ModuleType]:
 
 
 def _rows(module: ModuleType) -> list[str]:
-    return [
-        mark.args[0]
-        for function in vars(module).values()
-        for mark in getattr(function, "pytestmark", ())
-        if mark.name == "row"
-    ]
+    marks = [mark for function in vars(module).values() for mark in getattr(function, "pytestmark", ())]
+    titles = [title for mark in marks for title in _titles(mark)]
+    # Several parameters may observe the same row.
+    return list(dict.fromkeys(titles))
+
+
+def _titles(mark: pytest.Mark) -> list[str]:
+    """The row that this mark is, or the rows that mark the parameters that it brings."""
+    if mark.name == "row":
+        return [mark.args[0]]
+    if mark.name != "parametrize":
+        return []
+    return [inner.args[0] for value in mark.args[1] for inner in getattr(value, "marks", ()) if inner.name == "row"]
 
 
 def rows() -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.servers.client import Probe
+from tests.servers.client import Probe, next_client_is_served
 from tests.servers.launch import ServerProcess
 
 from .conftest import Log, Observe
@@ -137,6 +137,7 @@ async def test_a_foreign_origin_is_refused_with_403_and_one_info_line(
     assert response.status_code == 403
     line = "INFO asgi_ws: refused WebSocket from origin 'https://elsewhere.example'; to let it in: origins="
     assert await log.count(line) == 1
+    await next_client_is_served(process)
     observed("HTTP 403")
 
 

@@ -1,46 +1,13 @@
 """The page of the default application in a real Chromium, against a real server."""
 
 import re
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-import httpx
 from playwright.sync_api import Browser, ConsoleMessage, expect
 
 from tests.demo.visit import OpenPage, say, sees_state
-from tests.servers.launch import START_SECONDS, ServerProcess
+from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS
-
-
-@contextmanager
-def serving(port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """The default application on this port, to be killed or left.
-
-    `ServerProcess` takes a new port at each start, and a page is bound to the one that it came from.
-    """
-    command = [sys.executable, "-m", "asgi_ws", f"--port={port}", "--log-level=warning"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not healthy(port):
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-            yield process
-        finally:
-            process.kill()
-
-
-def healthy(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz").is_success
-    except httpx.TransportError:
-        time.sleep(0.05)
-        return False
 
 
 def test_a_message_is_answered_and_its_round_trip_time_shown(open_page: OpenPage, server: ServerProcess) -> None:
@@ -116,10 +83,8 @@ def test_the_server_s_close_code_and_reason_are_shown(open_page: OpenPage) -> No
 
 
 def test_a_killed_server_is_a_lost_connection_and_a_restarted_one_is_reconnected_to(open_page: OpenPage) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with serving(port) as first:
-        page = open_page(f"http://127.0.0.1:{port}/")
+    with ServerProcess(SERVERS[0], "asgi_ws:app") as first:
+        page = open_page(first.url("/"))
         sees_state(page, "Connected")
         first.kill()
         sees_state(page, "Connection lost (code 1006)")
@@ -127,7 +92,8 @@ def test_a_killed_server_is_a_lost_connection_and_a_restarted_one_is_reconnected
         page.get_by_role("button", name="Reconnect").click()
         sees_state(page, "Failed: no connection (code 1006)")
 
-    with serving(port):
+    # The page is bound to the port that it came from.
+    with ServerProcess(SERVERS[0], "asgi_ws:app", port=first.port):
         page.get_by_role("button", name="Reconnect").click()
         sees_state(page, "Connected")
         say(page, "back")

@@ -84,6 +84,14 @@ class Probe:
         return {word: facts[0] if len(facts) == 1 else facts for word, *facts in await self.events(until, seconds)}
 
 
+async def next_client_is_served(process: ServerProcess) -> None:
+    """Whatever a client did before, the server takes the next one."""
+    ws = await Probe(process, "endpoint").connect()
+    await ws.send("next")
+    assert await ws.recv() == "next"
+    await ws.close()
+
+
 def http(process: ServerProcess) -> httpx.AsyncClient:
     # A context of its own spares the reading of all certificates of the system.
     return httpx.AsyncClient(base_url=process.url(""), trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

@@ -26,11 +26,12 @@ _ATTEMPTS: Final = 3
 
 
 class ServerProcess:
-    """One server program on a free port of 127.0.0.1, for as long as the `with` block runs.
+    """One server program on a port of 127.0.0.1, for as long as the `with` block runs.
 
     Args:
         server: which program.
         app: the application as an import string.
+        port: where it listens; 0 is any free port, a new one at each start.
         options: further options of the program.
         python: the interpreter that has the program installed.
         cwd: where it runs, and what the application is imported from.
@@ -42,13 +43,15 @@ class ServerProcess:
         server: Server,
         app: str,
         *,
+        port: int = 0,
         options: Sequence[str] = (),
         python: str = sys.executable,
         cwd: Path = PROJECT,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.server = server
-        self.port = 0
+        self.port = port
+        self._any_port = port == 0
         self._app = app
         self._options = list(options)
         self._python = python
@@ -75,8 +78,9 @@ class ServerProcess:
         self._log.close()
 
     def _start(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        if self._any_port:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = free.getsockname()[1]
         arguments = [part.format(app=self._app, port=self.port) for part in self.server.arguments]
         self._process = subprocess.Popen(
             [self._python, "-m", *arguments, *self._options],
@@ -118,6 +122,14 @@ class ServerProcess:
         if self._process is not None and self.running:
             self._process.terminate()
 
+    def kill(self) -> None:
+        """End the server by force, and return when it has ended."""
+        if self._process is not None:
+            # Also where the program itself has ended: a worker may have outlived it.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
     def wait(self, seconds: float) -> bool:
         """Wait until the server has ended; whether it did so in time."""
         if self._process is None:
@@ -134,9 +146,6 @@ class ServerProcess:
             return True
         self.terminate()
         ended = self.wait(STOP_SECONDS)
-        # Also where the program itself has ended: a worker may have outlived it.
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self.kill()
         self._process = None
         return ended
