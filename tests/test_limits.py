@@ -127,11 +127,11 @@ async def test_a_connection_without_a_message_in_either_direction_closes_with_44
 
 @pytest.mark.parametrize("direction", ["in", "out"])
 async def test_a_message_in_either_direction_counts_against_idleness(direction: str) -> None:
-    @websocket_app(limits=Limits(idle_timeout=0.2))
+    @websocket_app(limits=Limits(idle_timeout=0.5))
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         loop = asyncio.get_running_loop()
-        end = loop.time() + 0.5
+        end = loop.time() + 1.2
         while loop.time() < end:
             if direction == "in":
                 peer.text("x")
@@ -185,11 +185,11 @@ async def test_sends_that_wait_for_their_turn_count_against_idleness_too() -> No
 
         await handler(scope, receive, send_slowly)
 
-    @websocket_app(limits=Limits(idle_timeout=0.2))
+    @websocket_app(limits=Limits(idle_timeout=0.5))
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         loop = asyncio.get_running_loop()
-        end = loop.time() + 0.5
+        end = loop.time() + 1.2
 
         async def keep_sending() -> None:
             while loop.time() < end:
