@@ -28,7 +28,7 @@ class RequestBody:
         "_pieces",
         "_receive_event",
         "_received",
-        "_turn",
+        "_taking",
     )
 
     def __init__(self, receive: Receive, limit: int | None) -> None:
@@ -43,9 +43,9 @@ class RequestBody:
         # end on some servers.
         self._complete = False
         self._gone = False
-        # Held by whoever receives.
-        self._turn = asyncio.Lock()
-        # Set when anything above has changed, or the turn is free again.
+        # Whether one of the two is receiving.
+        self._taking = False
+        # Set when anything above has changed: who waits for that looks at all of it again before it receives.
         self._changed = asyncio.Event()
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
@@ -68,7 +68,7 @@ class RequestBody:
                     return
                 elif self._gone:
                     raise ClientDisconnected
-                elif self._turn.locked():
+                elif self._taking:
                     await self._change()
                 else:
                     await self._take()
@@ -78,23 +78,28 @@ class RequestBody:
 
     async def receive(self) -> Event:
         """The next event, for who waits for the disconnect: an ASGI `receive`."""
-        while self._limit is None and self._pieces is not None and self._buffered >= READ_AHEAD_BYTES:
+        while self._taking or self._is_full:
             await self._change()
         return await self._take()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._limit is None and self._pieces is not None and self._buffered >= READ_AHEAD_BYTES
 
     async def _change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
     async def _take(self) -> Event:
+        if self._gone:
+            return {"type": "http.disconnect"}
+        self._taking = True
         try:
-            async with self._turn:
-                if self._gone:
-                    return {"type": "http.disconnect"}
-                event = await self._receive_event()
-                self._note(event)
-                return event
+            event = await self._receive_event()
+            self._note(event)
+            return event
         finally:
+            self._taking = False
             self._changed.set()
 
     def _note(self, event: Event) -> None:

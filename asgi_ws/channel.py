@@ -158,14 +158,10 @@ class Channel(States):
         self._sending = False
 
     def _begin_close(self, code: int, reason: str, seconds: float) -> "asyncio.Task[None]":
-        """Make the transition of a close frame, and begin to send it, in bounded time.
-
-        In a task, so that whoever asked for it can be cancelled and the peer still hears of it; `_finish` waits for it.
-        """
+        """Make the transition of a close frame, and begin to send it, in bounded time; `_finish` waits for it."""
         self._apply("websocket.close", "close()")
         self._told_end(code, reason)
-        self._closer = asyncio.create_task(self._send_close(code, reason, seconds), name="asgi_ws close")
-        return self._closer
+        return self._start_closer(self._send_close(code, reason, seconds), "asgi_ws close")
 
     async def _send_close(self, code: int, reason: str, seconds: float) -> None:
         """Wake the reader, and send the close frame after what waits."""
@@ -344,15 +340,25 @@ class Channel(States):
     async def _finish(self, seconds: float | None = None) -> None:
         """Wait until a close frame or a denial that was begun is out, but not for longer; let go of what is pending."""
         closer = self._closer
-        if closer is not None:
-            if not closer.done():
+        try:
+            if closer is not None and not closer.done():
                 await asyncio.wait([closer], timeout=seconds)
-            if not closer.done():
+        finally:
+            if closer is not None and not closer.done():
                 closer.cancel()
-                await asyncio.wait([closer])
                 await self._drop()
-            if not closer.cancelled():
-                # Who asked for it may have been cancelled, and nobody have seen how it went.
-                closer.exception()
-        if self._pending is not None:
-            await self._pending.cancel()
+                await asyncio.wait([closer])
+            if self._pending is not None:
+                await self._pending.cancel()
+
+    def _start_closer(self, closing: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        """Begin to send what ends the connection, in a task: its caller may be cancelled, and the peer still hears."""
+        self._closer = asyncio.create_task(closing, name=name)
+        self._closer.add_done_callback(_see)
+        return self._closer
+
+
+def _see(task: "asyncio.Task[None]") -> None:
+    """Look at how a task went, for whoever asked for it and was cancelled since: asyncio logs what nobody has seen."""
+    if not task.cancelled():
+        task.exception()

@@ -35,9 +35,9 @@ class Lifespan:
     def __init__(self, contexts: Sequence[LifespanContext], apps: Sequence[ASGIApp]) -> None:
         self._contexts = contexts
         self._apps = apps
-        # What was started in each loop and has not failed. One that was stopped stays: what a server has stopped is not
-        # started again by a late connection.
-        self._runs: WeakKeyDictionary[asyncio.AbstractEventLoop, _Run] = WeakKeyDictionary()
+        # What was started in each loop and has not ended by itself; None where a server has stopped it, which no late
+        # connection starts again.
+        self._runs: WeakKeyDictionary[asyncio.AbstractEventLoop, _Run | None] = WeakKeyDictionary()
 
     @property
     def is_needed(self) -> bool:
@@ -50,7 +50,10 @@ class Lifespan:
         Raises:
             Exception: what the first failure was; what had been started is stopped, and the next call tries again.
         """
-        run = self._runs.get(asyncio.get_running_loop()) or self._begin()
+        loop = asyncio.get_running_loop()
+        if loop in self._runs and self._runs[loop] is None:
+            return {}
+        run = self._runs.get(loop) or self._begin()
         # A connection that goes away while it waits must not take the start from the others.
         return await asyncio.shield(run.started)
 
@@ -71,18 +74,32 @@ class Lifespan:
                     await stack.enter_async_context(_lifespan_of(app, state))
                 run.started.set_result(state)
                 await run.stop.wait()
+            if not run.stop.is_set():
+                raise RuntimeError("a lifespan context hid a failure of another one")
         except BaseException as error:
-            loop = asyncio.get_running_loop()
-            if self._runs.get(loop) is run:
-                del self._runs[loop]
-            if isinstance(error, Exception) and not run.started.done():
-                run.started.set_exception(error)
+            failure = error
+            if isinstance(error, asyncio.CancelledError) and not _is_cancelled():
+                failure = RuntimeError("the start was cancelled from within")
+            if isinstance(failure, Exception) and not run.started.done():
+                run.started.set_exception(failure)
             elif isinstance(error, Exception) and not run.stop.is_set():
                 # A task group that was started can fail at any time, and then nobody waits for it.
                 logger.exception("what was started ended by itself")
             else:
                 run.started.cancel()
                 raise
+        finally:
+            self._forget(run)
+
+    def _forget(self, run: _Run) -> None:
+        loop = asyncio.get_running_loop()
+        if self._runs.get(loop) is not run:
+            return
+        # Not the run itself, which would keep the loop that is its key.
+        if run.stop.is_set():
+            self._runs[loop] = None
+        else:
+            del self._runs[loop]
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The server's side of it (ASGI, "Lifespan"). What a connection has started is its own from here on."""
@@ -95,6 +112,7 @@ class Lifespan:
         finally:
             # A server that cancels this call instead of saying that it stops is one that stops.
             if not run.task.done():
+                run.stop.set()
                 run.task.cancel()
                 await asyncio.wait([run.task])
                 _error_of(run.task)
@@ -118,6 +136,12 @@ class Lifespan:
             await send({"type": "lifespan.shutdown.failed", "message": _reason(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was cancelled; a CancelledError alone may come from something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _reason(error: Exception) -> str:

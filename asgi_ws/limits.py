@@ -20,7 +20,8 @@ class Limits:
 
     Attributes:
         max_message_bytes: of one received WebSocket message, text counted in UTF-8. Past it: close code 1009.
-        max_body_bytes: of one HTTP request body. Past it: 413.
+        max_body_bytes: of one HTTP request body. Past it: 413. Without it, a streamed response does not notice that the
+            client has left while more than 1 MiB of the request is unread.
         accept_timeout: from the connection's start to `accept` or `deny`. Past it the handler is cancelled and the
             handshake is refused with 503.
         idle_timeout: without a message received or sent by the handler. Past it: close code 4408.

@@ -121,9 +121,9 @@ class Part:
                 text += value
             else:
                 text += piece
-        match = self.regex.fullmatch(text)
         if self.is_shared and len(text) > _LONGEST_SHARED_PART:
             return None
+        match = self.regex.fullmatch(text)
         # Of `{name}.{ext}` no path gives "a" and "tar.gz": the first takes all it can.
         return None if match is None or any(match[name] != value for name, value in values.items()) else text
 

@@ -125,10 +125,8 @@ class WebSocket(Channel):
             raise LifecycleError("deny()", self.application_state.name)
         if DENIAL_EXTENSION in self._extensions:
             self._apply("websocket.http.response.start", "deny()")
-            # In a task, so that a cancelled call does not leave half an answer; `_finish` waits for it.
             denial = self._send_denial(int(status), raw_headers, raw_body)
-            self._closer = asyncio.create_task(denial, name="asgi_ws denial")
-            await asyncio.shield(self._closer)
+            await asyncio.shield(self._start_closer(denial, "asgi_ws denial"))
         else:
             self._apply("websocket.close", "deny()")
             self._told_end(CloseCode.ABNORMAL, "")
@@ -136,10 +134,14 @@ class WebSocket(Channel):
 
     async def _send_denial(self, status: int, headers: RawHeaders, body: bytes) -> None:
         start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
-        await self._in_turn(start, control=True)
-        self._apply("websocket.http.response.body", "deny()")
-        self._told_end(CloseCode.ABNORMAL, "")
-        await self._in_turn({"type": "websocket.http.response.body", "body": body}, control=True)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._in_turn(start, control=True)
+                self._apply("websocket.http.response.body", "deny()")
+                self._told_end(CloseCode.ABNORMAL, "")
+                await self._in_turn({"type": "websocket.http.response.body", "body": body}, control=True)
+        except TimeoutError:
+            await self._drop()
         # uvicorn's websockets-sansio class logs an error when an application returns before the transport, which is
         # closed now, has told so: that is what the loop does next.
         await asyncio.sleep(0)
@@ -166,13 +168,16 @@ class WebSocket(Channel):
         """End the connection at once, without waiting for what is still to be sent.
 
         Where the server has the extension `asgi_ws.abort` the connection is dropped there and then, and `close_code` is
-        1006. Elsewhere this is `close(1011)` with one second to go, and what is stuck stays with the server.
+        1006 unless a close came first. Elsewhere this is `close(1011)` with one second to go, also for a close that is
+        under way, and what is stuck stays with the server.
         """
         is_closing = self._closer is not None and not self._closer.done()
         if (self.application_state is _CONNECTED or is_closing) and ABORT_EXTENSION in self._extensions:
             if not is_closing:
                 self._apply(ABORT_EXTENSION, "abort()")
             await self._drop()
+        elif is_closing:
+            await self._finish(FORCED_CLOSE_TIMEOUT)
         else:
             await self.close(CloseCode.INTERNAL_ERROR, timeout=FORCED_CLOSE_TIMEOUT)
 

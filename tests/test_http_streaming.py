@@ -331,3 +331,32 @@ async def test_a_stream_that_was_left_early_lets_the_response_see_the_client_lea
     assert exchange.reads == 3
     exchange.pieces = ()
     assert sys.getrefcount(rest) == held
+
+
+async def each_piece(request: Request) -> AsyncIterator[bytes]:
+    async for piece in request.stream():
+        yield b"%d " % len(piece)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("pieces_of", [lambda request: request.stream(), each_piece])
+async def test_a_stream_of_the_request_ends_with_it_however_the_pieces_come(pieces_of: Any, count: int) -> None:
+    @http_app
+    async def handler(request: Request) -> StreamingResponse:
+        return StreamingResponse(pieces_of(request))
+
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    sent: list[Any] = []
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    task = asyncio.ensure_future(handler(http_scope("POST"), inbox.get, send))
+    for number in range(count):
+        for _ in range(10):
+            await asyncio.sleep(0)
+        inbox.put_nowait({"type": "http.request", "body": b"ab", "more_body": number + 1 < count})
+    async with asyncio.timeout(BOUND):
+        await task
+    assert len([event for event in sent if event.get("body")]) == count
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}

@@ -1,7 +1,12 @@
 """Starts in odd moments: at a first connection, in several loops, after the end, and under a server that just goes."""
 
 import asyncio
+import contextlib
+import gc
 import logging
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -190,3 +195,91 @@ async def test_the_call_ends_with_its_last_answer_so_that_a_server_may_cancel_it
     await server.ask({"type": "lifespan.shutdown"})
     assert server.task.done()
     assert server.task.exception() is None
+
+
+@asynccontextmanager
+async def hiding() -> AsyncIterator[None]:
+    with contextlib.suppress(LookupError):
+        yield
+
+
+class Hidden:
+    """Fails to start with what `hiding` hides."""
+
+    async def __aenter__(self) -> None:
+        raise LookupError("hidden")
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+@asynccontextmanager
+async def cancelled_from_within() -> AsyncIterator[None]:
+    other = asyncio.get_running_loop().create_future()
+    other.cancel()
+    await other
+    yield
+
+
+@pytest.mark.parametrize(
+    ("contexts", "reason"),
+    [
+        ([hiding, Hidden()], "RuntimeError: a lifespan context hid a failure of another one"),
+        ([cancelled_from_within], "RuntimeError: the start was cancelled from within"),
+    ],
+)
+async def test_a_start_that_fails_in_an_odd_way_is_a_failed_start(contexts: list[Any], reason: str) -> None:
+    app = App([Route("/", ok)], lifespan=contexts)
+    assert await LifespanServer(app).start() == ("startup.failed", reason)
+    exchange = Exchange(http_scope())
+    with pytest.raises(RuntimeError):
+        await exchange.run(app)
+    assert exchange.status == 503
+
+
+async def test_a_context_that_ends_everything_after_the_start_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    ended = asyncio.Event()
+
+    @asynccontextmanager
+    async def group() -> AsyncIterator[None]:
+        async def fail() -> None:
+            await ended.wait()
+            raise LookupError
+
+        with contextlib.suppress(BaseExceptionGroup):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(fail())
+                yield
+
+    app = App([Route("/", ok)], lifespan=[group])
+    await get(app)
+    ended.set()
+    while "what was started ended by itself" not in caplog.text:
+        await asyncio.sleep(0)
+    assert (await get(app)).status == 200
+
+
+async def test_what_failed_to_stop_is_not_started_again_by_a_late_connection() -> None:
+    journal = Journal()
+    app = App([Route("/", ok)], lifespan=[journal.context("bad stop")])
+    server = LifespanServer(app)
+    await server.start()
+    assert (await server.stop())[0] == "shutdown.failed"
+    assert (await get(app)).status == 200
+    assert journal.lines == ["+bad stop", "-bad stop"]
+
+
+def test_an_application_keeps_no_loop_that_has_ended() -> None:
+    app = App([Route("/", ok)], lifespan=[Journal().context("one")])
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def serve(stops: bool) -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        if stops:
+            server = LifespanServer(app)
+            assert (await server.start(), await server.stop()) == COMPLETE
+        await get(app)
+
+    for stops in (True, False):
+        asyncio.run(serve(stops))
+    gc.collect()
+    assert [loop() for loop in loops] == [None, None]

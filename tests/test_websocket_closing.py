@@ -258,3 +258,57 @@ async def test_a_server_that_fails_on_the_abort_fails_nobody() -> None:
     async with peer:
         pass
     assert peer.error is None
+
+
+async def test_abort_without_the_extension_gives_a_stuck_close_one_second() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        peer.stall()
+        closing = asyncio.create_task(outcome(ws.close(4008, timeout=60)))
+        await until(lambda: len(peer.begun) == 2)
+        async with asyncio.timeout(BOUND):
+            await ws.abort()
+            await asyncio.wait([closing])
+
+    peer = Conversation(handler)
+    async with peer:
+        await peer.accepted()
+        await peer.ended()
+    assert peer.error is None
+
+
+@pytest.mark.parametrize("call", ["close", "deny"])
+async def test_a_cancelled_end_leaves_no_task_behind_and_drops_the_connection(call: str) -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        if call == "close":
+            await ws.accept()
+        peer.stall()
+        ending = asyncio.create_task(getattr(ws, call)())
+        await until(lambda: len(peer.begun) == (2 if call == "close" else 1))
+        ending.cancel()
+        asyncio.get_running_loop().call_later(0.01, peer.task.cancel)
+
+    extensions: dict[str, object] = {"asgi_ws.abort": {}, "websocket.http.response": {}}
+    peer = Conversation(handler, websocket_scope(extensions=extensions))
+    async with peer:
+        await peer.ended()
+        assert peer.begun[-1] == {"type": "asgi_ws.abort"}
+        assert [task for task in asyncio.all_tasks() if task.get_name().startswith("asgi_ws")] == []
+    assert isinstance(peer.error, asyncio.CancelledError)
+
+
+async def test_a_denial_to_a_peer_that_does_not_read_is_bounded_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asgi_ws.websocket.CLOSE_TIMEOUT", 0.01)
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        peer.stall()
+        await ws.deny(401)
+        assert ws.closed
+
+    peer = Conversation(handler)
+    async with peer:
+        await peer.ended()
+    assert peer.error is None
