@@ -15,7 +15,7 @@ from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
 from .idle import IdleTimer
 from .lifecycle import ABORT_EXTENSION, CloseCode, WebSocketState, as_private_code
 from .limits import Limits, RateMeter, Refusal, Usage
-from .queues import Kept, PendingReceive, Turns, size_of
+from .queues import Kept, PendingReceive, Turns
 from .states import States
 
 logger = logging.getLogger("asgi_ws")
@@ -82,7 +82,7 @@ class Channel(States):
         self._now = self._loop.time
         # Runs from accept to the end where there is an idle limit.
         self._idle: IdleTimer | None = None
-        # Sends the close frame; None until there is one.
+        # Sends the close frame, or the denial; None until there is one.
         self._closer: asyncio.Task[None] | None = None
         # Set by whoever imposes a time to accept; accept and refusal lift it.
         self._deadline: asyncio.Timeout | None = None
@@ -305,7 +305,7 @@ class Channel(States):
         size = len(data)
         if size > self._unmeasured:
             if isinstance(data, str) and not data.isascii():
-                size = size_of(data)
+                size = len(data.encode())
             meter = self._meter
             if size > self._largest:
                 refusal: Refusal | None = Refusal.MESSAGE_BYTES

@@ -100,14 +100,16 @@ class WebSocketEndpoint:
 
 
 def _decoder(encoding: Encoding | None, json: JSONCodec) -> Callable[[str | bytes], Any] | None:
-    decoders = {"text": partial(_check_type, str, "text"), "bytes": partial(_check_type, bytes, "binary")}
-    return json.decode if encoding == "json" else decoders.get(encoding or "")
+    return json.decode if encoding == "json" else _TYPE_CHECKS.get(encoding or "")
 
 
 def _check_type(wanted: type, name: str, data: str | bytes) -> str | bytes:
     if isinstance(data, wanted):
         return data
     raise UnexpectedMessageType(name)
+
+
+_TYPE_CHECKS: Final = {"text": partial(_check_type, str, "text"), "bytes": partial(_check_type, bytes, "binary")}
 
 
 @overload

@@ -40,10 +40,11 @@ def results_of(calls: Callable[[WebSocket], Awaitable[Any]]) -> tuple[WebSocketA
     return handler, results
 
 
-async def test_a_text_and_a_binary_message_arrive_as_str_and_bytes() -> None:
-    async def two(ws: WebSocket) -> Any:
-        return [await ws.receive(), await ws.receive()]
+async def two(ws: WebSocket) -> list[str | bytes]:
+    return [await ws.receive(), await ws.receive()]
 
+
+async def test_a_text_and_a_binary_message_arrive_as_str_and_bytes() -> None:
     handler, results = results_of(two)
     async with Conversation(handler) as peer:
         peer.text("héllo")
@@ -52,9 +53,6 @@ async def test_a_text_and_a_binary_message_arrive_as_str_and_bytes() -> None:
 
 
 async def test_empty_messages_are_messages() -> None:
-    async def two(ws: WebSocket) -> Any:
-        return [await ws.receive(), await ws.receive()]
-
     handler, results = results_of(two)
     async with Conversation(handler) as peer:
         peer.text("")

@@ -1,5 +1,7 @@
 """The handshake."""
 
+from typing import Any
+
 import pytest
 
 from tests.servers.client import Probe, next_client_is_served
@@ -8,14 +10,20 @@ from tests.servers.launch import ServerProcess
 from .conftest import Log, Observe
 
 
-@pytest.mark.row("`send`, `receive` before `accept`")
-async def test_calls_before_accept_are_lifecycle_errors_and_spoil_nothing(
-    process: ServerProcess, observed: Observe
-) -> None:
+@pytest.fixture
+async def notes(process: ServerProcess) -> dict[str, Any]:
+    """What the handler met that makes every call in the wrong state."""
     probe = Probe(process, "early")
     ws = await probe.connect()
     notes = await probe.notes()
     await ws.close()
+    return notes
+
+
+@pytest.mark.row("`send`, `receive` before `accept`")
+async def test_calls_before_accept_are_lifecycle_errors_and_spoil_nothing(
+    notes: dict[str, Any], observed: Observe
+) -> None:
     assert {notes[call] for call in ("send", "receive", "wait_closed")} == {"LifecycleError"}
     assert notes["accept"] == "returned"
     observed("`LifecycleError`")
@@ -23,12 +31,8 @@ async def test_calls_before_accept_are_lifecycle_errors_and_spoil_nothing(
 
 @pytest.mark.row("`accept`, `deny` after `accept`")
 async def test_a_second_accept_and_a_deny_after_accept_are_lifecycle_errors(
-    process: ServerProcess, observed: Observe
+    notes: dict[str, Any], observed: Observe
 ) -> None:
-    probe = Probe(process, "early")
-    ws = await probe.connect()
-    notes = await probe.notes()
-    await ws.close()
     assert (notes["accept again"], notes["deny"]) == ("LifecycleError", "LifecycleError")
     observed("`LifecycleError`")
 
