@@ -12,6 +12,8 @@ from .lifecycle import CloseCode
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+# What a sum of a clock's reading and many small times may be off by, in seconds, and more.
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class RateMeter:
         self._byte_seconds = 1.0 / size if size else 0.0
         # How many seconds' worth may be missing before a message: a second's, less the message itself. A rate below
         # one a second still lets a first message through.
-        self._message_room = max(1.0 - self._message_seconds, 0.0)
+        self._message_room = max(1.0 - self._message_seconds, 0.0) + _ROUNDING
         self._messages_full_at = 0.0
         self._bytes_full_at = 0.0
 
@@ -123,7 +125,7 @@ class RateMeter:
             # A message larger than the whole bucket needs it full, and leaves a debt.
             if missing <= 0.0:
                 self._bytes_full_at = now + cost
-            elif missing + cost > 1.0:
+            elif missing + cost > 1.0 + _ROUNDING:
                 return Refusal.BYTE_RATE
             else:
                 self._bytes_full_at += cost
