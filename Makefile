@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS ?= 3.11 3.12 3.13
+# How many processes run the tests. More than two cores, since a test of a real server mostly waits for it.
+WORKERS ?= 4
 
 .PHONY: help run test test-all lint format bench servers-table docs build clean
 
@@ -14,12 +16,12 @@ run: $(VENV)/.run ## Serve the default application on http://127.0.0.1:8000; ARG
 
 test: $(VENV)/.dev ## Run the whole test suite and hold the coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest -n $(WORKERS) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
-	PYTHONS="$(PYTHONS)" ARGS="$(ARGS)" sh tests/on_each_python.sh
+	PYTHONS="$(PYTHONS)" ARGS="-n $(WORKERS) $(ARGS)" sh tests/on_each_python.sh
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .
@@ -61,5 +63,5 @@ $(VENV)/.run: pyproject.toml $(VENV)/.base
 	touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[fast]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[fast,testing]' --group dev
 	touch $@ $(VENV)/.run

@@ -7,7 +7,7 @@ AsgiWsError
 │   ├── InvalidOrigin                    an entry of `origins=` that no browser would send
 │   ├── InvalidHost                      an entry of `hosts=` that no request could carry
 │   ├── InvalidLimit                     a value of `Limits` out of its range
-│   ├── LifespanFailed                   a mounted application said that its start or stop failed
+│   ├── LifespanFailed                   an application said that its start or stop failed
 │   ├── RouteNotFound                    `path_for()` of a name or parameters that no route has
 │   └── UnsupportedScope                 a scope type that the called application does not serve
 ├── UsageError                           a call that a handler made
@@ -124,7 +124,7 @@ class InvalidLimit(ConfigurationError, ValueError):
 
 
 class LifespanFailed(ConfigurationError, RuntimeError):
-    """A mounted application said that a `phase` of its lifespan failed (ASGI, "Lifespan"), with its `reason`."""
+    """An application said that a `phase` of its lifespan failed (ASGI, "Lifespan"), with its `reason`."""
 
     def __init__(self, phase: str, reason: str) -> None:
         super().__init__(phase, reason)
@@ -132,7 +132,7 @@ class LifespanFailed(ConfigurationError, RuntimeError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.phase} of a mounted application failed: {self.reason or 'no reason given'}"
+        return f"{self.phase} of an application failed: {self.reason or 'no reason given'}"
 
 
 class RouteNotFound(ConfigurationError, LookupError):

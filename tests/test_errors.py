@@ -53,8 +53,8 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
         InvalidLimit("idle_timeout", -1, "a positive number or None"),
         "Limits(idle_timeout=-1): expected a positive number or None",
     ),
-    (LifespanFailed("startup", "no database"), "startup of a mounted application failed: no database"),
-    (LifespanFailed("shutdown", ""), "shutdown of a mounted application failed: no reason given"),
+    (LifespanFailed("startup", "no database"), "startup of an application failed: no database"),
+    (LifespanFailed("shutdown", ""), "shutdown of an application failed: no reason given"),
     (RouteNotFound("chat", {"room": 1}, ["b", "a"]), "no route is named 'chat' with room=1; names: a, b"),
     (RouteNotFound("chat", {}, []), "no route is named 'chat' with no parameters; names: none"),
     (

@@ -9,8 +9,9 @@ import pytest
 
 from asgi_ws import App, LifespanFailed, Mount, Response, Route
 from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
+from asgi_ws.testing import LifespanManager
 
-from .asgi import BOUND, COMPLETE, LifespanServer, get
+from .asgi import BOUND, LifespanServer, fetch
 from .samples import Journal
 
 
@@ -58,8 +59,8 @@ async def test_a_mounted_application_without_lifespan_is_left_alone(
     app: ASGIApp, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "asgi_ws")
-    server = LifespanServer(mounting(app, journal.mounted("other")))
-    assert (await server.start(), await server.stop()) == COMPLETE
+    async with LifespanManager(mounting(app, journal.mounted("other"))):
+        pass
     assert journal.lines == ["+other", "-other"]
     assert caplog.records == []
 
@@ -69,24 +70,22 @@ async def test_a_mounted_application_that_names_no_lifespan_is_not_asked() -> No
         raise AssertionError("asked")
 
     app = App([Mount("/", never, scope_types=("http", "websocket"))])
-    server = LifespanServer(app)
-    assert (await server.start(), await server.stop()) == COMPLETE
+    async with LifespanManager(app):
+        pass
 
 
 async def test_an_application_mounted_twice_starts_once(journal: Journal) -> None:
     inner = journal.mounted("inner")
     app = App([Mount("/a", inner), Mount("/b", inner), Mount("/r", routes=[Mount("/c", inner)])])
-    server = LifespanServer(app)
-    assert (await server.start(), await server.stop()) == COMPLETE
+    async with LifespanManager(app):
+        pass
     assert journal.lines == ["+inner", "-inner"]
 
 
 async def test_the_state_of_a_mounted_application_is_everyones(journal: Journal) -> None:
     inner = scripted("startup.complete", "shutdown.complete", state={"inner": 1})
-    server = LifespanServer(mounting(inner, lifespan=[journal.context("own", {"own": 2})]))
-    await server.start()
-    assert server.scope["state"] == {"own": 2, "inner": 1}
-    assert await server.stop() == COMPLETE[1]
+    async with LifespanManager(mounting(inner, lifespan=[journal.context("own", {"own": 2})])) as manager:
+        assert manager.state == {"own": 2, "inner": 1}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +96,7 @@ async def test_a_mounted_application_that_cannot_start_fails_the_start_and_the_o
 ) -> None:
     app = mounting(journal.mounted("first"), scripted(line), lifespan=[journal.context("own")])
     server = LifespanServer(app)
-    message = f"LifespanFailed: startup of a mounted application failed: {reason}"
+    message = f"LifespanFailed: startup of an application failed: {reason}"
     assert await server.start() == ("startup.failed", message)
     assert journal.lines == ["+own", "+first", "-first", "-own"]
 
@@ -110,7 +109,7 @@ async def test_a_mounted_application_that_cannot_stop_fails_the_stop_and_the_oth
     await server.start()
     assert await server.stop() == (
         "shutdown.failed",
-        "LifespanFailed: shutdown of a mounted application failed: stuck",
+        "LifespanFailed: shutdown of an application failed: stuck",
     )
     assert journal.lines == ["+first", "-first"]
 
@@ -119,8 +118,8 @@ async def test_a_mounted_application_that_cannot_stop_fails_the_stop_and_the_oth
 async def test_a_mounted_application_that_ends_without_an_answer_stops_nobody(
     script: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = LifespanServer(mounting(scripted(*script)))
-    assert (await server.start(), await server.stop()) == COMPLETE
+    async with LifespanManager(mounting(scripted(*script))):
+        pass
     logged = [record.getMessage() for record in caplog.records]
     assert logged == (["the lifespan of a mounted application raised"] if "raise: late" in script else [])
 
@@ -133,8 +132,8 @@ async def test_a_mounted_application_that_raises_between_start_and_stop_is_logge
         await send({"type": "lifespan.startup.complete"})
         raise ValueError("died")
 
-    server = LifespanServer(mounting(dies))
-    assert (await server.start(), await server.stop()) == COMPLETE
+    async with LifespanManager(mounting(dies)):
+        pass
     assert [record.getMessage() for record in caplog.records] == ["the lifespan of a mounted application raised"]
 
 
@@ -142,13 +141,13 @@ async def test_mounted_applications_start_at_the_first_connection_where_there_is
     journal: Journal,
 ) -> None:
     app = App([Route("/", Response("ok")), Mount("/a", journal.mounted("a"))])
-    assert (await get(app)).text == "ok"
+    assert (await fetch(app)).text == "ok"
     assert journal.lines == ["+a"]
 
 
 async def test_a_mounted_application_that_cannot_start_fails_the_first_request() -> None:
     with pytest.raises(LifespanFailed, match="no database") as raised:
-        await get(mounting(scripted("startup.failed: no database")), "/0/")
+        await fetch(mounting(scripted("startup.failed: no database")), "/0/")
     assert (raised.value.phase, raised.value.reason) == ("startup", "no database")
 
 

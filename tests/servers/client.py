@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import uuid4
 
-import httpx
+import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
@@ -35,13 +35,15 @@ class Probe:
     process: ServerProcess
     endpoint: str
     id: str = field(default_factory=lambda: uuid4().hex)
+    # The first part of the path: `bare` for an application of bare_handlers.
+    kind: str = "ws"
 
     @property
     def server(self) -> Server:
         return self.process.server
 
     def target(self, **query: Any) -> str:
-        return f"/ws/{self.endpoint}?{urlencode({'id': self.id, **query})}"
+        return f"/{self.kind}/{self.endpoint}?{urlencode({'id': self.id, **query})}"
 
     async def connect(
         self,
@@ -71,7 +73,7 @@ class Probe:
         async with http(self.process) as client:
             return await self.events_by(client, until, seconds)
 
-    async def events_by(self, client: httpx.AsyncClient, until: str, seconds: float) -> list[list[Any]]:
+    async def events_by(self, client: httpx2.AsyncClient, until: str, seconds: float) -> list[list[Any]]:
         """The same by an open HTTP client."""
         query: dict[str, str | float] = {"until": until, "seconds": seconds}
         response = await client.get(f"/events/{self.id}", params=query, timeout=seconds + SECONDS)
@@ -92,9 +94,9 @@ async def next_client_is_served(process: ServerProcess) -> None:
     await ws.close()
 
 
-def http(process: ServerProcess) -> httpx.AsyncClient:
+def http(process: ServerProcess) -> httpx2.AsyncClient:
     # A context of its own spares the reading of all certificates of the system.
-    return httpx.AsyncClient(base_url=process.url(""), trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return httpx2.AsyncClient(base_url=process.url(""), trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 async def close_frame(ws: ClientConnection) -> tuple[int, str]:

@@ -31,8 +31,13 @@ class Journal:
         for event in self._waiting.pop(name, ()):
             event.set()
 
-    async def _until(self, name: str, word: str) -> None:
-        while not any(note[0] == word for note in self._notes[name]):
+    def of(self, name: str) -> list[list[Any]]:
+        """The notes of one connection."""
+        return self._notes[name]
+
+    async def until(self, name: str, word: str) -> None:
+        """Wait until there is a note of that word."""
+        while not any(note[0] == word for note in self.of(name)):
             event = asyncio.Event()
             self._waiting[name].append(event)
             await event.wait()
@@ -43,10 +48,15 @@ class Journal:
         status = 200
         try:
             async with asyncio.timeout(float(request.query_params.get("seconds", "5"))):
-                await self._until(name, request.query_params["until"])
+                await self.until(name, request.query_params["until"])
         except TimeoutError:
             status = 504
-        return JSONResponse(self._notes[name], status=status)
+        return JSONResponse(self.of(name), status=status)
+
+    async def go(self, request: Request) -> Response:
+        """`/go/{id}`: the client's word to a script that waits for it."""
+        self.note(request.path_params["id"], "go")
+        return Response(status=204)
 
 
 async def outcome(call: Awaitable[object]) -> str:

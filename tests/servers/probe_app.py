@@ -17,7 +17,9 @@ from asgi_ws import (
     WebSocketRoute,
     http_app,
 )
+from asgi_ws._asgi import Receive, Scope, Send
 
+from .bare_handlers import bare_app
 from .probe_handlers import HANDLERS, KIB, journal
 
 
@@ -63,14 +65,23 @@ async def lifespan() -> AsyncIterator[dict[str, Any]]:
     journal.note("lifespan", "stopped")
 
 
-app = App(
+_probe = App(
     [
         Route("/hello", Hello.as_asgi()),
         Route("/upload", upload, methods=["POST"]),
         Route("/raise", raise_http),
         Route("/view", view_http),
         Route("/events/{id}", http_app(journal.read)),
+        Route("/go/{id}", http_app(journal.go), methods=["POST"]),
         *(WebSocketRoute(f"/ws/{name}", handler) for name, handler in HANDLERS.items()),
     ],
     lifespan=[lifespan],
 )
+_bare = bare_app(journal)
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """The probe, with a bare application of one kind beside it; the scope is the server's own."""
+    # A server that prepends its root path to the path is one of the facts to be noted.
+    serves = _bare if scope["type"] == "websocket" and "/bare/" in scope["path"] else _probe
+    await serves(scope, receive, send)

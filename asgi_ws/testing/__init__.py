@@ -1,0 +1,43 @@
+"""Tests of ASGI applications without a server: every wait has a bound, and every failure says where it stands.
+
+Needs the extra `testing`, which brings asgiref and httpx2.
+"""
+
+from .client import TestClient, TestClock
+from .clock import VirtualClock
+from .communicator import WebSocketCommunicator
+from .errors import (
+    ApplicationCancelled,
+    ApplicationEnded,
+    HandshakeDenied,
+    HandshakeFailed,
+    LeakedTasks,
+    ProtocolViolation,
+    Unanswered,
+    WaitTimeout,
+)
+from .handshake import Accepted, Denied
+from .http import http_client
+from .lifespan import LifespanManager
+from .session import WebSocketDenialResponse, WebSocketTestSession
+
+__all__ = [
+    "Accepted",
+    "ApplicationCancelled",
+    "ApplicationEnded",
+    "Denied",
+    "HandshakeDenied",
+    "HandshakeFailed",
+    "LeakedTasks",
+    "LifespanManager",
+    "ProtocolViolation",
+    "TestClient",
+    "TestClock",
+    "Unanswered",
+    "VirtualClock",
+    "WaitTimeout",
+    "WebSocketCommunicator",
+    "WebSocketDenialResponse",
+    "WebSocketTestSession",
+    "http_client",
+]

@@ -1,0 +1,39 @@
+"""A run whose events are held against the ASGI text, where there is no server's own way to tell apart from it."""
+
+from typing import NoReturn
+
+from .._asgi import ASGIApp, Scope
+from ..errors import leaves
+from .errors import ProtocolViolation
+from .run import Run
+
+
+class CheckedRun(Run):
+    """A run in which the first event that breaks the ASGI text is a failure, whatever the application makes of it."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        scope: Scope,
+        *,
+        timeout: float,
+        raise_server_exceptions: bool = True,
+        check_leaks: bool = True,
+    ) -> None:
+        super().__init__(
+            app, scope, timeout=timeout, raise_server_exceptions=raise_server_exceptions, check_leaks=check_leaks
+        )
+        # The first event that breaks the ASGI text; None while there is none.
+        self._violation: ProtocolViolation | None = None
+
+    def _refuse(self, broken: ProtocolViolation) -> NoReturn:
+        """Raise it here, in the application's `send`, and again where the test waits."""
+        self._violation = self._violation or broken
+        self._changed()
+        raise broken
+
+    def _failures(self, *, is_over: bool = False) -> list[BaseException]:
+        broken = [] if self._violation is None else [self._violation]
+        errors = super()._failures(is_over=is_over)
+        # What the application has let out of `send` is no second failure, alone or in a group.
+        return [*broken, *(error for error in errors if any(leaf is not self._violation for leaf in leaves(error)))]

@@ -1,0 +1,293 @@
+"""Tests without await: HTTP and WebSockets to an application that runs in a background loop."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Self
+
+from .._asgi import ASGIApp
+from .clock import VirtualClock
+from .communicator import WebSocketCommunicator
+from .conformance_http import DEBUG_EXTENSION
+from .http import ApplicationTransport
+from .libraries import httpx2
+from .lifespan import LifespanManager
+from .loop_thread import BackgroundLoop, LoopThread
+from .session import WebSocketTestSession
+
+_WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+# The key of RFC 6455 section 1.3.
+_HANDSHAKE: Final = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-version": "13",
+}
+# The extension of a request that is a handshake: it is put together, and not sent.
+_HANDSHAKE_MARK: Final = "asgi_ws.testing.handshake"
+
+
+class TestClient(httpx2.Client):
+    """The HTTP client library's client, whose requests and WebSockets go to an application in this process.
+
+        with TestClient(app) as client:
+            assert client.get("/hello").status_code == 200
+            with client.websocket_connect("/ws") as websocket:
+                websocket.send_text("hello")
+                assert websocket.receive_text() == "OK!"
+
+    The block runs the application's lifespan; without the block there is none. The application runs in one event loop
+    in a thread of its own, from the first use until the block is left, the client is closed, or nobody holds it.
+
+    Every wait is bounded. A wait in vain tells what had come and where the application stands; one for an application
+    that blocks the loop itself tells the line at which it does, and leaves the thread behind. Calls block: a test that
+    is a coroutine does better with `http_client` and `WebSocketCommunicator`.
+
+    Args:
+        app: the application.
+        base_url: of relative URLs, those of WebSockets too; its host is that of the requests.
+        raise_server_exceptions: False to get the response with the status 500 that a server gives.
+        root_path: where the application is mounted.
+        cookies: of every request and handshake.
+        headers: the same.
+        follow_redirects: False to see the redirects.
+        client: the peer's address and port; None for a server that does not know them.
+        server: whose manners the application meets: "spec", "uvicorn", "hypercorn", "daphne" or "granian".
+        timeout: the bound of every wait, in seconds of real time.
+        check_leaks: False if tasks of the application's may outlive a request or a connection.
+
+    Attributes:
+        app: the application.
+        app_state: what the lifespan has left for the connections.
+
+    Raises:
+        ValueError: for a server that there is not.
+    """
+
+    __test__ = False
+
+    def __init__(  # noqa: PLR0917 -- Starlette's order
+        self,
+        app: ASGIApp,
+        base_url: str = "http://testserver",
+        raise_server_exceptions: bool = True,
+        root_path: str = "",
+        cookies: Any = None,
+        headers: Mapping[str, str] | None = None,
+        follow_redirects: bool = True,
+        client: tuple[str, int] | None = ("testclient", 50000),
+        *,
+        server: str = "spec",
+        timeout: float = 5.0,
+        check_leaks: bool = True,
+    ) -> None:
+        self.app = app
+        self.app_state: dict[str, Any] = {}
+        self._bound = timeout
+        self._check_leaks = check_leaks
+        self._background = BackgroundLoop(timeout)
+        # What runs the lifespan, and where; None outside the block.
+        self._loop: LoopThread | None = None
+        self._lifespan: LifespanManager | None = None
+        self._options: dict[str, Any] = {
+            "state": self.app_state,
+            "client": client,
+            "root_path": root_path,
+            "timeout": timeout,
+            "raise_server_exceptions": raise_server_exceptions,
+            "check_leaks": check_leaks,
+            "server": server,
+        }
+        transport = _Transport(ApplicationTransport(app, extensions=None, **self._options), self._background)
+        super().__init__(
+            base_url=base_url,
+            headers={"user-agent": "testclient", **(headers or {})},
+            transport=transport,
+            follow_redirects=follow_redirects,
+            cookies=cookies,
+        )
+
+    # -- WebSockets
+
+    def websocket_connect(
+        self, url: str, subprotocols: Sequence[str] | None = None, **kwargs: Any
+    ) -> WebSocketTestSession:
+        """A WebSocket, to be entered with `with`, which connects.
+
+        Args:
+            url: relative to the client's `base_url`, or a ws:// or wss:// URL.
+            subprotocols: that the client offers, in its order.
+            **kwargs: of `httpx2.Client.get`: `headers`, `params`, `cookies`, `auth` and others.
+        """
+        merged = self._merge_url(httpx2.URL(url))
+        scheme = _WEBSOCKET_SCHEMES.get(merged.scheme)
+        if scheme is None:
+            raise ValueError(f"url {url!r}: expected a path, or a ws:// or wss:// URL")
+        headers = httpx2.Headers(_HANDSHAKE)
+        if subprotocols:
+            headers["sec-websocket-protocol"] = ", ".join(subprotocols)
+        headers.update(kwargs.pop("headers", None))
+        # The library puts the handshake together, with the client's cookies and credentials.
+        extensions = {**(kwargs.pop("extensions", None) or {}), _HANDSHAKE_MARK: True}
+        response = super().request(
+            "GET", merged.copy_with(scheme=scheme), headers=headers, extensions=extensions, **kwargs
+        )
+        return WebSocketTestSession(self._background, self._communicator(response.request))
+
+    def _communicator(self, request: httpx2.Request) -> WebSocketCommunicator:
+        url, offered = request.url, request.headers.get("sec-websocket-protocol", "")
+        target = b"%s://%s%s" % (url.raw_scheme, url.netloc, url.raw_path)
+        return WebSocketCommunicator(
+            self.app,
+            target.decode("ascii"),
+            headers=[(name.lower(), value) for name, value in request.headers.raw],
+            subprotocols=[name.strip() for name in offered.split(",") if name.strip()],
+            **self._options,
+        )
+
+    # -- time
+
+    @contextmanager
+    def virtual_time(self) -> "Iterator[TestClock]":
+        """Stop the loop's time, and move it as the test says, as `VirtualClock` does.
+
+            with client.virtual_time() as clock, client.websocket_connect("/ws") as websocket:
+                clock.advance(60)
+                assert websocket.wait_closed() == (4408, "idle")
+
+        Enter it before the application runs, and leave it after. A move of the clock is a wait like any other.
+        """
+        loop, clock = self._background.running(), VirtualClock(patience=self._bound)
+
+        async def stop() -> None:
+            clock.__enter__()
+
+        async def run_on() -> None:
+            clock.__exit__(None, None, None)
+
+        loop.call(stop, "a turn of the loop")
+        try:
+            yield TestClock(loop, clock)
+        finally:
+            if loop.is_usable:
+                loop.call(run_on, "a turn of the loop")
+
+    # -- the lifespan
+
+    def __enter__(self) -> Self:
+        """Start the application.
+
+        Raises:
+            Exception: as `LifespanManager`.
+        """
+        if self._lifespan is not None:
+            raise RuntimeError("this client's block is entered already")
+        loop = self._background.running()
+        lifespan = LifespanManager(self.app, timeout=self._bound, check_leaks=self._check_leaks)
+        loop.kept.add(lifespan)
+        try:
+            loop.call(lifespan.__aenter__, "lifespan.startup.complete")
+        except BaseException:
+            self._background.stop()
+            raise
+        self._loop, self._lifespan = loop, lifespan
+        self.app_state.update(lifespan.state)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Stop the application and the loop. The client can be used, and entered, again.
+
+        Raises:
+            Exception: as `LifespanManager`.
+        """
+        loop, self._loop = self._loop, None
+        lifespan, self._lifespan = self._lifespan, None
+        try:
+            if loop is not None and lifespan is not None and loop.is_usable:
+                loop.call(lambda: lifespan.__aexit__(exc_type, exc_value, traceback), "lifespan.shutdown.complete")
+        finally:
+            self.app_state.clear()
+            self._background.stop()
+
+    def close(self) -> None:
+        """Stop the application and the loop, for good."""
+        try:
+            self.__exit__()
+        finally:
+            super().close()
+
+
+class TestClock:
+    """A `VirtualClock` in the test client's loop."""
+
+    __test__ = False
+
+    def __init__(self, loop: LoopThread, clock: VirtualClock) -> None:
+        self._loop = loop
+        self._clock = clock
+
+    def time(self) -> float:
+        """The loop's time, as `loop.time()` has it."""
+        return self._clock.time()
+
+    @property
+    def elapsed(self) -> float:
+        """Virtual seconds since the block was entered."""
+        return self._clock.elapsed
+
+    @property
+    def next_timer(self) -> float | None:
+        """Seconds until the next timer of the loop is due; None where there is none."""
+
+        async def asked() -> float | None:
+            return self._clock.next_timer
+
+        return self._loop.call(asked, "a turn of the loop")
+
+    def advance(self, seconds: float) -> None:
+        """Move time by `seconds`, as `VirtualClock.advance` does."""
+        self._loop.call(lambda: self._clock.advance(seconds), f"advance({seconds!r})")
+
+    def settle(self) -> None:
+        """Let the loop run until nothing is ready, as `VirtualClock.settle` does."""
+        self._loop.call(self._clock.settle, "settle()")
+
+
+class _Transport(httpx2.BaseTransport):
+    """The asynchronous transport, in the background loop."""
+
+    def __init__(self, transport: ApplicationTransport, background: BackgroundLoop) -> None:
+        self._transport = transport
+        self._background = background
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.extensions.get(_HANDSHAKE_MARK):
+            return httpx2.Response(101)
+        if request.url.scheme not in {"http", "https"}:
+            raise ValueError(f"url {str(request.url)!r}: a WebSocket is for TestClient.websocket_connect")
+        # What an iterator of the test's gives is given here, and not in the loop.
+        request.read()
+        response, content = self._background.running().call(
+            lambda: self._respond(request), f"the response to {request.method} {request.url}"
+        )
+        whole = httpx2.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=httpx2.ByteStream(content),
+            extensions=response.extensions,
+        )
+        # Starlette's and Jinja's tests look for them here.
+        debug = response.extensions.get(DEBUG_EXTENSION, {})
+        for name in ("template", "context"):
+            if name in debug:
+                setattr(whole, name, debug[name])
+        return whole
+
+    async def _respond(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes]:
+        response = await self._transport.handle_async_request(request)
+        return response, b"".join([part async for part in response.aiter_raw()])

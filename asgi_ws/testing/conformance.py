@@ -1,0 +1,213 @@
+"""An application's events held against the ASGI text: each rule beside the clause that makes it one."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
+
+from .._asgi import Scope
+from ..errors import InvalidCloseCode, InvalidCloseReason, InvalidHeader
+from ..headers import encode_headers
+from ..lifecycle import DENIAL_EXTENSION, WebSocketState, check_close
+from .errors import ProtocolViolation
+from .manners import Misuse
+
+EVENTS: Final = 'ASGI, "Events"'
+INVALID: Final = 'ASGI, "Error Handling"'
+EXTENSIONS: Final = 'ASGI, "Extensions"'
+CONNECT: Final = 'ASGI, WebSocket, "Connect - receive event"'
+ACCEPT: Final = 'ASGI, WebSocket, "Accept - send event"'
+SEND: Final = 'ASGI, WebSocket, "Send - send event"'
+CLOSE: Final = 'ASGI, WebSocket, "Close - send event"'
+DENIAL: Final = 'ASGI, Extensions, "Websocket Denial Response"'
+RFC_CLOSE_CODE: Final = "RFC 6455 section 7.4"
+RFC_CLOSE_REASON: Final = "RFC 6455 section 5.5"
+RFC_SUBPROTOCOL: Final = "RFC 6455 section 4.2.2"
+RFC_SUBPROTOCOL_SEEN: Final = "RFC 6455 section 4.1"
+RFC_HEADER: Final = "RFC 9110 section 5"
+FETCH_SUBPROTOCOL: Final = 'the Fetch standard, "Establish a WebSocket connection"'
+
+_CONNECTING: Final = WebSocketState.CONNECTING
+_CONNECTED: Final = WebSocketState.CONNECTED
+_RESPONSE: Final = WebSocketState.RESPONSE
+_DISCONNECTED: Final = WebSocketState.DISCONNECTED
+
+# Why an event is out of place, by the state in which the application sent it.
+_OUT_OF_PLACE: Final = MappingProxyType(
+    {
+        _CONNECTING: (CONNECT, "{type} before websocket.accept: the handshake is not answered yet"),
+        _CONNECTED: (ACCEPT, "{type} after websocket.accept: the handshake is answered already"),
+        _RESPONSE: (DENIAL, "{type} in a denial response: only its body may follow its start"),
+        _DISCONNECTED: (CLOSE, "{type} after the application closed the connection"),
+    }
+)
+_ALLOWED: Final = MappingProxyType(
+    {
+        _CONNECTING: {"websocket.accept", "websocket.close", "websocket.http.response.start"},
+        _CONNECTED: {"websocket.send", "websocket.close"},
+        _RESPONSE: {"websocket.http.response.body"},
+        _DISCONNECTED: set[str](),
+    }
+)
+_MISUSES: Final[Mapping[tuple[str, WebSocketState], Misuse]] = MappingProxyType(
+    {
+        ("websocket.send", _CONNECTING): "send before accept",
+        ("websocket.accept", _CONNECTED): "accept again",
+        ("websocket.send", _DISCONNECTED): "send after close",
+        ("websocket.close", _DISCONNECTED): "close after close",
+    }
+)
+_Rule = Callable[[Mapping[str, Any]], None]
+
+
+class Broken(Exception):
+    """A rule that an event breaks."""
+
+    def __init__(self, clause: str, why: str, misuse: Misuse | None = None) -> None:
+        super().__init__(clause, why)
+        self.clause = clause
+        self.why = why
+        self.misuse: Misuse | None = misuse
+
+
+def violation(event: object, state: WebSocketState | None, scope: Scope) -> ProtocolViolation | None:
+    """What is wrong with an event that an application sends in this state; None if nothing is.
+
+    Without a state the event is looked at alone, whether or not it is in its place.
+    """
+    try:
+        _check(event, state, scope)
+    except Broken as broken:
+        return ProtocolViolation(event, broken.clause, broken.why, broken.misuse)
+    return None
+
+
+def typed(event: object) -> tuple[str, Mapping[str, Any]]:
+    """The type of an event, and the event.
+
+    Raises:
+        Broken: it has none, or is no event.
+    """
+    if not isinstance(event, Mapping):
+        raise Broken(EVENTS, f"an event is a dict, not {type(event).__name__}")
+    kind = event.get("type")
+    if kind is None:
+        raise Broken(EVENTS, "an event has a type", "no type")
+    if not isinstance(kind, str):
+        raise Broken(EVENTS, f"the type of an event is str, not {type(kind).__name__}")
+    return kind, event
+
+
+def _check(event: object, state: WebSocketState | None, scope: Scope) -> None:
+    kind, fields = typed(event)
+    rule = _RULES.get(kind)
+    if rule is None:
+        if kind in (scope.get("extensions") or {}):
+            return
+        raise Broken(INVALID, f"{kind!r} is no event that an application sends over a WebSocket", "unknown type")
+    if kind.startswith(DENIAL_EXTENSION) and DENIAL_EXTENSION not in (scope.get("extensions") or {}):
+        raise Broken(EXTENSIONS, f"this server has no {DENIAL_EXTENSION!r} in scope['extensions']", "unknown type")
+    if state is not None and kind not in _ALLOWED[state]:
+        clause, why = _OUT_OF_PLACE[state]
+        raise Broken(clause, why.format(type=kind), _MISUSES.get((kind, state)))
+    if kind == "websocket.close" and state is _CONNECTING:
+        # It stands for a response with the status 403: its code and its reason go nowhere.
+        return
+    rule(fields)
+    if kind == "websocket.accept":
+        _check_offered(fields.get("subprotocol"), scope)
+
+
+def _check_accept(event: Mapping[str, Any]) -> None:
+    check_headers(event.get("headers"), ACCEPT)
+    for name, _ in event.get("headers") or ():
+        if name.lower() == b"sec-websocket-protocol":
+            raise Broken(ACCEPT, "sec-websocket-protocol is no header of accept: use its subprotocol")
+    subprotocol = event.get("subprotocol")
+    if subprotocol is not None and not isinstance(subprotocol, str):
+        raise Broken(ACCEPT, f"subprotocol is str, not {type(subprotocol).__name__}")
+
+
+def _check_offered(subprotocol: str | None, scope: Scope) -> None:
+    offered = list(scope.get("subprotocols") or ())
+    if subprotocol is not None and subprotocol not in offered:
+        why = f"subprotocol {subprotocol!r} was not offered by the client, which has {offered}"
+        raise Broken(RFC_SUBPROTOCOL, why, "subprotocol not offered")
+
+
+def _check_send(event: Mapping[str, Any]) -> None:
+    text, data = event.get("text"), event.get("bytes")
+    rule = "exactly one of text and bytes is not None"
+    if text is not None and data is not None:
+        raise Broken(SEND, f"{rule}; this event has both", "text and bytes")
+    if text is None and data is None:
+        is_there = "text" in event or "bytes" in event
+        misuse: Misuse = "text and bytes None" if is_there else "neither text nor bytes"
+        raise Broken(SEND, f"{rule}; this event has none of them", misuse)
+    if text is not None and not isinstance(text, str):
+        raise Broken(SEND, f"text is str, not {type(text).__name__}")
+    if data is not None and not isinstance(data, bytes):
+        raise Broken(SEND, f"bytes is bytes, not {type(data).__name__}")
+
+
+def _check_close(event: Mapping[str, Any]) -> None:
+    code, reason = event.get("code", 1000), event.get("reason") or ""
+    if not isinstance(code, int):
+        misuse: Misuse | None = "close code None" if code is None else None
+        raise Broken(CLOSE, f"code is int, not {type(code).__name__}", misuse)
+    if not isinstance(reason, str):
+        raise Broken(CLOSE, f"reason is str, not {type(reason).__name__}")
+    try:
+        check_close(code, reason)
+    except InvalidCloseCode as error:
+        raise Broken(RFC_CLOSE_CODE, str(error), "invalid close code") from None
+    except InvalidCloseReason as error:
+        raise Broken(RFC_CLOSE_REASON, str(error), "long reason") from None
+
+
+def check_response_start(clause: str, event: Mapping[str, Any]) -> None:
+    """The rules for the start of a response, over HTTP or to a handshake. Raises Broken."""
+    status = event.get("status")
+    # RFC 9110 section 15.2: what is below 200 is no response, but comes before one.
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        raise Broken(clause, f"status is the status of a response, 200-599, not {status!r}")
+    check_headers(event.get("headers"), clause)
+
+
+def check_response_body(clause: str, event: Mapping[str, Any]) -> None:
+    """The rules for the body of a response. Raises Broken."""
+    body = event.get("body", b"")
+    if not isinstance(body, bytes):
+        raise Broken(clause, f"body is bytes, not {type(body).__name__}")
+
+
+def check_headers(headers: object, clause: str) -> None:
+    """The rules for the headers of any event. Raises Broken."""
+    if headers is None:
+        return
+    if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):
+        raise Broken(clause, f"headers are pairs of a name and a value, not {type(headers).__name__}")
+    for pair in headers:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise Broken(clause, f"a header is a pair of a name and a value, not {pair!r}")
+        for part in pair:
+            if not isinstance(part, bytes):
+                why = f"the names and values of headers are bytes, not {type(part).__name__}: {part!r}"
+                raise Broken(clause, why, "str in headers")
+        if pair[0] != pair[0].lower():
+            raise Broken(clause, f"header names are lower-case, not {pair[0]!r}")
+        try:
+            encode_headers([(pair[0], pair[1])])
+        except InvalidHeader as error:
+            raise Broken(RFC_HEADER, str(error)) from None
+
+
+_RULES: Final[Mapping[str, _Rule]] = MappingProxyType(
+    {
+        "websocket.accept": _check_accept,
+        "websocket.send": _check_send,
+        "websocket.close": _check_close,
+        "websocket.http.response.start": partial(check_response_start, DENIAL),
+        "websocket.http.response.body": partial(check_response_body, DENIAL),
+    }
+)

@@ -1,0 +1,127 @@
+"""An application's HTTP events held against the ASGI text: each rule beside the clause that makes it one."""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
+
+from .._asgi import Scope
+from .conformance import (
+    EXTENSIONS,
+    INVALID,
+    Broken,
+    check_headers,
+    check_response_body,
+    check_response_start,
+    typed,
+)
+from .errors import ProtocolViolation
+
+START: Final = 'ASGI, HTTP, "Response Start - send event"'
+BODY: Final = 'ASGI, HTTP, "Response Body - send event"'
+TRAILERS: Final = 'ASGI, Extensions, "HTTP Trailers"'
+DEBUG: Final = 'ASGI, Extensions, "Debug"'
+DEBUG_EXTENSION: Final = "http.response.debug"
+TRAILERS_EXTENSION: Final = "http.response.trailers"
+
+
+class ResponseState(Enum):
+    """What an application owes next."""
+
+    START = "http.response.start"
+    BODY = "http.response.body"
+    TRAILERS = "http.response.trailers"
+    NOTHING = "nothing"
+
+
+# Why an event is out of place, by what was owed when the application sent it.
+_OUT_OF_PLACE: Final = MappingProxyType(
+    {
+        ResponseState.START: (START, "{type} before http.response.start"),
+        ResponseState.BODY: (START, "{type} after http.response.start: the response has begun already"),
+        ResponseState.TRAILERS: (TRAILERS, "{type} after the last http.response.body: the trailers are what is left"),
+        ResponseState.NOTHING: (BODY, "{type} after the response was complete: a server ignores it"),
+    }
+)
+_ALLOWED: Final = MappingProxyType(
+    {
+        ResponseState.START: {"http.response.start", DEBUG_EXTENSION},
+        ResponseState.BODY: {"http.response.body"},
+        ResponseState.TRAILERS: {"http.response.trailers"},
+        ResponseState.NOTHING: set[str](),
+    }
+)
+
+
+def violation(event: object, state: ResponseState, scope: Scope) -> ProtocolViolation | None:
+    """What is wrong with an event that an application sends in this state; None if nothing is."""
+    try:
+        _check(event, state, scope)
+    except Broken as broken:
+        return ProtocolViolation(event, broken.clause, broken.why, broken.misuse)
+    return None
+
+
+def after(event: Mapping[str, Any], state: ResponseState, *, has_trailers: bool) -> ResponseState:
+    """What the application owes after an event that is right."""
+    kind = event["type"]
+    if kind == "http.response.start":
+        return ResponseState.BODY
+    if kind == "http.response.body" and not event.get("more_body", False):
+        return ResponseState.TRAILERS if has_trailers else ResponseState.NOTHING
+    if kind == "http.response.trailers" and not event.get("more_trailers", False):
+        return ResponseState.NOTHING
+    return state
+
+
+def _check(event: object, state: ResponseState, scope: Scope) -> None:
+    kind, fields = typed(event)
+    extensions = scope.get("extensions") or {}
+    rule = _RULES.get(kind)
+    if rule is None:
+        if kind in extensions:
+            return
+        raise Broken(INVALID, f"{kind!r} is no event that an application sends over HTTP", "unknown type")
+    if kind in {DEBUG_EXTENSION, TRAILERS_EXTENSION} and kind not in extensions:
+        raise Broken(EXTENSIONS, f"this server has no {kind!r} in scope['extensions']", "unknown type")
+    if kind not in _ALLOWED[state]:
+        clause, why = _OUT_OF_PLACE[state]
+        raise Broken(clause, why.format(type=kind))
+    rule(fields)
+    if fields.get("trailers", False) and TRAILERS_EXTENSION not in extensions:
+        raise Broken(TRAILERS, f"this server has no {TRAILERS_EXTENSION!r} in scope['extensions']")
+
+
+def _check_trailers(event: Mapping[str, Any]) -> None:
+    check_headers(event.get("headers"), TRAILERS)
+
+
+def _check_debug(event: Mapping[str, Any]) -> None:
+    info = event.get("info")
+    if not isinstance(info, Mapping):
+        raise Broken(DEBUG, f"info is a dict, not {type(info).__name__}")
+
+
+def settled(event: Any, *, lowers_names: bool) -> Any:
+    """The event with headers that can be read twice; with names in lower case where a server takes any."""
+    headers = event.get("headers") if isinstance(event, Mapping) else None
+    if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):
+        return event
+    return {**event, "headers": [_lower(pair) if lowers_names else pair for pair in headers]}
+
+
+def _lower(pair: Any) -> Any:
+    if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], bytes):
+        return (pair[0].lower(), pair[1])
+    return pair
+
+
+_RULES: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = MappingProxyType(
+    {
+        "http.response.start": partial(check_response_start, START),
+        "http.response.body": partial(check_response_body, BODY),
+        TRAILERS_EXTENSION: _check_trailers,
+        DEBUG_EXTENSION: _check_debug,
+    }
+)

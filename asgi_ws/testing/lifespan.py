@@ -1,0 +1,129 @@
+"""The start and the stop of an application, around what a test does with it."""
+
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final, Self
+
+from .._asgi import ASGIApp, Event
+from ..errors import LifespanFailed
+from .checked import CheckedRun
+from .conformance_lifespan import SHUTDOWN_COMPLETE, STARTUP_COMPLETE, Phase, violation
+from .errors import Unanswered, WaitTimeout
+
+# What an application that has said that it failed may take of the time-out to raise why.
+_SHARE_FOR_REASON: Final = 0.5
+
+
+class LifespanManager(CheckedRun):
+    """Starts an application as a server does before its first connection, and stops it when the block is left.
+
+        async with LifespanManager(app) as lifespan, http_client(app, state=lifespan.state) as client:
+            response = await client.get("/")
+
+    The application runs its whole lifespan in one task. A test that fails inside the block stops it all the same. One
+    that has no lifespan, and raises when it is asked for one as Django does, is tested without this.
+
+    Args:
+        app: the application.
+        timeout: the bound of every wait, in seconds of real time.
+        check_leaks: False if tasks of the application's may outlive its lifespan.
+
+    Attributes:
+        state: what the start has left for the connections (ASGI, Lifespan, "Lifespan State").
+
+    Raises:
+        LifespanFailed: on entering and on leaving, when the application says that it could not start, or stop, and
+            raises nothing itself.
+        Unanswered: when it returns without having said that it has started, or stopped.
+        ProtocolViolation: when it sends what the ASGI text forbids.
+        WaitTimeout: when it does not answer.
+        LeakedTasks: on leaving, when it has left tasks running.
+        Exception: what the application raised; if that was between start and stop, on leaving.
+    """
+
+    def __init__(self, app: ASGIApp, *, timeout: float = 5.0, check_leaks: bool = True) -> None:
+        self.state: dict[str, Any] = {}
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        super().__init__(app, scope, timeout=timeout, check_leaks=check_leaks)
+        self._receive = self._read
+        self._send = self._check
+        # What the application was asked for last, and whether it has answered.
+        self._phase: Phase = "startup"
+        self._is_answered = False
+        # What the application said, or did not say, where that is a failure; None while it is not.
+        self._failed: LifespanFailed | Unanswered | None = None
+
+    async def _read(self) -> Event:
+        event: Event = await self.input_queue.get()
+        return event
+
+    async def _check(self, event: Event) -> None:
+        broken = violation(event, self._phase, is_answered=self._is_answered)
+        if broken is not None:
+            self._refuse(broken)
+        self._is_answered = True
+        self._take(event)
+
+    def _failures(self, *, is_over: bool = False) -> list[BaseException]:
+        # The application's own exception tells more than its word that it has failed.
+        return super()._failures(is_over=is_over) or ([] if self._failed is None else [self._failed])
+
+    async def _ask(self, phase: Phase) -> bool:
+        """Ask the application for a phase, and wait for its answer; whether it is good. Else why is kept.
+
+        Raises:
+            WaitTimeout: there is no answer.
+        """
+        self._phase, self._is_answered = phase, False
+        task = self.future
+        self._give({"type": f"lifespan.{phase}"})
+        await self._until(
+            lambda: self._is_answered or self._violation is not None or task.done(), f"lifespan.{phase}.complete"
+        )
+        if self._is_answered:
+            event = self.output_queue.get_nowait()
+            if event["type"] == f"lifespan.{phase}.complete":
+                return True
+            # It may raise why, as Starlette does.
+            with suppress(WaitTimeout):
+                await self._until_ended("its end", self.timeout * _SHARE_FOR_REASON)
+            self._failed = LifespanFailed(phase, event.get("message", ""))
+        elif task.done():
+            self._failed = _unanswered(phase, "was cancelled" if task.cancelled() else "returned")
+        return False
+
+    async def __aenter__(self) -> Self:
+        """Start the application."""
+        if self._future is not None:
+            raise RuntimeError("a LifespanManager is one start and one stop: make another one")
+        try:
+            if not await self._ask("startup"):
+                self._raise_unmet()
+        except BaseException as error:
+            await super().__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the application."""
+        if error is not None:
+            # A test that failed is no reason to leave open what the application would close.
+            try:
+                await self._leave()
+            except WaitTimeout as late:
+                error.add_note(f"The application: {late}")
+        await super().__aexit__(kind, error, trace)
+
+    async def _leave(self) -> None:
+        if self.future.done():
+            self._failed = self._failed or _unanswered("shutdown", "returned before it was asked to stop")
+            return
+        if await self._ask("shutdown"):
+            await self._until_ended("the application to end after its shutdown")
+
+
+def _unanswered(phase: Phase, how: str) -> Unanswered:
+    clause = STARTUP_COMPLETE if phase == "startup" else SHUTDOWN_COMPLETE
+    return Unanswered(clause, f"the application {how}, without lifespan.{phase}.complete")

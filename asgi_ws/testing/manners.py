@@ -1,0 +1,271 @@
+"""What each server does with a bare ASGI application: the one table that the imitation follows.
+
+The project's contract suite runs the same applications on the real servers and on the imitation, and compares.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from ..lifecycle import DENIAL_EXTENSION
+
+_MIB: Final = 1024 * 1024
+
+# What an application does that a server may refuse by raising in `send`.
+Misuse: TypeAlias = Literal[
+    "send before accept",
+    "accept again",
+    "subprotocol not offered",
+    "str in headers",
+    "denial in parts",
+    "unknown type",
+    "no type",
+    "text and bytes",
+    "neither text nor bytes",
+    "text and bytes None",
+    "registered close code",
+    "invalid close code",
+    "close code None",
+    "long reason",
+    "send after close",
+    "close after close",
+    "send after refusal",
+    "send after disconnect",
+    "close after disconnect",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manners:
+    """Where a server uses the room that the ASGI text leaves, or falls short of it.
+
+    The defaults are what the text says, and where it says nothing, the mildest that servers do. Codes are those of
+    close frames; 1005 stands for an empty close frame, 1006 for none.
+
+    Attributes:
+        name: as it is given to `server=`.
+        spec_version: in the scope's `asgi`; None is none.
+        describes_connection: the scope has `extensions`, `http_version`, `scheme` and `state`, all of them optional.
+        extensions: the names of those in the scope.
+        port_type: of the two ports in the scope.
+        joins_root_path: the scope's `path` begins with its `root_path`.
+        receives_both_keys: a message has `text` and `bytes`, one of them None; else it has one of them.
+        cancelled_receive_keeps_message: a `receive` that is cancelled in the moment of a message leaves it to the next
+            one; else the message is lost.
+        max_message_bytes: of what the client may send; None is no bound.
+        code_of_too_long: in the close frame for a longer message; None leaves the connection to the application.
+        reads_ahead: a client's close frame is answered at once; else when the application receives.
+        tells_close_code: the client's close code reaches the application; else it is `code_of_lost_connection`.
+        tells_close_reason: the reason with it; else the event has no `reason`.
+        code_of_empty_close: what the application is told where the client's close frame has no code.
+        code_of_lost_connection: what it is told where there was no close frame.
+        code_of_own_close: what it is told after its own close; None is the code that it has sent.
+        code_of_refusal: what it is told after its own close before accept.
+        code_of_denial: what it is told after its denial response; None is nothing, `receive` waits.
+        after_disconnect: what a further `receive` gives: it waits for ever, gives 1005 once if there was a close frame
+            of either side, or gives 1005 again and again.
+        answers_with: the code of the close frame that answers the client's; None is the client's own.
+        raises: in `send`, for a misuse; for one that is not there `send` returns.
+        answers_bad_subprotocol: the handshake is answered with a subprotocol that was not offered; else not at all.
+        sends_accept_headers: those of `websocket.accept` go out.
+        sends_empty_messages: "" and b"" go out; else they count as None.
+        sends_close_reason: the reason goes out.
+        truncates_close_reason: to 123 bytes, where it does not raise for more; else the frame is broken.
+        code_for_none: what goes out for `code=None`, where it does not raise.
+        code_for_reserved: what goes out for 1005, 1006 and 1015, where it does not raise; None is a broken frame.
+        status_of_return: of the response to the handshake when the application returns before accept; None is none.
+        status_of_raise: the same when it raises.
+        code_of_return: in the close frame when the application returns after accept; None leaves the connection open.
+        code_of_raise: the same when it raises.
+        send_blocks: `send` waits for a client that does not read.
+    """
+
+    name: str
+    spec_version: str | None = "2.5"
+    describes_connection: bool = True
+    extensions: tuple[str, ...] = (DENIAL_EXTENSION,)
+    port_type: type[int | str] = int
+    joins_root_path: bool = True
+    receives_both_keys: bool = False
+    cancelled_receive_keeps_message: bool = True
+    max_message_bytes: int | None = None
+    code_of_too_long: int | None = 1009
+    reads_ahead: bool = True
+    tells_close_code: bool = True
+    tells_close_reason: bool = True
+    code_of_empty_close: int | None = 1005
+    code_of_lost_connection: int = 1006
+    code_of_own_close: int | None = None
+    code_of_refusal: int = 1006
+    code_of_denial: int | None = 1006
+    after_disconnect: Literal["nothing", "once", "always"] = "nothing"
+    answers_with: int | None = None
+    raises: Mapping[Misuse, type[Exception]] = field(
+        default_factory=lambda: MappingProxyType({"send after disconnect": OSError})
+    )
+    answers_bad_subprotocol: bool = True
+    sends_accept_headers: bool = True
+    sends_empty_messages: bool = True
+    sends_close_reason: bool = True
+    truncates_close_reason: bool = False
+    code_for_none: int = 1000
+    code_for_reserved: int | None = None
+    status_of_return: int | None = 500
+    status_of_raise: int = 500
+    code_of_return: int | None = 1006
+    code_of_raise: int = 1006
+    send_blocks: bool = True
+
+    @property
+    def denial_response(self) -> bool:
+        """Whether a refusal may have a status, headers and a body; else it is 403."""
+        return DENIAL_EXTENSION in self.extensions
+
+    @property
+    def sends_registered_codes(self) -> bool:
+        """Whether `websocket.close` may have the codes 1001-1014."""
+        return "registered close code" not in self.raises
+
+
+SPEC: Final = Manners(name="spec")
+
+UVICORN: Final = Manners(
+    name="uvicorn",
+    spec_version="2.4",
+    max_message_bytes=16 * _MIB,
+    code_of_lost_connection=1005,
+    after_disconnect="once",
+    raises=MappingProxyType(
+        {
+            "send before accept": RuntimeError,
+            "accept again": RuntimeError,
+            "str in headers": AttributeError,
+            "unknown type": RuntimeError,
+            "no type": KeyError,
+            "invalid close code": Exception,
+            "long reason": Exception,
+            "send after close": RuntimeError,
+            "close after close": RuntimeError,
+            "send after refusal": RuntimeError,
+            "send after disconnect": OSError,
+            "close after disconnect": OSError,
+        }
+    ),
+    code_for_none=1005,
+)
+
+HYPERCORN: Final = Manners(
+    name="hypercorn",
+    spec_version="2.3",
+    joins_root_path=False,
+    receives_both_keys=True,
+    max_message_bytes=16 * _MIB,
+    tells_close_code=False,
+    tells_close_reason=False,
+    code_of_own_close=1000,
+    code_of_refusal=1000,
+    code_of_denial=1000,
+    raises=MappingProxyType(
+        {
+            "send before accept": Exception,
+            "accept again": Exception,
+            "subprotocol not offered": Exception,
+            "str in headers": TypeError,
+            "unknown type": Exception,
+            "no type": KeyError,
+            "neither text nor bytes": KeyError,
+            "text and bytes None": TypeError,
+            "close code None": TypeError,
+            "send after close": Exception,
+            "send after refusal": Exception,
+        }
+    ),
+    answers_bad_subprotocol=False,
+    truncates_close_reason=True,
+    code_for_reserved=1000,
+    code_of_return=1011,
+    code_of_raise=1011,
+)
+
+DAPHNE: Final = Manners(
+    name="daphne",
+    spec_version=None,
+    describes_connection=False,
+    extensions=(),
+    joins_root_path=False,
+    max_message_bytes=_MIB,
+    code_of_too_long=1006,
+    tells_close_reason=False,
+    code_of_empty_close=None,
+    answers_with=1000,
+    raises=MappingProxyType(
+        {
+            "send before accept": ValueError,
+            "accept again": AttributeError,
+            "no type": KeyError,
+            "text and bytes": ValueError,
+            "registered close code": Exception,
+            "invalid close code": Exception,
+            "send after close": RuntimeError,
+        }
+    ),
+    answers_bad_subprotocol=False,
+    sends_accept_headers=False,
+    sends_empty_messages=False,
+    sends_close_reason=False,
+    status_of_return=None,
+    code_of_return=None,
+    code_of_raise=1011,
+    send_blocks=False,
+)
+
+GRANIAN: Final = Manners(
+    name="granian",
+    spec_version="2.3",
+    extensions=(DENIAL_EXTENSION, "http.response.pathsend"),
+    port_type=str,
+    joins_root_path=False,
+    cancelled_receive_keeps_message=False,
+    max_message_bytes=16 * _MIB,
+    code_of_too_long=None,
+    reads_ahead=False,
+    tells_close_reason=False,
+    code_of_lost_connection=1005,
+    code_of_own_close=1005,
+    code_of_refusal=1005,
+    code_of_denial=None,
+    after_disconnect="always",
+    raises=MappingProxyType(
+        {
+            "accept again": RuntimeError,
+            "denial in parts": RuntimeError,
+            "unknown type": RuntimeError,
+            "no type": RuntimeError,
+            "text and bytes": RuntimeError,
+            "neither text nor bytes": RuntimeError,
+            "text and bytes None": RuntimeError,
+        }
+    ),
+    sends_accept_headers=False,
+    status_of_return=403,
+    status_of_raise=403,
+    code_of_return=1005,
+    code_of_raise=1005,
+)
+
+MANNERS: Final[Mapping[str, Manners]] = MappingProxyType(
+    {manners.name: manners for manners in (SPEC, UVICORN, HYPERCORN, DAPHNE, GRANIAN)}
+)
+
+
+def manners_of(server: str) -> Manners:
+    """The manners of a server by its name.
+
+    Raises:
+        ValueError: for a name that is none of them.
+    """
+    try:
+        return MANNERS[server]
+    except KeyError:
+        raise ValueError(f"server={server!r}: expected one of {', '.join(MANNERS)}") from None

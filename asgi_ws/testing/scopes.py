@@ -1,0 +1,96 @@
+"""The scope of a WebSocket as a server makes it from a handshake (ASGI, "WebSocket": Connection Scope)."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+from .._asgi import HeadersLike, RawHeaders, Scope
+from ..headers import encode_headers
+from .manners import SPEC, Manners
+
+# RFC 3986 section 2: what a path and a query may have as they are; "%" since they may be encoded already.
+_IN_PATH: Final = "/:@!$&'()*+,;=~%"
+_IN_QUERY: Final = _IN_PATH + "?"
+_PORTS: Final = MappingProxyType({"ws": 80, "wss": 443})
+# The key of RFC 6455 section 1.3.
+_KEY: Final = b"dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def websocket_scope(
+    target: str,
+    manners: Manners,
+    *,
+    headers: HeadersLike,
+    subprotocols: Sequence[str],
+    origin: str | None,
+    client: tuple[str, int] | None,
+    state: Mapping[str, Any] | None,
+    extensions: Mapping[str, Any] | None,
+    root_path: str,
+) -> Scope:
+    """The scope of one handshake.
+
+    Raises:
+        ValueError: for a target that is neither a path nor a ws:// or wss:// URL.
+        InvalidHeader: for headers that no client could send.
+    """
+    url = urlsplit(target)
+    if not ((url.scheme in _PORTS and url.netloc) or (not url.scheme and not url.netloc and target.startswith("/"))):
+        raise ValueError(f"path {target!r}: expected a path that begins with '/', or a ws:// or wss:// URL")
+    scheme = url.scheme or "ws"
+    path = url.path or "/"
+    path = joined_path(path, root_path, manners)
+    raw_path = quote(path, safe=_IN_PATH)
+    scope: Scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": scheme,
+        "path": unquote(raw_path),
+        "raw_path": raw_path.encode("ascii"),
+        "query_string": quote(url.query, safe=_IN_QUERY).encode("ascii"),
+        "root_path": root_path,
+        "headers": _handshake(url.netloc.rpartition("@")[2] or "testserver", headers, subprotocols, origin),
+        "client": None if client is None else [client[0], manners.port_type(client[1])],
+        "server": [url.hostname or "testserver", manners.port_type(url.port or _PORTS[scheme])],
+        "subprotocols": list(subprotocols),
+        "state": dict(state or {}),
+        "extensions": {name: {} for name in manners.extensions},
+    }
+    if manners.spec_version is not None:
+        scope["asgi"]["spec_version"] = manners.spec_version
+    if not manners.describes_connection:
+        for key in ("extensions", "http_version", "scheme", "state"):
+            del scope[key]
+    if extensions:
+        scope["extensions"] = {**scope.get("extensions", {}), **extensions}
+    return scope
+
+
+def joined_path(path: str, root_path: str, manners: Manners) -> str:
+    """The path in the scope of a request for `path`, by a server that was told a root path."""
+    if not manners.joins_root_path:
+        return path
+    # The text has one path, and a test may give it whole; servers are told what a proxy has taken away, and add it.
+    if manners is SPEC and f"{path}/".startswith(f"{root_path.rstrip('/')}/"):
+        return path
+    return root_path + path
+
+
+def _handshake(host: str, headers: HeadersLike, subprotocols: Sequence[str], origin: str | None) -> RawHeaders:
+    """The headers of a handshake (RFC 6455 section 4.1); what the test gives of them comes in their place."""
+    given = encode_headers(headers)
+    usual: RawHeaders = [
+        (b"host", host.encode("ascii")),
+        (b"upgrade", b"websocket"),
+        (b"connection", b"Upgrade"),
+        (b"sec-websocket-key", _KEY),
+        (b"sec-websocket-version", b"13"),
+    ]
+    if subprotocols:
+        usual += encode_headers([("sec-websocket-protocol", ", ".join(subprotocols))])
+    if origin is not None:
+        usual += encode_headers([("origin", origin)])
+    names = {name for name, _ in given}
+    return [header for header in usual if header[0] not in names] + given

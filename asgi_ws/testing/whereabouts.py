@@ -1,0 +1,235 @@
+"""Where a task stands, and which tasks an application has left behind."""
+
+import asyncio
+import contextvars
+import gc
+import inspect
+import sys
+import traceback
+import types
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from textwrap import indent
+from typing import Any, Final
+
+# Set to a token in the context that an application is run in. Every task that the application starts inherits it.
+OWNER: Final[ContextVar[object]] = ContextVar("asgi_ws.testing.OWNER")
+
+KIT: Final = str(Path(__file__).parent)
+ASYNCIO: Final = str(Path(asyncio.__file__).parent)
+# The kit's functions that an application waits in, by file and name, and what that means to the application's author.
+MEANINGS: Final = {
+    (str(Path(KIT, "server.py")), "receive"): "waiting in receive() for the next event",
+    (str(Path(KIT, "server.py")), "_receive"): "waiting in receive() for the next event",
+    (str(Path(KIT, "server.py")), "send"): "waiting in send() for the peer to read",
+    (str(Path(KIT, "http.py")), "_read"): "waiting in receive() for the next event",
+    (str(Path(KIT, "lifespan.py")), "_read"): "waiting in receive() for the next event",
+}
+# Where these wait for tasks, and which local variable holds them.
+WAITING: Final = {"_wait": "fs", "wait_for": "fut"}
+# Of a deeper stack the ends are shown: what began it, and where it is now.
+OUTERMOST: Final = 5
+INNERMOST: Final = 20
+# How many tasks are followed in one answer, and its longest text.
+MOST_TASKS: Final = 10
+MOST_CHARACTERS: Final = 8_000
+INDENT: Final = "  "
+
+# What tells where it is suspended.
+SUSPENDED: Final = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
+
+
+def stands_at(task: asyncio.Task[Any]) -> str:
+    """Where a task stands, as lines like a traceback's, the outermost call first, and what it waits for.
+
+    A task that it waits for is followed. Never raises: it is asked when something else has gone wrong.
+    """
+    try:
+        lines = list(_stand(task, set()))
+    except Exception as error:  # noqa: BLE001 -- no foreign object may hide what went wrong
+        lines = [f"where it stands cannot be told: {type(error).__name__}"]
+    text = "\n".join(lines)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}\n... cut here"
+
+
+def report(tasks: Iterable[asyncio.Task[Any]]) -> str:
+    """Each task by its name, with where it stands."""
+    ordered = sorted(tasks, key=lambda task: task.get_name())
+    return "\n".join(f"task {task.get_name()!r}:\n{indent(stands_at(task), INDENT)}" for task in ordered)
+
+
+def tasks_of(owner: object) -> set[asyncio.Task[Any]]:
+    """The tasks of the running loop that are not done and run in a context whose `OWNER` is `owner`.
+
+    That is the task that was started with this context, and what came of it, however deep, unless it was given a
+    context of its own (`create_task(..., context=Context())`). The current task is left out.
+    """
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    return {task for task in others if context_of(task).get(OWNER) is owner}
+
+
+def context_seen_by_collector(task: asyncio.Task[Any]) -> contextvars.Context:
+    """The context that a task runs in, on a Python that does not tell.
+
+    The garbage collector is shown everything that a task holds. Its own context comes first: a second one is that of
+    whoever added a callback, and a task that awaits another adds one.
+    """
+    contexts = (held for held in gc.get_referents(task) if type(held) is contextvars.Context)
+    return next(contexts, contextvars.Context())
+
+
+# Python 3.12 tells.
+ContextOf = Callable[[asyncio.Task[Any]], contextvars.Context]
+context_of: ContextOf = getattr(asyncio.Task, "get_context", context_seen_by_collector)
+
+
+def _stand(task: asyncio.Task[Any], seen: set[asyncio.Task[Any]]) -> Iterator[str]:
+    seen.add(task)
+    if task.done():
+        yield _ending(task)
+        return
+    coroutine: Any = task.get_coro()
+    if isinstance(coroutine, types.CoroutineType) and coroutine.cr_running:
+        yield "runs now:"
+        yield from _shown(_running(coroutine))
+        return
+    stack = list(_chain(coroutine))
+    if not stack:
+        yield f"in {type(coroutine).__qualname__}, which does not tell where it stands"
+    elif inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        yield "has not started yet:"
+    yield from _shown(stack)
+    if not any(_meaning(frame) for frame in stack):
+        yield from _waiting(task, stack, seen)
+
+
+def _ending(task: asyncio.Task[Any]) -> str:
+    if task.cancelled():
+        return "was cancelled"
+    # Whoever reads this has seen it: it is no exception that nobody retrieved.
+    error = task.exception()
+    return "has returned" if error is None else "raised " + "".join(traceback.format_exception_only(error)).rstrip()
+
+
+def _waiting(task: asyncio.Task[Any], stack: list[types.FrameType], seen: set[asyncio.Task[Any]]) -> Iterator[str]:
+    """What a suspended task waits for, beyond what its innermost call says."""
+    # There is no public way to it; `repr(task)` shows it, cut short.
+    future: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
+    if future is None or future.done():
+        yield "goes on with the loop's next turn"
+        return
+    awaited = [awaited for awaited in _awaited(future, stack[-1:]) if not awaited.done()]
+    for other in sorted(awaited, key=lambda task: task.get_name()):
+        name = f"which waits for task {other.get_name()!r}"
+        if any(_meaning(frame) for frame in list(_chain(other.get_coro()))[:1]):
+            # The kit's own task: the application's author knows it as a call.
+            yield from _stand(other, seen)
+        elif other in seen:
+            yield f"{name}, as told above"
+        elif len(seen) >= MOST_TASKS:
+            yield f"{name}, and more"
+            return
+        else:
+            yield f"{name}:"
+            yield from (indent(line, INDENT) for line in _stand(other, seen))
+    if not awaited and not (stack and _is_in(stack[-1], ASYNCIO)):
+        yield f"which waits for <{type(future).__name__} pending>"
+
+
+def _awaited(future: asyncio.Future[Any], innermost: list[types.FrameType]) -> list[asyncio.Task[Any]]:
+    """The tasks that have to end before this future does, as far as asyncio's own ways of waiting tell."""
+    found: list[Any] = [future, *getattr(future, "_children", ())]
+    # `shield` holds the inner task in the callback of the outer future.
+    for callback, _ in getattr(future, "_callbacks", None) or ():
+        if isinstance(callback, types.FunctionType) and callback.__module__ == asyncio.shield.__module__:
+            found.extend(cell.cell_contents for cell in callback.__closure__ or ())
+    for frame in innermost:
+        name, local = frame.f_code.co_name, frame.f_locals
+        if name in {"__aexit__", "_aexit"}:
+            # A task group of asyncio, or of AnyIO.
+            found.extend(_futures(inspect.getattr_static(local.get("self"), "_tasks", None)))
+        elif name in WAITING and _is_in(frame, ASYNCIO):
+            found.extend(_futures(local.get(WAITING[name])))
+    return list(dict.fromkeys(task for task in found if isinstance(task, asyncio.Task)))
+
+
+def _futures(held: object) -> Iterable[object]:
+    """A future alone, or what a collection holds."""
+    return held if isinstance(held, (set, list, tuple)) else [held]
+
+
+def _chain(awaitable: object) -> Iterator[types.FrameType]:
+    """The calls from a suspended coroutine inward. A task's own stack ends at the first of them."""
+    while True:
+        awaitable = _inspectable(awaitable)
+        match awaitable:
+            case types.CoroutineType():
+                frame, awaitable = awaitable.cr_frame, awaitable.cr_await
+            case types.GeneratorType():
+                frame, awaitable = awaitable.gi_frame, awaitable.gi_yieldfrom
+            case types.AsyncGeneratorType():
+                frame, awaitable = awaitable.ag_frame, awaitable.ag_await
+            case _:
+                return
+        if frame is not None:
+            yield frame
+
+
+def _inspectable(awaitable: object) -> object:
+    """What tells where it stands: the awaitable itself, or what an awaitable of the interpreter stands for."""
+    if isinstance(awaitable, SUSPENDED) or type(awaitable).__module__ != "builtins":
+        return awaitable
+    # Between a coroutine and an asynchronous generator that it iterates there is an object without a word about it, as
+    # between a coroutine and its `__await__()`. The garbage collector is shown what it holds.
+    for held in gc.get_referents(awaitable):
+        # One within another, as in `anext(generator, default)`.
+        if isinstance(held, SUSPENDED) or hasattr(type(held), "__await__"):
+            return _inspectable(held)
+    return None
+
+
+def _running(coroutine: "types.CoroutineType[Any, Any, Any]") -> list[types.FrameType]:
+    """The stack of the coroutine that runs now, the outermost call first; of another thread's, its first call."""
+    frames: list[types.FrameType] = []
+    frame: types.FrameType | None = sys._getframe()  # noqa: SLF001 -- documented, and never None as inspect's may be
+    while frame is not None:
+        frames.append(frame)
+        if frame is coroutine.cr_frame:
+            return frames[::-1]
+        frame = frame.f_back
+    return list(_chain(coroutine))
+
+
+def _shown(stack: list[types.FrameType]) -> Iterator[str]:
+    """The lines of a stack, with what the kit's own part of it means in place of that part."""
+    shown: list[types.FrameType] = []
+    meaning = None
+    for frame in stack:
+        meaning = _meaning(frame)
+        if meaning is not None:
+            break
+        if not _is_in(frame, KIT):
+            shown.append(frame)
+    left_out = len(shown) - OUTERMOST - INNERMOST
+    if left_out > 0:
+        yield from _lines(shown[:OUTERMOST])
+        yield f"{INDENT}... {left_out} more calls"
+        shown = shown[-INNERMOST:]
+    yield from _lines(shown)
+    if meaning is not None:
+        yield meaning
+
+
+def _lines(frames: list[types.FrameType]) -> Iterator[str]:
+    summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)
+    for entry in summary.format():
+        yield from entry.splitlines()
+
+
+def _meaning(frame: types.FrameType) -> str | None:
+    return MEANINGS.get((frame.f_code.co_filename, frame.f_code.co_name))
+
+
+def _is_in(frame: types.FrameType, directory: str) -> bool:
+    return Path(frame.f_code.co_filename).is_relative_to(directory)

@@ -1,0 +1,302 @@
+"""The testing kit's imitations, held to the servers that they imitate.
+
+The same application, bare of every class of the package, and the same client meet a server and its imitation; both
+have to note and to see the same.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from asgi_ws._asgi import Event, Receive, Scope, Send
+from asgi_ws.testing import WebSocketCommunicator
+from asgi_ws.testing.manners import Manners
+from tests.servers.bare_handlers import IMPATIENT_MESSAGES, IMPATIENT_SECONDS, SCRIPTS
+from tests.servers.client import SECONDS
+from tests.servers.launch import ServerProcess
+from tests.servers.table import SERVERS, Server
+
+from .conftest import Log
+from .peers import ACCEPTED, Fact, ImitatedPeer, Peer, RealPeer
+
+APP: Final = "tests.servers.probe_app:app"
+
+# What a server's own words are compared as.
+_WORDS: Final = "(the server's words)"
+
+
+async def _listens(peer: Peer) -> list[Fact]:
+    return await peer.listen()
+
+
+async def _sends(peer: Peer) -> list[Fact]:
+    for message in ("t", b"b", ""):
+        await peer.send(message)
+    return await peer.listen()
+
+
+async def _sends_late(peer: Peer) -> list[Fact]:
+    """The application has waited for a message, and given up."""
+    await peer.noted("ready")
+    await peer.send("one")
+    await peer.send("two")
+    await peer.go()
+    return await peer.listen()
+
+
+async def _sends_and_closes(peer: Peer) -> list[Fact]:
+    """Nothing that came before the close frame is lost to an application that reads later."""
+    await peer.noted("ready")
+    await peer.send_and_close(["one", "two"], 4001, "bye")
+    await peer.go()
+    return []
+
+
+async def _does_not_read(peer: Peer) -> list[Fact]:
+    await peer.noted("ready")
+    await peer.stop_reading()
+    await peer.go()
+    await peer.noted("flood")
+    return []
+
+
+async def _sends_at_any_moment(peer: Peer) -> list[Fact]:
+    for number in range(IMPATIENT_MESSAGES):
+        await peer.send(str(number))
+        # Other moments of the receiver's than those of its own rhythm.
+        await asyncio.sleep(IMPATIENT_SECONDS * (number % 7) / 2)
+    await peer.go()
+    return []
+
+
+async def _closes(peer: Peer) -> list[Fact]:
+    await peer.close(4001, "bye")
+    return await peer.listen()
+
+
+async def _closes_and_leaves(peer: Peer) -> list[Fact]:
+    await peer.close(4001, "bye")
+    return []
+
+
+async def _closes_without_code(peer: Peer) -> list[Fact]:
+    await peer.close()
+    return await peer.listen()
+
+
+async def _closes_unheard(peer: Peer) -> list[Fact]:
+    """The application has not received the disconnect when it sends."""
+    await peer.noted("ready")
+    await peer.close(4001, "bye")
+    await peer.go()
+    return []
+
+
+async def _resets(peer: Peer) -> list[Fact]:
+    await peer.reset()
+    return []
+
+
+async def _hangs_up(peer: Peer) -> list[Fact]:
+    await peer.hang_up()
+    return []
+
+
+async def _answers(peer: Peer) -> list[Fact]:
+    """The closing handshake is complete when the application goes on."""
+    seen = await peer.listen()
+    await peer.noted("ready")
+    await peer.go()
+    return seen
+
+
+async def _sends_the_longest(peer: Peer) -> list[Fact]:
+    await peer.send("x" * peer.longest)
+    return await peer.listen()
+
+
+async def _sends_too_much(peer: Peer) -> list[Fact]:
+    await peer.send("x" * (peer.longest + 1))
+    return await peer.listen()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A script for the application, and the client's half.
+
+    Attributes:
+        script: by its name.
+        act: what the client does once the handshake is accepted; returns what it saw.
+        subprotocols: that the client offers.
+        compares_refusal: False where it is enough that the handshake fails: a server whose `accept` has raised may
+            answer nothing afterwards.
+    """
+
+    script: str
+    act: Callable[[Peer], Awaitable[list[Fact]]] = _listens
+    subprotocols: Sequence[str] = ()
+    compares_refusal: bool = True
+
+
+# The scripts that need a client who does more than listen.
+_ACTS: Final[Mapping[str, Scenario]] = {
+    "receive": Scenario(script="receive", act=_sends),
+    "receive after a receive that was cancelled": Scenario(script="receive-cancelled", act=_sends_late),
+    "a client that does not read": Scenario(script="flood", act=_does_not_read),
+    "receive what came before the close frame": Scenario(script="receive-after-go", act=_sends_and_closes),
+    "receive the longest message": Scenario(script="watch", act=_sends_the_longest),
+    "receive a message that is too long": Scenario(script="watch", act=_sends_too_much),
+    "client closes": Scenario(script="watch", act=_closes),
+    "client closes and the application does too": Scenario(script="close-at-disconnect", act=_closes),
+    "client closes and the application does so later": Scenario(script="close-later", act=_closes),
+    "client resets and the application closes": Scenario(script="close-at-disconnect", act=_resets),
+    "client closes without a code": Scenario(script="watch", act=_closes_without_code),
+    "client closes and the application sends": Scenario(script="unread", act=_closes_unheard),
+    "client resets": Scenario(script="watch", act=_resets),
+    "client hangs up": Scenario(script="watch", act=_hangs_up),
+    "own-close-answered": Scenario(script="own-close-answered", act=_answers),
+    "scope": Scenario(script="scope", subprotocols=("a", "b")),
+    "accept-str-headers": Scenario(script="accept-str-headers", act=_closes_and_leaves, compares_refusal=False),
+    "accept-subprotocol": Scenario(script="accept-subprotocol", subprotocols=("a", "b")),
+    "accept-subprotocol-not-offered": Scenario(
+        script="accept-subprotocol-not-offered", subprotocols=("a", "b"), compares_refusal=False
+    ),
+    "accept-subprotocol-none-offered": Scenario(script="accept-subprotocol-not-offered", compares_refusal=False),
+}
+_USED: Final = {"receive-impatiently", *(scenario.script for scenario in _ACTS.values())}
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    **_ACTS,
+    **{name: Scenario(script=name) for name in SCRIPTS if name not in _USED},
+}
+# Where the servers' doing is a matter of luck, and the imitation's is not.
+IMPATIENT: Final = Scenario(script="receive-impatiently", act=_sends_at_any_moment)
+# Those after which a server logs a traceback.
+RAISING: Final = ("raise-early", "raise", "raise-after-close")
+
+
+async def _observe(peer: Peer, scenario: Scenario) -> dict[str, Any]:
+    handshake = await peer.connect(scenario.subprotocols)
+    seen = await scenario.act(peer) if handshake[0] == ACCEPTED else []
+    notes = await peer.notes()
+    if not scenario.compares_refusal:
+        handshake = [handshake[0] == ACCEPTED]
+    return {"handshake": handshake, "client": [_plain(fact) for fact in seen], "application": _compared(notes)}
+
+
+def _plain(fact: Fact) -> Fact:
+    """A close frame of the server's own has a reason in its own words."""
+    return [*fact[:2], _WORDS] if fact[:2] == ["closed", 1009] else fact
+
+
+def _compared(notes: list[Fact]) -> list[Fact]:
+    return [_note(note) for note in notes if note[0] not in ("ready", "go")]
+
+
+def _note(note: Fact) -> Fact:
+    """An exception is compared by Python's own class that it is; a reason of the server's own is in its words."""
+    word, *facts = note
+    match facts:
+        case [str(kind), str()]:
+            return [word, kind]
+        case [{"code": 1009, "reason": _} as event]:
+            return [word, {**event, "reason": _WORDS}]
+    return note
+
+
+pytestmark = [
+    # The applications make mistakes, of which a server may tell.
+    pytest.mark.server_complains,
+    pytest.mark.parametrize(
+        "process", [server for server in SERVERS if server.imitated], ids=lambda server: server.name, indirect=True
+    ),
+]
+
+
+async def _on_imitation(server: Server, scenario: Scenario) -> dict[str, Any]:
+    return await ImitatedPeer.observe(
+        lambda peer: _observe(peer, scenario),
+        manners=server.manners,
+        script=scenario.script,
+        subprotocols=scenario.subprotocols,
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in RAISING])
+async def test_the_imitation_treats_an_application_as_the_server_does(process: ServerProcess, name: str) -> None:
+    scenario = SCENARIOS[name]
+    real = _observe(RealPeer(process, scenario.script), scenario)
+    seen, expected = await asyncio.gather(_on_imitation(process.server, scenario), real)
+    assert seen == expected
+
+
+@pytest.mark.handler_fails
+@pytest.mark.parametrize("name", RAISING)
+async def test_the_imitation_treats_an_application_that_raises_as_the_server_does(
+    process: ServerProcess, name: str, log: Log
+) -> None:
+    scenario = SCENARIOS[name]
+    # daphne looks once a second for applications that have ended.
+    peer = RealPeer(process, scenario.script, patience=SECONDS)
+    seen, expected = await asyncio.gather(_on_imitation(process.server, scenario), _observe(peer, scenario))
+    assert await log.count(f"RuntimeError: {peer.probe.id}") == 1
+    assert seen == expected
+
+
+async def test_a_receive_cancelled_in_the_moment_of_a_message_loses_it_where_the_table_says(
+    process: ServerProcess,
+) -> None:
+    real = await _observe(RealPeer(process, IMPATIENT.script), IMPATIENT)
+    assert ["lost", not process.server.manners.cancelled_receive_keeps_message] in real["application"]
+
+
+async def test_the_imitation_loses_a_message_in_one_moment_or_in_none(process: ServerProcess) -> None:
+    manners = process.server.manners
+    assert all([await _keeps_message(manners, turns) for turns in range(-_TURNS, 0)])
+    assert all([await _keeps_message(manners, turns) for turns in range(_TURNS)]) == (
+        manners.cancelled_receive_keeps_message
+    )
+
+
+# More turns of the loop than a message takes from a client to an application.
+_TURNS: Final = 8
+
+
+async def _keeps_message(manners: Manners, turns: int) -> bool:
+    """Whether a message is received though a receive is cancelled, so many turns of the loop after the message came."""
+    received: list[Event] = []
+    is_waiting, is_cancelled = asyncio.Event(), asyncio.Event()
+    readers: list[asyncio.Task[Event]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def read() -> Event:
+            return await receive()
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        readers.append(asyncio.create_task(read()))
+        is_waiting.set()
+        await is_cancelled.wait()
+        with suppress(asyncio.CancelledError):
+            received.append(await readers[0])
+        received.append(await receive())
+        await send({"type": "websocket.close"})
+
+    async with WebSocketCommunicator(app, server=manners.name) as ws:
+        await ws.connect()
+        await is_waiting.wait()
+        await asyncio.sleep(0)
+        for turn in range(min(turns, 0), max(turns, 0) + 1):
+            if turn == 0:
+                await ws.send("message")
+            if turn == turns:
+                readers[0].cancel()
+            await asyncio.sleep(0)
+        is_cancelled.set()
+        # The second message, or the disconnect, is what the second receive gets.
+        await ws.send("another")
+        await ws.wait_closed()
+    return received[0].get("text") == "message"

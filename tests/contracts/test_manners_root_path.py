@@ -1,0 +1,22 @@
+"""The testing kit's imitations below a root path, held to servers that are started with one."""
+
+import pytest
+
+from tests.servers.launch import ServerProcess
+from tests.servers.table import SERVERS, Server
+
+from .peers import ImitatedPeer, Peer, RealPeer
+
+
+async def _scope(peer: Peer) -> list[object]:
+    await peer.connect(())
+    await peer.listen()
+    return (await peer.notes())[0]
+
+
+@pytest.mark.parametrize("server", [server for server in SERVERS if server.imitated], ids=lambda server: server.name)
+async def test_the_imitation_has_path_and_root_path_as_the_server_does(server: Server) -> None:
+    options = [server.root_path_option, "/r"]
+    with ServerProcess(server, "tests.servers.probe_app:app", options=options) as process:
+        real = await _scope(RealPeer(process, "scope"))
+    assert await ImitatedPeer.observe(_scope, manners=server.manners, script="scope", root_path="/r") == real

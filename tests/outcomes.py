@@ -1,0 +1,38 @@
+"""What several tests ask of a connection, beside what the testing kit tells."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgi_ws import ConnectionClosed
+from asgi_ws.testing import Denied, WebSocketCommunicator
+
+from .asgi import BOUND
+
+
+async def refusal(peer: WebSocketCommunicator) -> tuple[int, bytes]:
+    """Connect, which has to be refused; status and body of the response."""
+    answer = await peer.connect()
+    assert isinstance(answer, Denied)
+    return answer.status, answer.body
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Give the loop its turns until `condition()` holds."""
+    async with asyncio.timeout(BOUND):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def outcome(awaitable: Awaitable[Any]) -> Any:
+    """What it returns, or the exception that it raises."""
+    try:
+        return await awaitable
+    except Exception as error:  # noqa: BLE001 -- any exception is an outcome
+        return error
+
+
+def told(error: Any) -> tuple[int, str]:
+    """Code and reason of a ConnectionClosed."""
+    assert type(error) is ConnectionClosed
+    return error.code, error.reason

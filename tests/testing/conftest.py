@@ -1,0 +1,25 @@
+"""What the tests of the kit share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextvars import Context
+from typing import Any
+
+import pytest
+
+from .tasks import Start, Work
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts tasks that are cancelled at the end."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    def begin(work: Work, name: str = "worker", context: Context | None = None) -> asyncio.Task[Any]:
+        tasks.append(asyncio.create_task(work, name=name, context=context))
+        return tasks[-1]
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

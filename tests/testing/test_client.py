@@ -1,0 +1,265 @@
+"""The test client without await: requests, the lifespan, time, and the loop behind them."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from asgi_ws import (
+    App,
+    Limits,
+    Request,
+    Response,
+    Route,
+    WebSocket,
+    WebSocketRoute,
+    http_app,
+    websocket_app,
+)
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import TestClient, WebSocketTestSession
+
+
+@http_app
+async def show(request: Request) -> Response:
+    body = await request.body()
+    lines = [request.method, str(request.url), request.headers.get("cookie", ""), body.decode()]
+    return Response("\n".join(lines), headers={"set-cookie": "visited=yes"})
+
+
+@http_app
+async def elsewhere(request: Request) -> Response:
+    return Response("", status=307, headers={"location": "/show"})
+
+
+@http_app
+async def teapot(request: Request) -> Response:
+    raise KeyError("own")
+
+
+@websocket_app
+async def echo(ws: WebSocket) -> None:
+    await ws.accept()
+    async for message in ws:
+        await ws.send(message)
+
+
+app = App(
+    [
+        Route("/show", show, methods=["GET", "POST"]),
+        Route("/elsewhere", elsewhere),
+        Route("/teapot", teapot),
+        WebSocketRoute("/echo", echo),
+    ]
+)
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with TestClient(app) as client:
+        yield client
+
+
+# -- HTTP
+
+
+def test_a_response_is_the_librarys(client: TestClient) -> None:
+    response = client.get("/show", params={"q": "1"})
+    assert isinstance(response, httpx2.Response)
+    assert response.text.splitlines()[:2] == ["GET", "http://testserver/show?q=1"]
+    assert response.elapsed.total_seconds() >= 0
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"content": b"bytes"}, "bytes"),
+        ({"content": iter([b"from an ", b"iterator"])}, "from an iterator"),
+        ({"data": {"name": "value"}}, "name=value"),
+        ({"json": [1]}, "[1]"),
+    ],
+)
+def test_bodies_of_every_kind_arrive(client: TestClient, body: dict[str, Any], text: str) -> None:
+    assert client.post("/show", **body).text.splitlines()[3] == text
+
+
+def test_files_arrive(client: TestClient) -> None:
+    assert "content of the file" in client.post("/show", files={"file": b"content of the file"}).text
+
+
+def test_cookies_are_kept_and_redirects_followed(client: TestClient) -> None:
+    response = client.get("/elsewhere")
+    assert [r.status_code for r in response.history] == [307]
+    assert response.cookies["visited"] == "yes"
+    assert client.get("/show").text.splitlines()[2] == "visited=yes"
+    assert client.get("/elsewhere", follow_redirects=False).status_code == 307
+
+
+def test_the_applications_exception_is_raised_or_answered() -> None:
+    with pytest.raises(KeyError, match="own"):
+        TestClient(app).get("/teapot")
+    assert TestClient(app, raise_server_exceptions=False).get("/teapot").status_code == 500
+
+
+def test_the_template_of_a_response_is_there_as_with_starlettes_client() -> None:
+    async def renders(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.debug", "info": {"template": "index.html", "context": {"a": 1}}})
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+
+    response: Any = TestClient(renders).get("/")
+    assert (response.template, response.context) == ("index.html", {"a": 1})
+
+
+def test_a_websocket_url_is_no_request(client: TestClient) -> None:
+    with pytest.raises(ValueError, match=r"a WebSocket is for TestClient\.websocket_connect"):
+        client.get("ws://testserver/echo")
+
+
+# -- the lifespan and the loop
+
+
+def test_the_state_of_the_lifespan_reaches_requests_and_connections() -> None:
+    events = []
+
+    @asynccontextmanager
+    async def resource() -> AsyncIterator[dict[str, str]]:
+        events.append("open")
+        yield {"database": "theirs"}
+        events.append("closed")
+
+    @http_app
+    async def asks(request: Request) -> Response:
+        return Response(request.state["database"])
+
+    @websocket_app
+    async def asks_too(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.send(ws.state["database"])
+
+    stated = App([Route("/", asks), WebSocketRoute("/", asks_too)], lifespan=[resource])
+    with TestClient(stated) as client:
+        assert client.app_state == {"database": "theirs"}
+        assert client.get("/").text == "theirs"
+        with client.websocket_connect("/") as websocket:
+            assert websocket.receive_text() == "theirs"
+        assert events == ["open"]
+    assert events == ["open", "closed"]
+
+
+def test_a_failure_of_the_start_is_raised_and_leaves_no_thread() -> None:
+    gc.collect()
+
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        raise KeyError("no database")
+
+    before = threading.active_count()
+    with pytest.raises(KeyError, match="no database"), TestClient(fails):
+        pass
+    assert threading.active_count() == before
+
+
+def test_a_block_cannot_be_entered_twice_at_once(client: TestClient) -> None:
+    with pytest.raises(RuntimeError, match="entered already"):
+        client.__enter__()
+
+
+def test_all_uses_of_a_client_share_one_loop() -> None:
+    loops = set()
+
+    @http_app
+    async def notes(request: Request) -> Response:
+        loops.add(asyncio.get_running_loop())
+        return Response("")
+
+    client = TestClient(App([Route("/", notes)]))
+    client.get("/")
+    client.get("/")
+    assert len(loops) == 1
+
+
+@pytest.mark.parametrize("how", ["close", "forget"])
+def test_the_thread_ends_when_the_client_does(how: str) -> None:
+    gc.collect()
+    before = threading.active_count()
+    client = TestClient(app)
+    client.get("/show")
+    assert threading.active_count() == before + 1
+    if how == "close":
+        client.close()
+    del client
+    gc.collect()
+    assert threading.active_count() == before
+
+
+def test_a_closed_client_is_closed() -> None:
+    client = TestClient(app)
+    client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.get("/show")
+
+
+def test_a_session_that_outlives_its_client_is_told_so() -> None:
+    with TestClient(app) as client:
+        websocket: WebSocketTestSession = client.websocket_connect("/echo").__enter__()
+    with pytest.raises(RuntimeError, match="the test client's loop has ended"):
+        websocket.send_text("x")
+    websocket.__exit__(None, None, None)
+
+
+async def test_a_client_may_block_a_running_loop() -> None:
+    with TestClient(app) as client, client.websocket_connect("/echo") as websocket:
+        websocket.send_text("x")
+        assert websocket.receive_text() == "x"
+
+
+def test_requests_may_come_from_several_threads(client: TestClient) -> None:
+    statuses = []
+    threads = [threading.Thread(target=lambda: statuses.append(client.get("/show").status_code)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert statuses == [200] * 5
+
+
+# -- time
+
+
+def test_an_idle_connection_is_closed_after_its_time() -> None:
+    idle = websocket_app(limits=Limits(idle_timeout=60))(_listens)
+    client = TestClient(App([WebSocketRoute("/", idle)]))
+    with client.virtual_time() as clock, client.websocket_connect("/") as websocket:
+        clock.settle()
+        assert clock.next_timer == 60
+        started = clock.time()
+        clock.advance(59)
+        websocket.send_text("still here")
+        clock.advance(59)
+        assert websocket.receive_nothing()
+        clock.advance(1)
+        assert websocket.wait_closed()[0] == 4408
+        assert (clock.elapsed, clock.time() - started) == (119, 119)
+
+
+async def _listens(ws: WebSocket) -> None:
+    await ws.accept()
+    async for _ in ws:
+        pass
+
+
+def test_time_runs_again_after_the_block() -> None:
+    @http_app
+    async def sleeps(request: Request) -> Response:
+        await asyncio.sleep(0.01)
+        return Response("slept")
+
+    client = TestClient(App([Route("/", sleeps)]))
+    with client.virtual_time():
+        pass
+    assert client.get("/").text == "slept"

@@ -1,0 +1,284 @@
+"""Every wait of the test client has a bound, whatever the application does, and says where that stands."""
+
+import asyncio
+import inspect
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from asgi_ws import App, Request, Response, Route, WebSocket, WebSocketRoute, http_app, websocket_app
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import (
+    LeakedTasks,
+    LifespanManager,
+    TestClient,
+    WaitTimeout,
+    WebSocketTestSession,
+    http_client,
+)
+from asgi_ws.testing.loop_thread import LoopThread
+
+# What blocks a loop lets go of it here, so that no thread is left for the next test.
+LET_GO = threading.Event()
+
+
+@pytest.fixture(autouse=True)
+def _unblocked() -> Iterator[None]:
+    LET_GO.clear()
+    yield
+    LET_GO.set()
+
+
+def block() -> None:
+    LET_GO.wait(30)
+
+
+@http_app
+async def hangs(request: Request) -> Response:
+    await asyncio.Event().wait()
+    return Response("")
+
+
+@http_app
+async def blocks(request: Request) -> Response:
+    block()
+    return Response("")
+
+
+@websocket_app
+async def silent(ws: WebSocket) -> None:
+    await ws.accept()
+    await ws.receive()
+
+
+@websocket_app
+async def deaf(ws: WebSocket) -> None:
+    await ws.accept()
+    await asyncio.Event().wait()
+
+
+@websocket_app
+async def mute(ws: WebSocket) -> None:
+    await asyncio.Event().wait()
+
+
+@websocket_app
+async def blocks_at_a_message(ws: WebSocket) -> None:
+    await ws.accept()
+    await ws.receive()
+    block()
+
+
+app = App(
+    [
+        Route("/hangs", hangs),
+        Route("/blocks", blocks),
+        WebSocketRoute("/silent", silent),
+        WebSocketRoute("/deaf", deaf),
+        WebSocketRoute("/mute", mute),
+        WebSocketRoute("/blocks", blocks_at_a_message),
+    ]
+)
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with TestClient(app, timeout=0.2) as client:
+        yield client
+
+
+def test_five_seconds_are_the_bound() -> None:
+    for kit in (TestClient, http_client, LifespanManager):
+        assert inspect.signature(kit).parameters["timeout"].default == 5.0
+
+
+# -- applications that wait
+
+
+def test_a_request_without_a_response_ends(client: TestClient) -> None:
+    with pytest.raises(WaitTimeout, match=r"await asyncio\.Event") as late:
+        client.get("/hangs")
+    assert late.value.awaited == "the application to answer and end"
+
+
+def test_a_handshake_without_an_answer_ends(client: TestClient) -> None:
+    with pytest.raises(WaitTimeout, match=r"an answer to websocket\.connect"), client.websocket_connect("/mute"):
+        pass
+
+
+def test_a_message_that_does_not_come_ends(client: TestClient) -> None:
+    awaited = "a message from the application"
+    with client.websocket_connect("/silent") as websocket, pytest.raises(WaitTimeout, match=awaited) as late:
+        websocket.receive_text()
+    assert "waiting in receive() for the next event" in str(late.value)
+
+
+def test_a_connection_that_does_not_end_ends(client: TestClient) -> None:
+    with client.websocket_connect("/silent") as websocket, pytest.raises(WaitTimeout, match="the connection to end"):
+        websocket.wait_closed()
+
+
+def test_an_application_that_outlives_its_peer_fails_the_test(client: TestClient) -> None:
+    with pytest.raises(WaitTimeout, match="the application to end"), client.websocket_connect("/deaf"):
+        pass
+
+
+def test_a_failure_of_the_test_is_not_hidden_by_the_application(client: TestClient) -> None:
+    with pytest.raises(ZeroDivisionError), client.websocket_connect("/deaf"):
+        raise ZeroDivisionError
+
+
+def test_a_task_that_is_left_behind_is_named() -> None:
+    async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        kept.append(asyncio.create_task(asyncio.Event().wait(), name="pump"))
+        await receive()
+
+    kept: list[asyncio.Task[object]] = []
+    with pytest.raises(LeakedTasks, match="pump"), TestClient(leaks, timeout=0.2).websocket_connect("/"):
+        pass
+    with TestClient(leaks, timeout=0.2, check_leaks=False).websocket_connect("/"):
+        pass
+
+
+def test_a_start_that_hangs_ends() -> None:
+    async def never(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(WaitTimeout, match=r"lifespan\.startup\.complete"), TestClient(never, timeout=0.1):
+        pass
+
+
+# -- applications that block the loop
+
+
+def test_a_request_that_blocks_the_loop_ends_with_the_line_that_does(client: TestClient) -> None:
+    begin = time.monotonic()
+    with pytest.raises(WaitTimeout, match="the event loop is blocked") as late:
+        client.get("/blocks")
+    assert "LET_GO.wait(30)" in str(late.value)
+    assert "in blocks" in str(late.value)
+    assert "asyncio" not in str(late.value)
+    assert late.value.awaited == "the response to GET http://testserver/blocks"
+    assert time.monotonic() - begin < 5
+
+
+def test_leaving_a_loop_that_is_blocked_does_not_hang() -> None:
+    begin = time.monotonic()
+    with (
+        TestClient(app, timeout=0.2) as client,
+        client.virtual_time(),
+        client.websocket_connect("/blocks") as websocket,
+    ):
+        with pytest.raises(WaitTimeout, match=r"LET_GO\.wait"):
+            _say_and_listen(websocket)
+        with pytest.raises(WaitTimeout, match="the event loop is blocked"):
+            websocket.send_text("x")
+    assert time.monotonic() - begin < 5
+
+
+def _say_and_listen(websocket: WebSocketTestSession) -> None:
+    websocket.send_text("x")
+    websocket.receive_text()
+
+
+def test_a_loop_that_goes_on_after_all_is_used_again() -> None:
+    client = TestClient(app, timeout=0.2)
+    with pytest.raises(WaitTimeout):
+        client.get("/blocks")
+    LET_GO.set()
+    assert client.get("/blocks").status_code == 200
+
+
+def test_a_client_that_is_left_blocked_starts_again_in_another_loop() -> None:
+    client = TestClient(app, timeout=0.2)
+    with client, pytest.raises(WaitTimeout):
+        client.get("/blocks")
+    with client, client.websocket_connect("/silent") as websocket:
+        websocket.send_text("x")
+        assert websocket.wait_closed() == (1000, "")
+
+
+def test_what_cannot_be_cancelled_does_not_hold_the_client() -> None:
+    async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        while not LET_GO.is_set():
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                continue
+
+    client = TestClient(stubborn, timeout=0.1)
+    with pytest.raises(WaitTimeout, match="the application to answer and end"):
+        client.get("/")
+    with pytest.raises(WaitTimeout, match="the test client's loop to end"):
+        client.close()
+
+
+# -- what would end the loop
+
+
+def test_an_application_that_ends_the_process_ends_the_test() -> None:
+    async def exits(scope: Scope, receive: Receive, send: Send) -> None:
+        sys.exit(3)
+
+    client = TestClient(exits)
+    for _ in range(2):
+        with pytest.raises(SystemExit) as ended:
+            client.get("/")
+        assert ended.value.code == 3
+
+
+def test_one_that_does_so_over_a_websocket_leaves_the_others_alone() -> None:
+    async def exits(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        if (await receive())["type"] == "websocket.receive":
+            sys.exit(3)
+
+    client = TestClient(exits)
+    with client.websocket_connect("/") as other:
+        with client.websocket_connect("/") as websocket, pytest.raises(SystemExit):
+            _say_and_listen(websocket)
+        other.close()
+
+
+def test_a_call_that_has_no_bound_of_its_own_gets_one() -> None:
+    loop = LoopThread(0.01)
+    with pytest.raises(WaitTimeout, match="the event loop goes on, and nothing in it ends this wait"):
+        loop.call(asyncio.Event().wait, "an event")
+    loop.stop()
+
+
+def test_a_call_ends_when_another_thread_ends_the_loop() -> None:
+    loop, is_under_way, raised = LoopThread(5), threading.Event(), []
+
+    async def waits() -> None:
+        is_under_way.set()
+        await asyncio.Event().wait()
+
+    def calls() -> None:
+        with pytest.raises(RuntimeError) as ended:
+            loop.call(waits, "an event")
+        raised.append(str(ended.value))
+
+    caller = threading.Thread(target=calls)
+    caller.start()
+    assert is_under_way.wait(5)
+    loop.stop()
+    caller.join(5)
+    assert raised == ["an event: the test client's loop has ended, with the block of the client or by close()"]
+
+
+def test_an_application_that_calls_its_own_test_client_is_told_so() -> None:
+    @http_app
+    async def calls(request: Request) -> Response:
+        return Response(own.get("/").text)
+
+    own = TestClient(App([Route("/", calls)]))
+    with pytest.raises(RuntimeError, match="from within the loop that it needs"):
+        own.get("/")

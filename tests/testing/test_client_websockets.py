@@ -1,0 +1,263 @@
+"""The WebSockets of the test client without await: handshakes, messages, and a network that fails."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from asgi_ws import (
+    App,
+    ConnectionClosed,
+    HTTPError,
+    InvalidCloseCode,
+    UnexpectedMessageType,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketRoute,
+    websocket_app,
+)
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import ApplicationEnded, ProtocolViolation, TestClient, WebSocketDenialResponse
+
+Handler = Callable[[WebSocket], Awaitable[None]]
+
+
+@websocket_app
+async def echo(ws: WebSocket) -> None:
+    await ws.accept(headers=[("x-greeting", "hello")])
+    async for message in ws:
+        await ws.send(message)
+
+
+@websocket_app
+async def head(ws: WebSocket) -> None:
+    await ws.accept()
+    await ws.send_json({"url": str(ws.url), "headers": dict(ws.headers.multi_items())})
+
+
+@websocket_app
+async def denies(ws: WebSocket) -> None:
+    raise HTTPError(418, "no coffee", headers={"x-kind": "pot"})
+
+
+app = App(
+    [
+        WebSocketRoute("/echo", echo),
+        WebSocketRoute("/head", head),
+        WebSocketRoute("/denies", denies),
+    ]
+)
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with TestClient(app) as client:
+        yield client
+
+
+def only(handler: Handler, **options: Any) -> TestClient:
+    return TestClient(App([WebSocketRoute("/", websocket_app(handler))]), **options)
+
+
+# -- handshakes
+
+
+def test_the_clients_settings_apply_to_the_handshake() -> None:
+    client = TestClient(
+        app, "https://example.org:8443", headers={"x-always": "1"}, cookies={"session": "s"}, client=("192.0.2.1", 9)
+    )
+    client.auth = ("user", "pass")
+    with client.websocket_connect("/head", params={"q": "1"}, headers={"x-once": "2"}) as websocket:
+        seen = websocket.receive_json()
+        websocket.wait_closed()
+    assert seen["url"] == "wss://example.org:8443/head?q=1"
+    expected = {
+        "host": "example.org:8443",
+        "x-always": "1",
+        "x-once": "2",
+        "cookie": "session=s",
+        "authorization": "Basic dXNlcjpwYXNz",
+        "upgrade": "websocket",
+        "connection": "Upgrade",
+        "user-agent": "testclient",
+    }
+    assert {name: seen["headers"].get(name) for name in expected} == expected
+    assert websocket.scope["client"] == ["192.0.2.1", 9]
+
+
+@pytest.mark.parametrize("url", ["ws://other.example/head", "http://other.example/head"])
+def test_a_whole_url_has_its_own_host(client: TestClient, url: str) -> None:
+    with client.websocket_connect(url) as websocket:
+        assert websocket.receive_json()["url"] == "ws://other.example/head"
+
+
+def test_a_url_of_another_scheme_is_refused(client: TestClient) -> None:
+    with pytest.raises(ValueError, match="expected a path, or a ws:// or wss:// URL"):
+        client.websocket_connect("ftp://testserver/head")
+
+
+@pytest.mark.parametrize("how", [{"subprotocols": ["a", "b"]}, {"headers": {"sec-websocket-protocol": "a, b"}}])
+def test_subprotocols_are_offered(how: dict[str, Any]) -> None:
+    async def picks(ws: WebSocket) -> None:
+        assert ws.subprotocols == ["a", "b"]
+        await ws.accept(subprotocol="b")
+
+    with only(picks).websocket_connect("/", **how) as websocket:
+        assert websocket.accepted_subprotocol == "b"
+
+
+def test_the_headers_of_the_answer_are_there(client: TestClient) -> None:
+    with client.websocket_connect("/echo") as websocket:
+        assert websocket.extra_headers == [(b"x-greeting", b"hello")]
+
+
+def test_a_denial_is_a_response_and_an_exception(client: TestClient) -> None:
+    with pytest.raises(WebSocketDisconnect) as denied, client.websocket_connect("/denies"):
+        pass
+    response = denied.value
+    assert isinstance(response, WebSocketDenialResponse)
+    assert (response.status_code, response.text, response.headers["x-kind"]) == (418, "no coffee", "pot")
+    assert (response.code, response.reason) == (1006, "")
+    assert str(response) == "the handshake was denied with HTTP 418: a browser sees the close code 1006"
+
+
+def test_the_code_of_a_close_before_accept_is_what_a_browser_sees() -> None:
+    async def refuses(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.close", "code": 4001, "reason": "no token"})
+
+    with pytest.raises(WebSocketDenialResponse) as denied, TestClient(refuses).websocket_connect("/"):
+        pass
+    assert (denied.value.status_code, denied.value.code, denied.value.unseen_code) == (403, 1006, 4001)
+    assert "never the code 4001 that the application gave before accept" in str(denied.value)
+
+
+def test_an_application_that_breaks_the_text_in_the_handshake_fails_the_test() -> None:
+    async def early(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.send", "text": "x"})
+
+    with pytest.raises(ProtocolViolation, match=r"before websocket\.accept"), TestClient(early).websocket_connect("/"):
+        pass
+
+
+def test_a_session_is_used_in_its_block(client: TestClient) -> None:
+    websocket = client.websocket_connect("/echo")
+    with pytest.raises(RuntimeError, match="there is no connection yet"):
+        websocket.send_text("x")
+
+
+# -- messages
+
+
+def test_messages_of_every_kind_come_back(client: TestClient) -> None:
+    with client.websocket_connect("/echo") as websocket:
+        websocket.send_text("text")
+        assert websocket.receive_text() == "text"
+        websocket.send_bytes(b"bytes")
+        assert websocket.receive_bytes() == b"bytes"
+        websocket.send_json({"a": "ä"})
+        assert websocket.receive_json() == {"a": "ä"}
+        websocket.send_json([1], mode="binary")
+        assert websocket.receive_json(mode="binary") == [1]
+        assert websocket.receive_nothing()
+
+
+def test_events_go_and_come_as_they_are(client: TestClient) -> None:
+    with client.websocket_connect("/echo") as websocket:
+        websocket.send({"type": "websocket.receive", "text": "x"})
+        assert websocket.receive() == {"type": "websocket.send", "text": "x"}
+        websocket.send({"type": "websocket.receive", "text": None, "bytes": b"x"})
+        assert websocket.receive() == {"type": "websocket.send", "bytes": b"x"}
+        websocket.send({"type": "websocket.disconnect", "code": 4000, "reason": "bye"})
+        assert websocket.wait_closed() == (4000, "bye")
+        with pytest.raises(ConnectionClosed, match="4000"):
+            websocket.receive()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "websocket.connect"},
+        {"type": "websocket.receive"},
+        {"type": "websocket.receive", "text": "x", "bytes": b"x"},
+        {},
+    ],
+)
+def test_an_event_that_no_peer_can_bring_about_is_refused(client: TestClient, event: dict[str, Any]) -> None:
+    with client.websocket_connect("/echo") as websocket, pytest.raises(ValueError, match="no peer can make a server"):
+        websocket.send(event)
+
+
+def test_a_close_of_the_application_is_an_event_or_an_exception() -> None:
+    async def closes(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.close(4001, "done")
+
+    with only(closes).websocket_connect("/") as websocket:
+        assert websocket.receive() == {"type": "websocket.close", "code": 4001, "reason": "done"}
+        with pytest.raises(WebSocketDisconnect, match="done"):
+            websocket.receive_text()
+        assert (websocket.close_code, websocket.close_reason) == (4001, "done")
+
+
+def test_an_application_that_ends_without_closing_is_told_so() -> None:
+    async def bare(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    with TestClient(bare).websocket_connect("/") as websocket, pytest.raises(ApplicationEnded):
+        websocket.receive()
+
+
+def test_a_message_of_the_other_type_is_told_so(client: TestClient) -> None:
+    with client.websocket_connect("/echo") as websocket:
+        websocket.send_text("x")
+        with pytest.raises(UnexpectedMessageType, match="expected a bytes message"):
+            websocket.receive_bytes()
+        websocket.send_bytes(b"x")
+        with pytest.raises(UnexpectedMessageType, match="expected a text message"):
+            websocket.receive_text()
+
+
+def test_a_mode_that_there_is_not_is_refused(client: TestClient) -> None:
+    with client.websocket_connect("/echo") as websocket, pytest.raises(ValueError, match="expected 'text' or 'binary'"):
+        websocket.send_json(1, mode="html")  # type: ignore[arg-type] # what a test may get wrong
+
+
+def test_a_close_code_that_no_frame_may_carry_is_refused(client: TestClient) -> None:
+    with client.websocket_connect("/echo") as websocket, pytest.raises(InvalidCloseCode):
+        websocket.close(1006)
+
+
+# -- the network
+
+
+def test_a_peer_that_does_not_read_holds_the_sender() -> None:
+    async def floods(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.receive()
+        for _ in range(1000):
+            await ws.send("x" * 1024)
+
+    with only(floods).websocket_connect("/") as websocket:
+        websocket.pause_reading()
+        websocket.send_text("go")
+        websocket.wait_blocked()
+        websocket.resume_reading()
+        assert websocket.receive_text() == "x" * 1024
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_connection_can_be_lost(is_silent: bool) -> None:
+    ended = []
+
+    async def waits(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.wait_closed()
+        ended.append(ws.close_code)
+
+    with only(waits).websocket_connect("/") as websocket:
+        if is_silent:
+            websocket.lose_connection()
+            assert ended == []
+        websocket.abort()
+        assert websocket.wait_closed() == (1006, "")
+    assert ended == [1006]

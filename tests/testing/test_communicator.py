@@ -1,0 +1,251 @@
+"""A WebSocket in memory: the handshake and messages, as the test sees them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from asgi_ws import (
+    ConnectionClosed,
+    InvalidJSON,
+    InvalidMessage,
+)
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import (
+    Accepted,
+    Denied,
+    HandshakeDenied,
+    HandshakeFailed,
+    ProtocolViolation,
+    WaitTimeout,
+    WebSocketCommunicator,
+)
+
+from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, fails, sends, text, until_left
+
+START = {"type": "websocket.http.response.start", "status": 401, "headers": [(b"x-why", b"token")]}
+BODY = "websocket.http.response.body"
+
+ANSWER = "an answer to websocket.connect (websocket.accept or websocket.close)"
+
+
+# -- the handshake
+
+
+async def test_an_accepted_handshake_has_its_subprotocol_and_headers() -> None:
+    app = sends({**ACCEPT, "subprotocol": "b", "headers": [(b"x-room", b"1"), (b"x-room", b"2")]})
+    async with WebSocketCommunicator(app, subprotocols=["a", "b"]) as ws:
+        before = ws.accepted_subprotocol
+        answer = await ws.connect()
+        assert before is None
+        assert isinstance(answer, Accepted)
+        assert answer.accepted
+        assert (answer.subprotocol, ws.accepted_subprotocol) == ("b", "b")
+        assert answer.headers.getlist("X-Room") == ["1", "2"]
+
+
+async def test_a_handshake_without_a_choice_of_subprotocol_is_accepted_by_a_client_that_is_no_browser() -> None:
+    async with WebSocketCommunicator(sends(ACCEPT), subprotocols=["a"]) as ws:
+        assert (await ws.connect()).accepted
+        assert ws.accepted_subprotocol is None
+
+
+@pytest.mark.parametrize("options", [{"origin": "https://example.org"}, {"headers": {"Origin": "null"}}])
+async def test_a_browser_refuses_a_handshake_that_selects_none_of_its_subprotocols(options: dict[str, Any]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        assert (await until_left(receive))["code"] == 1006
+
+    async with WebSocketCommunicator(app, subprotocols=["a", "b"], **options) as ws:
+        with pytest.raises(HandshakeFailed) as failed:
+            await ws.connect()
+        assert str(failed.value) == (
+            "the application accepted none of the subprotocols ['a', 'b']: a browser fails this handshake\n"
+            '  see:   the Fetch standard, "Establish a WebSocket connection"'
+        )
+        assert failed.value.clause == 'the Fetch standard, "Establish a WebSocket connection"'
+        with pytest.raises(ConnectionClosed):
+            await ws.receive()
+
+
+async def test_a_client_refuses_a_subprotocol_that_a_server_lets_through_though_it_was_not_offered() -> None:
+    async def use(ws: WebSocketCommunicator) -> None:
+        with pytest.raises(HandshakeFailed) as failed:
+            await ws.connect()
+        assert str(failed.value) == (
+            "the application accepted 'c', which was not offered: a client fails this handshake\n"
+            "  see:   RFC 6455 section 4.1"
+        )
+
+    app = sends({**ACCEPT, "subprotocol": "c"})
+    error = await fails(ProtocolViolation, app, use, subprotocols=["a"], server="uvicorn")
+    assert error.clause == "RFC 6455 section 4.2.2"
+
+
+@pytest.mark.parametrize(
+    ("parts", "body"),
+    [
+        ([{"type": BODY, "body": b"no"}], b"no"),
+        ([{"type": BODY, "body": b"n", "more_body": True}, {"type": BODY, "body": b"o"}], b"no"),
+        ([{"type": BODY, "more_body": True}, {"type": BODY, "body": b"no", "more_body": True}, {"type": BODY}], b"no"),
+        ([{"type": BODY}], b""),
+    ],
+)
+async def test_a_denied_handshake_has_its_status_headers_and_whole_body(parts: list[Any], body: bytes) -> None:
+    async with WebSocketCommunicator(sends(START, *parts)) as ws:
+        answer = await ws.connect()
+        assert isinstance(answer, Denied)
+        assert not answer.accepted
+        assert (answer.status, answer.headers["x-why"], answer.body, answer.close_code) == (401, "token", body, None)
+
+
+async def test_a_refused_handshake_is_a_403() -> None:
+    async with WebSocketCommunicator(sends(CLOSE)) as ws:
+        answer = await ws.connect()
+        assert isinstance(answer, Denied)
+        assert (answer.status, len(answer.headers), answer.body, answer.close_code) == (403, 0, b"", 1000)
+
+
+async def test_what_needs_a_connection_says_that_the_handshake_was_denied() -> None:
+    async with WebSocketCommunicator(sends(CLOSE)) as ws:
+        await ws.connect()
+        for use in (ws.receive, ws.receive_json, ws.close, ws.wait_closed, ws.wait_blocked, lambda: ws.send("x")):
+            with pytest.raises(HandshakeDenied) as denied:
+                await use()
+            assert str(denied.value) == "the handshake was denied with HTTP 403: there is no connection to use"
+            assert (denied.value.status, denied.value.code) == (403, 1006)
+
+
+async def test_what_needs_a_connection_says_that_there_is_none_yet() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        for use in (ws.receive, ws.receive_json, ws.close, ws.wait_closed, ws.wait_blocked, lambda: ws.send("x")):
+            with pytest.raises(RuntimeError, match="call connect"):
+                await use()
+
+
+async def test_a_communicator_is_one_connection() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        with pytest.raises(RuntimeError, match="is one connection"):
+            await ws.connect()
+
+
+@pytest.mark.parametrize("first", [ACCEPT, START])
+async def test_after_a_time_out_the_handshake_can_be_waited_for_again(first: dict[str, Any]) -> None:
+    go_on = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if first is START:
+            await send(START)
+        await go_on.wait()
+        await send({"type": BODY, "body": b"no"} if first is START else ACCEPT)
+        await until_left(receive)
+
+    async with WebSocketCommunicator(app, timeout=TIMEOUT) as ws:
+        with pytest.raises(WaitTimeout) as late:
+            await ws.connect()
+        awaited = "the body of its denial response" if first is START else ANSWER
+        assert (late.value.awaited, late.value.seconds) == (awaited, TIMEOUT)
+        go_on.set()
+        answer = await ws.connect()
+        assert answer.accepted == (first is ACCEPT)
+
+
+async def test_an_exception_that_the_test_does_not_want_is_the_servers_answer() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise LookupError("no such room")
+
+    async with WebSocketCommunicator(app, raise_server_exceptions=False) as ws:
+        answer = await ws.connect()
+        assert isinstance(answer, Denied)
+        assert answer.status == 500
+        assert isinstance(ws.error, LookupError)
+
+
+# -- messages
+
+
+@pytest.mark.parametrize("data", ["hello", "", "é\N{SNOWMAN}", b"\x00\xff", b"", "x" * 3_000_000, bytes(3_000_000)])
+async def test_a_message_goes_there_and_back(data: str | bytes) -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        await ws.send(data)
+        assert await ws.receive() == data
+
+
+@pytest.mark.parametrize("mode", ["text", "binary"])
+async def test_json_goes_there_and_back_as_text_or_binary(mode: Any) -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        await ws.send_json({"a": [1, None]}, mode)
+        await ws.send_json({"a": "é"}, mode)
+        assert await ws.receive() == ('{"a":[1,null]}' if mode == "text" else b'{"a":[1,null]}')
+        assert await ws.receive_json() == {"a": "é"}
+
+
+@pytest.mark.parametrize("data", ["{", b"\xff", ""])
+async def test_what_is_no_json_is_told(data: str | bytes) -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        await ws.send(data)
+        with pytest.raises(InvalidJSON):
+            await ws.receive_json()
+
+
+async def test_what_is_no_message_is_not_sent() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        data: Any
+        for data in (1, None, {"a": 1}, bytearray(1)):
+            with pytest.raises(InvalidMessage, match=r"send\(\) takes str or bytes"):
+                await ws.send(data)
+        await ws.send("x")
+        assert await ws.receive() == "x"
+
+
+async def test_nothing_comes_or_something_does() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        assert await ws.receive_nothing(0)
+        await ws.send("x")
+        assert not await ws.receive_nothing()
+        assert await ws.receive() == "x"
+
+
+async def test_after_a_time_out_the_message_can_be_waited_for_again() -> None:
+    go_on = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await go_on.wait()
+        await send(text("late"))
+        await until_left(receive)
+
+    async with WebSocketCommunicator(app, timeout=TIMEOUT) as ws:
+        await ws.connect()
+        with pytest.raises(WaitTimeout):
+            await ws.receive()
+        go_on.set()
+        assert await ws.receive() == "late"
+
+
+async def test_a_time_out_of_the_test_itself_leaves_the_application_alone() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        with pytest.raises(TimeoutError) as late:
+            async with asyncio.timeout(0.01):
+                await ws.receive()
+        assert not isinstance(late.value, WaitTimeout)
+        await ws.send("x")
+        assert await ws.receive() == "x"
+
+
+async def test_two_that_wait_for_messages_get_one_each() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        waiting = [asyncio.create_task(ws.receive()) for _ in range(2)]
+        await asyncio.sleep(0)
+        await ws.send("1")
+        await ws.send("2")
+        assert await asyncio.gather(*waiting) == ["1", "2"]

@@ -1,0 +1,333 @@
+"""What fails a test when its block is left, and what does not."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket as StarletteWebSocket, WebSocketDisconnect
+
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import LeakedTasks, ProtocolViolation, WaitTimeout, WebSocketCommunicator
+
+from .applications import (
+    ACCEPT,
+    TIMEOUT,
+    TIMEOUT_OF_LEAKS,
+    accepts,
+    cancel_this_task,
+    echo,
+    fails,
+    sends,
+    text,
+    until_left,
+)
+
+
+class UnhashableError(Exception):
+    """Equal to its like, as those of some ORMs are."""
+
+    __hash__ = None  # type: ignore[assignment] # this is what makes it unhashable
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+
+class FalseError(Exception):
+    """False, as an exception is that counts what is in it."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def raises(error: BaseException) -> Any:
+    """An application that accepts, and raises this when the peer has left."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await until_left(receive)
+        raise error
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LookupError("no such room"),
+        UnhashableError(),
+        FalseError(),
+        ExceptionGroup("both", [ValueError("1"), LookupError("2")]),
+        BaseExceptionGroup("one", [asyncio.CancelledError()]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_the_application_raises_in_the_end_fails_the_test(error: BaseException) -> None:
+    assert await fails(type(error), raises(error)) is error
+    assert not hasattr(error, "__notes__")
+
+
+async def test_what_the_test_has_met_is_not_raised_again() -> None:
+    async with WebSocketCommunicator(raises(UnhashableError())) as ws:
+        await ws.connect()
+        await ws.close()
+        with pytest.raises(UnhashableError):
+            await ws.wait()
+        await ws.wait()
+        assert isinstance(ws.error, UnhashableError)
+
+
+async def test_a_failing_test_keeps_its_own_exception_and_gets_the_applications_as_a_note() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        raise LookupError("no such room")
+
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        await asyncio.wait([ws.future])
+        raise AssertionError("mine")
+
+    error = await fails(AssertionError, app, use)
+    assert str(error) == "mine"
+    (note,) = error.__notes__
+    assert note.startswith("Besides, the application raised:\nTraceback (most recent call last):\n")
+    assert note.endswith('raise LookupError("no such room")\nLookupError: no such room')
+    assert __file__ in note
+
+
+async def test_a_failing_test_is_told_of_a_breach_of_the_text_in_short() -> None:
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        raise AssertionError("mine")
+
+    error = await fails(AssertionError, sends(ACCEPT, {"type": "websocket.sned"}), use)
+    (note,) = error.__notes__
+    assert note.startswith("Besides, ProtocolViolation: 'websocket.sned' is no event")
+
+
+async def test_a_failing_test_does_not_wait_for_the_application_to_end() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await asyncio.Event().wait()
+
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        raise AssertionError("mine")
+
+    async with asyncio.timeout(5):
+        error = await fails(AssertionError, app, use, timeout=60)
+    assert not hasattr(error, "__notes__")
+
+
+async def test_several_failures_are_told_with_the_first() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        with pytest.raises(ProtocolViolation):
+            await send({"type": "websocket.sned"})
+        scope["task"] = asyncio.create_task(asyncio.Event().wait(), name="left behind")
+        raise LookupError("no such room")
+
+    error = await fails(ProtocolViolation, app, timeout=TIMEOUT_OF_LEAKS)
+    raised, leaked = error.__notes__
+    assert raised.endswith("LookupError: no such room")
+    assert leaked.startswith("Besides, LeakedTasks: the application has ended and left tasks running;")
+    assert "task 'left behind':" in leaked
+
+
+async def test_the_cancellation_of_the_test_ends_the_application() -> None:
+    left: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.append("cleaned up")
+
+    async def test() -> None:
+        async with WebSocketCommunicator(app, timeout=60) as ws:
+            await ws.connect()
+            await ws.receive()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await test()
+    assert left == ["cleaned up"]
+
+
+async def test_an_application_that_cancels_itself_has_returned() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await cancel_this_task()
+
+    async with WebSocketCommunicator(app) as ws:
+        await ws.connect()
+        assert await ws.wait_closed() == (1006, "")
+        assert ws.error is None
+
+
+async def test_exceptions_of_the_application_are_left_to_the_test_that_asks_for_that() -> None:
+    async with WebSocketCommunicator(raises(LookupError()), raise_server_exceptions=False) as ws:
+        await ws.connect()
+    assert isinstance(ws.error, LookupError)
+
+
+async def test_a_breach_of_the_text_fails_such_a_test_all_the_same() -> None:
+    await fails(ProtocolViolation, sends(ACCEPT, {}), raise_server_exceptions=False)
+
+
+# -- what send raises when the peer has left
+
+
+async def sends_after_the_end(scope: Scope, receive: Receive, send: Send) -> None:
+    await accepts(receive, send)
+    await until_left(receive)
+    await send(text("late"))
+
+
+async def test_the_error_of_send_for_a_peer_that_left_is_no_failure() -> None:
+    async with WebSocketCommunicator(sends_after_the_end) as ws:
+        await ws.connect()
+    assert isinstance(ws.error, OSError)
+
+
+async def test_neither_is_it_in_a_group() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sends_after_the_end(scope, receive, send))
+
+    async with WebSocketCommunicator(app) as ws:
+        await ws.connect()
+    assert isinstance(ws.error, ExceptionGroup)
+
+
+async def test_a_group_with_another_error_beside_it_is_a_failure() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await sends_after_the_end(scope, receive, send)
+        except OSError as error:
+            raise ExceptionGroup("both", [error, LookupError()]) from None
+
+    await fails(ExceptionGroup, app)
+
+
+async def test_an_oserror_of_the_applications_own_is_a_failure() -> None:
+    await fails(OSError, raises(OSError("disk full")))
+
+
+async def test_a_breach_of_the_text_in_a_task_group_is_told_once() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_breaks(send))
+
+    error = await fails(ProtocolViolation, app)
+    assert not hasattr(error, "__notes__")
+
+
+async def _breaks(send: Send) -> None:
+    await send({"type": "websocket.send"})
+
+
+async def test_what_a_starlette_handler_lets_out_when_the_peer_leaves_is_a_failure_as_with_its_own_client() -> None:
+    async def handler(ws: StarletteWebSocket) -> None:
+        await ws.accept()
+        await ws.receive_text()
+
+    error = await fails(WebSocketDisconnect, Starlette(routes=[WebSocketRoute("/", handler)]))
+    assert error.code == 1000
+
+
+# -- tasks
+
+
+async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
+    scope["task"] = asyncio.create_task(asyncio.Event().wait(), name="poller")
+    await accepts(receive, send)
+    await until_left(receive)
+
+
+async def test_tasks_may_outlive_the_application_where_the_test_says_so() -> None:
+    async with WebSocketCommunicator(leaks, timeout=TIMEOUT, check_leaks=False) as ws:
+        await ws.connect()
+    assert ws.scope["task"].cancelled()
+
+
+async def test_a_task_that_ends_by_itself_soon_is_no_leak() -> None:
+    done = asyncio.Event()
+
+    async def fire_and_forget() -> None:
+        await asyncio.sleep(0.02)
+        done.set()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await until_left(receive)
+        scope["task"] = asyncio.create_task(fire_and_forget())
+
+    async with WebSocketCommunicator(app) as ws:
+        await ws.connect()
+    assert done.is_set()
+
+
+async def test_a_task_that_another_left_behind_is_a_leak_too() -> None:
+    async def parent(tasks: list[Any]) -> None:
+        tasks.append(asyncio.create_task(asyncio.Event().wait(), name="child"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        tasks: list[Any] = scope.setdefault("tasks", [])
+        tasks.append(asyncio.create_task(parent(tasks), name="parent"))
+
+    assert (await fails(LeakedTasks, app)).names == ("child",)
+
+
+async def test_a_task_of_the_tests_own_is_no_leak() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        mine = asyncio.create_task(asyncio.Event().wait())
+        await ws.connect()
+    assert not mine.done()
+    mine.cancel()
+
+
+async def test_of_two_communicators_each_has_its_own_tasks() -> None:
+    async with WebSocketCommunicator(leaks, timeout=TIMEOUT, check_leaks=False) as one:
+        await one.connect()
+        async with WebSocketCommunicator(echo, timeout=TIMEOUT) as two:
+            await two.connect()
+        assert not one.scope["task"].done()
+    assert one.scope["task"].cancelled()
+
+
+async def test_a_communicator_within_an_application_has_its_own_tasks() -> None:
+    errors: list[LeakedTasks] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        scope["task"] = asyncio.create_task(until_left(receive), name="reader")
+        errors.append(await fails(LeakedTasks, leaks))
+        await send(text("done"))
+        await scope["task"]
+
+    async with WebSocketCommunicator(app) as ws:
+        await ws.connect()
+        assert await ws.receive() == "done"
+        assert not ws.scope["task"].done()
+    assert errors[0].names == ("poller",)
+    assert not ws.scope["task"].cancelled()
+
+
+async def test_an_application_that_does_not_end_is_told_and_its_tasks_are_not() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await leaks(scope, receive, send)
+        await asyncio.Event().wait()
+
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        scope.update(ws.scope)
+
+    scope: dict[str, Any] = {}
+    error = await fails(WaitTimeout, app, use)
+    assert not hasattr(error, "__notes__")
+    assert scope["task"].cancelled()

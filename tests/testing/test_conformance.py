@@ -1,0 +1,366 @@
+"""What an application sends, held against the ASGI text: the message names the clause and shows the event."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from asgi_ws import ConnectionClosed
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import Accepted, Denied, ProtocolViolation, WebSocketCommunicator
+
+from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends, until_left
+
+CONNECT_CLAUSE = 'ASGI, WebSocket, "Connect - receive event"'
+ACCEPT_CLAUSE = 'ASGI, WebSocket, "Accept - send event"'
+SEND_CLAUSE = 'ASGI, WebSocket, "Send - send event"'
+CLOSE_CLAUSE = 'ASGI, WebSocket, "Close - send event"'
+DENIAL_CLAUSE = 'ASGI, Extensions, "Websocket Denial Response"'
+EVENTS_CLAUSE = 'ASGI, "Events"'
+START = {"type": "websocket.http.response.start", "status": 401, "headers": []}
+
+
+def accept(**keys: Any) -> dict[str, Any]:
+    return {**ACCEPT, **keys}
+
+
+def send(**keys: Any) -> dict[str, Any]:
+    return {"type": "websocket.send", **keys}
+
+
+def close(**keys: Any) -> dict[str, Any]:
+    return {**CLOSE, **keys}
+
+
+def start(**keys: Any) -> dict[str, Any]:
+    return {**START, **keys}
+
+
+# What the application sends, the last of which is wrong; why; the clause.
+BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
+    "send before accept": (
+        [send(text="x")],
+        "websocket.send before websocket.accept: the handshake is not answered yet",
+        CONNECT_CLAUSE,
+    ),
+    "accept twice": (
+        [ACCEPT, ACCEPT],
+        "websocket.accept after websocket.accept: the handshake is answered already",
+        ACCEPT_CLAUSE,
+    ),
+    "denial after accept": (
+        [ACCEPT, START],
+        "websocket.http.response.start after websocket.accept: the handshake is answered already",
+        ACCEPT_CLAUSE,
+    ),
+    "accept within a denial": (
+        [START, ACCEPT],
+        "websocket.accept in a denial response: only its body may follow its start",
+        DENIAL_CLAUSE,
+    ),
+    "send after close": (
+        [ACCEPT, CLOSE, send(text="x")],
+        "websocket.send after the application closed the connection",
+        CLOSE_CLAUSE,
+    ),
+    "close after close": (
+        [ACCEPT, CLOSE, CLOSE],
+        "websocket.close after the application closed the connection",
+        CLOSE_CLAUSE,
+    ),
+    "send after a refusal": (
+        [CLOSE, send(text="x")],
+        "websocket.send after the application closed the connection",
+        CLOSE_CLAUSE,
+    ),
+    "unknown type": (
+        [ACCEPT, {"type": "websocket.sned", "text": "x"}],
+        "'websocket.sned' is no event that an application sends over a WebSocket",
+        'ASGI, "Error Handling"',
+    ),
+    "event that only a server sends": (
+        [ACCEPT, {"type": "websocket.receive", "text": "x"}],
+        "'websocket.receive' is no event that an application sends over a WebSocket",
+        'ASGI, "Error Handling"',
+    ),
+    "no type": ([ACCEPT, {"text": "x"}], "an event has a type", EVENTS_CLAUSE),
+    "type of another kind": ([ACCEPT, {"type": 1}], "the type of an event is str, not int", EVENTS_CLAUSE),
+    "no dict": ([ACCEPT, "websocket.close"], "an event is a dict, not str", EVENTS_CLAUSE),
+    "text and bytes": (
+        [ACCEPT, send(text="x", bytes=b"x")],
+        "exactly one of text and bytes is not None; this event has both",
+        SEND_CLAUSE,
+    ),
+    "neither text nor bytes": (
+        [ACCEPT, send()],
+        "exactly one of text and bytes is not None; this event has none of them",
+        SEND_CLAUSE,
+    ),
+    "text and bytes None": (
+        [ACCEPT, send(text=None, bytes=None)],
+        "exactly one of text and bytes is not None; this event has none of them",
+        SEND_CLAUSE,
+    ),
+    "bytes where text belongs": ([ACCEPT, send(text=b"x")], "text is str, not bytes", SEND_CLAUSE),
+    "text where bytes belong": ([ACCEPT, send(bytes="x")], "bytes is bytes, not str", SEND_CLAUSE),
+    "bytearray": ([ACCEPT, send(bytes=bytearray(1))], "bytes is bytes, not bytearray", SEND_CLAUSE),
+    "subprotocol that was not offered": (
+        [accept(subprotocol="c")],
+        "subprotocol 'c' was not offered by the client, which has ['a', 'b']",
+        "RFC 6455 section 4.2.2",
+    ),
+    "bytes for a subprotocol": ([accept(subprotocol=b"a")], "subprotocol is str, not bytes", ACCEPT_CLAUSE),
+    "subprotocol as a header": (
+        [accept(headers=[(b"sec-websocket-protocol", b"a")])],
+        "sec-websocket-protocol is no header of accept: use its subprotocol",
+        ACCEPT_CLAUSE,
+    ),
+    "str in headers": (
+        [accept(headers=[("x-a", "1")])],
+        "the names and values of headers are bytes, not str: 'x-a'",
+        ACCEPT_CLAUSE,
+    ),
+    "str for a header's value": (
+        [accept(headers=[(b"x-a", "1")])],
+        "the names and values of headers are bytes, not str: '1'",
+        ACCEPT_CLAUSE,
+    ),
+    "upper case in a header's name": (
+        [accept(headers=[(b"X-A", b"1")])],
+        "header names are lower-case, not b'X-A'",
+        ACCEPT_CLAUSE,
+    ),
+    "line break in a header": (
+        [accept(headers=[(b"x-a", b"1\r\nx-b: 2")])],
+        r"header b'x-a': b'1\r\nx-b: 2': the value has a control character in it",
+        "RFC 9110 section 5",
+    ),
+    "headers as a dict": (
+        [accept(headers={b"x-a": b"1"})],
+        "headers are pairs of a name and a value, not dict",
+        ACCEPT_CLAUSE,
+    ),
+    "headers of another kind": ([accept(headers=1)], "headers are pairs of a name and a value, not int", ACCEPT_CLAUSE),
+    "header that is no pair": (
+        [accept(headers=[b"x-a: 1"])],
+        "a header is a pair of a name and a value, not b'x-a: 1'",
+        ACCEPT_CLAUSE,
+    ),
+    "header of three": (
+        [accept(headers=[(b"x-a", b"1", b"2")])],
+        "a header is a pair of a name and a value, not (b'x-a', b'1', b'2')",
+        ACCEPT_CLAUSE,
+    ),
+    "close code that no frame has": (
+        [ACCEPT, close(code=1005)],
+        "close code 1005 may not be sent; use 1000-1003, 1007-1014 or 3000-4999",
+        "RFC 6455 section 7.4",
+    ),
+    "close code None": ([ACCEPT, close(code=None)], "code is int, not NoneType", CLOSE_CLAUSE),
+    "str for a close code": ([ACCEPT, close(code="1000")], "code is int, not str", CLOSE_CLAUSE),
+    "bytes for a reason": ([ACCEPT, close(reason=b"bye")], "reason is str, not bytes", CLOSE_CLAUSE),
+    "reason that is too long": (
+        [ACCEPT, close(reason="é" * 62)],
+        f"a close reason is at most 123 bytes of UTF-8 text, not {ascii('é' * 62)[:77]}...",
+        "RFC 6455 section 5.5",
+    ),
+    "no status": ([start(status=None)], "status is the status of a response, 200-599, not None", DENIAL_CLAUSE),
+    "status that is none": ([start(status=99)], "status is the status of a response, 200-599, not 99", DENIAL_CLAUSE),
+    "str in headers of a denial": (
+        [start(headers=[("x-a", b"1")])],
+        "the names and values of headers are bytes, not str: 'x-a'",
+        DENIAL_CLAUSE,
+    ),
+    "str for a body": (
+        [START, {"type": "websocket.http.response.body", "body": "no"}],
+        "body is bytes, not str",
+        DENIAL_CLAUSE,
+    ),
+    "body before its start": (
+        [{"type": "websocket.http.response.body", "body": b""}],
+        "websocket.http.response.body before websocket.accept: the handshake is not answered yet",
+        CONNECT_CLAUSE,
+    ),
+}
+
+
+async def meet(ws: WebSocketCommunicator) -> None:
+    """Wait for what the application sends, to the end."""
+    if (await ws.connect()).accepted:
+        with suppress(ConnectionClosed):
+            await ws.receive()
+    await ws.wait()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_event_fails_the_test_where_it_waits_with_its_clause(name: str) -> None:
+    events, why, clause = BROKEN[name]
+    error = await fails(ProtocolViolation, sends(*events), meet, subprotocols=["a", "b"])
+    shown = repr(events[-1])
+    shown = shown if len(shown) <= 200 else f"{shown[:197]}..."
+    assert str(error) == f"{why}\n  event: {shown}\n  see:   {clause}"
+    assert (error.clause, error.why) == (clause, why)
+    assert not hasattr(error, "__notes__")
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_an_application_that_catches_everything_cannot_hide_a_broken_event(name: str) -> None:
+    events, why, _ = BROKEN[name]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        for event in events:
+            with suppress(BaseException):
+                await send(event)
+        await until_left(receive)
+
+    error = await fails(ProtocolViolation, app, meet, subprotocols=["a", "b"])
+    assert error.why == why
+
+
+async def test_a_broken_event_is_raised_in_the_application_too() -> None:
+    met: list[BaseException] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        try:
+            await send({"type": "websocket.send"})
+        except ProtocolViolation as error:
+            met.append(error)
+        await send({"type": "websocket.send", "text": "goes on"})
+        await until_left(receive)
+
+    async with WebSocketCommunicator(app) as ws:
+        await ws.connect()
+        # What comes in time comes first.
+        assert await ws.receive() == "goes on"
+        with pytest.raises(ProtocolViolation) as raised:
+            await ws.receive()
+        assert [raised.value] == met
+
+
+async def test_a_broken_event_that_nobody_waited_for_is_raised_when_the_block_is_left() -> None:
+    app = sends(ACCEPT, send(text="x", bytes=b"x"))
+    assert "has both" in str(await fails(ProtocolViolation, app))
+
+
+async def test_of_several_broken_events_the_first_is_told() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for event in ({"type": "first"}, {"type": "second"}):
+            with pytest.raises(ProtocolViolation, match=event["type"]):
+                await send(event)
+
+    error = await fails(ProtocolViolation, app)
+    assert error.event == {"type": "first"}
+
+
+async def test_the_event_is_shown_as_it_was_sent_whatever_the_application_does_with_the_dict_later() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        event = {"type": "websocket.sned"}
+        try:
+            await send(event)
+        finally:
+            event["type"] = "changed"
+
+    assert "event: {'type': 'websocket.sned'}" in str(await fails(ProtocolViolation, app))
+
+
+async def test_a_denial_where_the_server_has_no_denial_is_broken() -> None:
+    async def use(ws: WebSocketCommunicator) -> None:
+        with pytest.raises(TimeoutError):
+            await ws.connect()
+
+    assert str(await fails(ProtocolViolation, sends(START), use, server="daphne", timeout=TIMEOUT)) == (
+        "this server has no 'websocket.http.response' in scope['extensions']\n"
+        f"  event: {START}\n"
+        '  see:   ASGI, "Extensions"'
+    )
+
+
+# What the text allows, though it is rare.
+FINE: Mapping[str, list[Any]] = {
+    "both keys, one None": [ACCEPT, send(text="x", bytes=None), send(text=None, bytes=b"x")],
+    "empty messages": [ACCEPT, send(text=""), send(bytes=b"")],
+    "keys that nobody knows": [accept(more=1), send(text="x", more=1), close(more=1)],
+    "no headers": [accept(headers=None, subprotocol=None)],
+    "headers as lists": [accept(headers=[[b"x-a", b"1"]])],
+    "headers as a tuple": [accept(headers=((b"x-a", b"1"),))],
+    "headers as an iterator": [accept(headers=iter([(b"x-a", b"1")]))],
+    "no reason": [ACCEPT, close(reason=None)],
+    "reason of 123 bytes": [ACCEPT, close(code=4999, reason="x" * 123)],
+    "another mapping": [ACCEPT, MappingProxyType(send(text="x"))],
+    "event of an extension": [
+        {"type": "my.extension"},
+        ACCEPT,
+        {"type": "my.extension"},
+        CLOSE,
+        {"type": "my.extension"},
+    ],
+    "denial without headers and body": [
+        {"type": "websocket.http.response.start", "status": 599},
+        {"type": "websocket.http.response.body"},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+async def test_what_the_text_allows_passes(name: str) -> None:
+    async with WebSocketCommunicator(sends(*FINE[name]), extensions={"my.extension": {}}, timeout=TIMEOUT) as ws:
+        await ws.connect()
+        await ws.receive_nothing(0)
+
+
+async def test_headers_given_as_an_iterator_reach_the_peer() -> None:
+    app = sends(accept(headers=((name, b"1") for name in (b"x-a", b"x-b"))))
+    async with WebSocketCommunicator(app) as ws:
+        answer = await ws.connect()
+        assert isinstance(answer, Accepted)
+        assert answer.headers.multi_items() == [("x-a", "1"), ("x-b", "1")]
+
+
+async def test_a_dict_that_is_used_for_several_events_is_taken_as_it_was_at_each() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        event = {"type": "websocket.send", "text": ""}
+        for text in "abc":
+            event["text"] = text
+            await send(event)
+        await until_left(receive)
+
+    async with WebSocketCommunicator(app) as ws:
+        await ws.connect()
+        assert [await ws.receive() for _ in "abc"] == ["a", "b", "c"]
+
+
+async def test_a_refusal_keeps_the_code_that_no_peer_sees() -> None:
+    async with WebSocketCommunicator(sends(close(code=4001))) as ws:
+        answer = await ws.connect()
+        assert isinstance(answer, Denied)
+        assert (answer.status, answer.close_code) == (403, 4001)
+
+
+async def test_a_broken_event_for_a_peer_that_has_left_is_broken_all_the_same() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await until_left(receive)
+        await send({"type": "websocket.sned"})
+
+    assert "'websocket.sned' is no event" in str(await fails(ProtocolViolation, app))
+
+
+async def test_an_event_for_a_peer_that_left_before_the_handshake_was_answered_is_not_out_of_place() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await until_left(receive)
+        for event in (ACCEPT, {"type": "websocket.send", "text": "x"}):
+            with pytest.raises(OSError, match="the peer has left"):
+                await send(event)
+        # What it asks for has happened.
+        await send(CLOSE)
+
+    async with WebSocketCommunicator(app, timeout=TIMEOUT) as ws:
+        with pytest.raises(TimeoutError):
+            await ws.connect()

@@ -1,0 +1,317 @@
+"""HTTP to an application by `http_client`: what it is given, and what is said of one that answers wrongly."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from asgi_ws import App, Request, Response, Route, http_app
+from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
+from asgi_ws.testing import LeakedTasks, ProtocolViolation, Unanswered, WaitTimeout, http_client
+
+from .applications import cancel_this_task
+
+START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
+BODY: dict[str, Any] = {"type": "http.response.body", "body": b"ok"}
+
+
+def sends(*events: Any) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for event in events:
+            await send(event)
+
+    return app
+
+
+async def get(app: ASGIApp, path: str = "/", **options: Any) -> Any:
+    async with http_client(app, **options) as client:
+        return await client.get(path)
+
+
+async def scope_of(path: str = "/", **options: Any) -> Scope:
+    scopes: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await sends(START, BODY)(scope, receive, send)
+
+    await get(app, path, **options)
+    return scopes[0]
+
+
+# -- what the application is given
+
+
+async def test_the_scope_is_what_the_text_says() -> None:
+    state = {"database": "open"}
+    scope = await scope_of("/a%20b?q=%C3%A4", state=state, headers={"X-Name": "value"}, base_url="https://example.org")
+    assert scope["asgi"] == {"version": "3.0", "spec_version": "2.5"}
+    assert (scope["path"], scope["raw_path"], scope["query_string"]) == ("/a b", b"/a%20b", b"q=%C3%A4")
+    assert (scope["scheme"], scope["server"], scope["client"]) == ("https", ["example.org", 443], ["127.0.0.1", 50000])
+    assert (b"x-name", b"value") in scope["headers"]
+    assert scope["state"] == state
+    assert scope["state"] is not state
+
+
+async def test_a_peer_and_extensions_can_be_chosen() -> None:
+    scope = await scope_of(client=None, extensions={"tls": {}})
+    assert scope["client"] is None
+    assert "tls" in scope["extensions"]
+
+
+@pytest.mark.parametrize(
+    ("server", "spec_version", "port", "has_state"),
+    [
+        ("uvicorn", "2.4", 7, True),
+        ("hypercorn", "2.3", 7, True),
+        ("granian", "2.3", "7", True),
+        ("daphne", None, 7, False),
+    ],
+)
+async def test_the_scope_is_that_of_the_chosen_server(
+    server: str, spec_version: str | None, port: Any, has_state: bool
+) -> None:
+    scope = await scope_of(server=server, client=("192.0.2.1", 7))
+    assert scope["asgi"].get("spec_version") == spec_version
+    assert scope["client"] == ["192.0.2.1", port]
+    assert ("state" in scope, "extensions" in scope) == (has_state, has_state)
+
+
+@pytest.mark.parametrize(
+    ("server", "requested", "path"),
+    [
+        ("spec", "/x", "/root/x"),
+        ("spec", "/root/x", "/root/x"),
+        ("spec", "/rooted", "/root/rooted"),
+        ("uvicorn", "/x", "/root/x"),
+        ("hypercorn", "/x", "/x"),
+    ],
+)
+async def test_a_root_path_is_in_the_path_where_the_server_puts_it(server: str, requested: str, path: str) -> None:
+    scope = await scope_of(requested, root_path="/root", server=server)
+    assert (scope["path"], scope["raw_path"], scope["root_path"]) == (path, path.encode(), "/root")
+
+
+async def test_an_unknown_server_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected one of spec, uvicorn"):
+        http_client(sends(), server="apache")
+
+
+async def test_a_body_arrives_whole_and_then_the_end() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            event = await receive()
+            body, more = body + event.get("body", b""), event["more_body"]
+        await send(START)
+        await send({**BODY, "body": body})
+        assert (await receive())["type"] == "http.disconnect"
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    async with http_client(app) as client:
+        assert (await client.post("/", content=parts())).text == "onetwo"
+        assert (await client.post("/", json={"a": 1})).json() == {"a": 1}
+
+
+async def test_the_application_runs_in_a_context_of_its_own() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+    @http_app
+    async def handler(request: Request) -> Response:
+        seen = variable.get()
+        variable.set("by the application")
+        return Response(seen)
+
+    variable.set("by the test")
+    assert (await get(App([Route("/", handler)]))).text == "unset"
+    assert variable.get() == "by the test"
+
+
+def test_it_needs_nothing_but_a_loop() -> None:
+    assert asyncio.run(get(sends(START, BODY))).text == "ok"
+
+
+# -- what the test is given
+
+
+async def test_headers_may_come_from_an_iterator() -> None:
+    headers = ((name, b"x") for name in (b"x-one", b"x-two"))
+    response = await get(sends({**START, "headers": headers}, BODY))
+    assert (response.headers["x-one"], response.headers["x-two"]) == ("x", "x")
+
+
+async def test_an_exception_of_the_application_is_raised() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        raise KeyError("own")
+
+    with pytest.raises(KeyError, match="own"):
+        await get(app)
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "text"),
+    [
+        ([], 500, ""),
+        ([START, {**BODY, "more_body": True}], 200, "ok"),
+        ([{**START, "trailers": True}, BODY], 200, "ok"),
+    ],
+)
+async def test_an_exception_is_answered_as_a_server_does_where_the_test_asks_for_that(
+    events: list[Any], status: int, text: str
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await sends(*events)(scope, receive, send)
+        raise KeyError("own")
+
+    response = await get(app, raise_server_exceptions=False, extensions={"http.response.trailers": {}})
+    assert (response.status_code, response.text) == (status, text)
+
+
+async def test_trailers_and_debugging_come_with_the_response() -> None:
+    trailers = {"type": "http.response.trailers", "headers": [(b"x-sum", b"1")], "more_trailers": True}
+    app = sends(
+        {"type": "http.response.debug", "info": {"template": "index.html"}},
+        {**START, "trailers": True},
+        BODY,
+        trailers,
+        {**trailers, "more_trailers": False},
+    )
+    response = await get(app, extensions={"http.response.trailers": {}})
+    assert response.extensions["http.response.trailers"] == [(b"x-sum", b"1")] * 2
+    assert response.extensions["http.response.debug"] == {"template": "index.html"}
+
+
+async def test_an_event_of_an_extension_is_let_through() -> None:
+    app = sends(START, {"type": "http.response.push", "path": "/"}, BODY)
+    assert (await get(app, extensions={"http.response.push": {}})).text == "ok"
+
+
+# -- what fails the test
+
+
+async def test_an_application_that_hangs_is_told_where_and_what_had_come() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await asyncio.Event().wait()
+
+    with pytest.raises(WaitTimeout, match="the application to answer and end") as late:
+        await get(app, timeout=0.1)
+    assert "http.response.start" in str(late.value)
+    assert "await asyncio.Event().wait()" in str(late.value)
+
+
+async def test_an_application_that_waits_for_the_disconnect_is_told_so() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    with pytest.raises(WaitTimeout, match=r"waiting in receive\(\) for the next event"):
+        await get(app, timeout=0.1)
+
+
+async def test_tasks_that_outlive_the_request_are_named() -> None:
+    kept = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        kept.append(asyncio.create_task(asyncio.Event().wait(), name="pump"))
+        await sends(START, BODY)(scope, receive, send)
+
+    with pytest.raises(LeakedTasks, match="pump"):
+        await get(app, timeout=0.1)
+    assert (await get(app, timeout=0.1, check_leaks=False)).text == "ok"
+    assert all(task.cancelled() for task in kept)
+
+
+@pytest.mark.parametrize(
+    ("events", "text", "clause"),
+    [
+        ([], "returned without http.response.start", "Response Start"),
+        ([START], "without an http.response.body without more_body", "Response Body"),
+        ([START, {**BODY, "more_body": True}], "without an http.response.body without more_body", "Response Body"),
+        ([{**START, "trailers": True}, BODY], "returned without http.response.trailers", "HTTP Trailers"),
+    ],
+)
+async def test_an_application_that_returns_too_early_is_told_what_is_missing(
+    events: list[Any], text: str, clause: str
+) -> None:
+    with pytest.raises(Unanswered, match=text) as raised:
+        await get(sends(*events), extensions={"http.response.trailers": {}}, raise_server_exceptions=False)
+    assert clause in raised.value.clause
+
+
+async def test_an_application_that_cancels_itself_is_told_so() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await cancel_this_task()
+
+    with pytest.raises(Unanswered, match=r"was cancelled without http\.response\.start"):
+        await get(app)
+
+
+@pytest.mark.parametrize(
+    ("events", "why", "clause"),
+    [
+        ([BODY], "http.response.body before http.response.start", "Response Start"),
+        ([START, START], "the response has begun already", "Response Start"),
+        ([START, BODY, BODY], "after the response was complete", "Response Body"),
+        ([{"type": "http.response.begin"}], "no event that an application sends over HTTP", "Error Handling"),
+        ([{"type": "http.response.trailers"}], "no 'http.response.trailers' in scope", "Extensions"),
+        ([{**START, "trailers": True}], "no 'http.response.trailers' in scope", "HTTP Trailers"),
+        ([{}], "an event has a type", "Events"),
+        ([None], "an event is a dict, not NoneType", "Events"),
+        ([{"type": "http.response.start"}], "not None", "Response Start"),
+        ([{**START, "status": "200"}], "200-599, not '200'", "Response Start"),
+        ([{**START, "status": 103}], "200-599, not 103", "Response Start"),
+        ([{**START, "headers": {"a": "b"}}], "headers are pairs", "Response Start"),
+        ([{**START, "headers": [("a", "b")]}], "are bytes, not str", "Response Start"),
+        ([{**START, "headers": [(b"a",)]}], "a header is a pair", "Response Start"),
+        ([{**START, "headers": [(b"X-Name", b"b")]}], "header names are lower-case", "Response Start"),
+        ([{**START, "headers": [(b"a", b"b\r\nc")]}], "header b'a'", "RFC 9110"),
+        ([START, {**BODY, "body": "text"}], "body is bytes, not str", "Response Body"),
+        ([{"type": "http.response.debug"}], "info is a dict, not NoneType", "Debug"),
+    ],
+)
+async def test_an_event_that_the_text_forbids_is_shown_with_its_clause(
+    events: list[Any], why: str, clause: str
+) -> None:
+    with pytest.raises(ProtocolViolation, match=why) as raised:
+        await get(sends(*events))
+    assert clause in raised.value.clause
+
+
+async def test_an_application_that_hides_its_mistake_fails_the_test_all_the_same() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with pytest.raises(ProtocolViolation):
+            await send(BODY)
+        await sends(START, BODY)(scope, receive, send)
+
+    with pytest.raises(ProtocolViolation):
+        await get(app, raise_server_exceptions=False)
+
+
+async def test_header_names_in_upper_case_are_let_through_as_servers_do() -> None:
+    app = sends({**START, "headers": [(b"X-Name", b"value"), [b"x-other", b"value"]]}, BODY)
+    assert (await get(app, server="daphne")).headers["x-name"] == "value"
+
+
+async def test_headers_that_are_none_are_refused_under_the_name_of_a_server_too() -> None:
+    with pytest.raises(ProtocolViolation, match="a header is a pair"):
+        await get(sends({**START, "headers": [(b"X-Name",)]}), server="daphne")
+
+
+# -- without the libraries
+
+
+@pytest.mark.parametrize("missing", ["httpx2", "asgiref"])
+def test_who_lacks_a_library_is_told_the_line_that_installs_it(missing: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; import asgi_ws.testing"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stderr.splitlines()[-1].startswith(f"ImportError: asgi_ws.testing needs {missing}")
+    assert ended.stderr.endswith(f"pip install {missing}\n")

@@ -1,0 +1,116 @@
+"""The kit in loops that are not pytest-asyncio's in auto mode."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from asgi_ws import ConnectionClosed
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import LeakedTasks, VirtualClock, WaitTimeout, WebSocketCommunicator
+
+from .applications import ACCEPT, TIMEOUT, accepts, echo, fails, receives, sends, until_left
+
+
+async def conversation() -> None:
+    """What works, what hangs, and what leaks."""
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        await ws.send("hello")
+        assert await ws.receive() == "hello"
+        await ws.close(4001, "bye")
+        with pytest.raises(ConnectionClosed):
+            await ws.receive()
+    error = await fails(WaitTimeout, sends(ACCEPT), receives)
+    assert "in until_left\n" in str(error)
+    assert "waiting in receive() for the next event" in str(error)
+    assert (await fails(LeakedTasks, leaks)).names == ("left behind",)
+
+
+async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
+    scope["task"] = asyncio.create_task(asyncio.Event().wait(), name="left behind")
+    await accepts(receive, send)
+    await until_left(receive)
+
+
+def test_it_runs_under_plain_asyncio() -> None:
+    asyncio.run(conversation())
+
+
+def test_it_runs_under_asyncio_in_debug_mode() -> None:
+    asyncio.run(conversation(), debug=True)
+
+
+def test_it_runs_under_uvloop() -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(conversation())
+
+
+def test_a_communicator_can_be_made_before_its_loop_runs() -> None:
+    communicator = WebSocketCommunicator(echo, timeout=TIMEOUT)
+
+    async def use() -> None:
+        async with communicator as ws:
+            assert (await ws.connect()).accepted
+
+    asyncio.run(use())
+
+
+def test_virtual_time_is_for_asyncios_own_loop() -> None:
+    async def use() -> None:
+        with pytest.raises(RuntimeError, match="needs asyncio's own event loop"):
+            VirtualClock().__enter__()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(use())
+
+
+TESTS = """
+import pytest
+
+from asgi_ws import WebSocket, websocket_app
+from asgi_ws.testing import WebSocketCommunicator
+
+pytestmark = pytest.mark.asyncio
+
+
+@websocket_app
+async def greet(ws: WebSocket) -> None:
+    await ws.accept()
+    await ws.send(f"Hello, {await ws.receive()}!")
+    await ws.wait_closed()
+
+
+@pytest.fixture
+def communicator():
+    return WebSocketCommunicator(greet, timeout=0.2)
+
+
+async def test_greets(communicator):
+    async with communicator as ws:
+        await ws.connect()
+        await ws.send("world")
+        assert await ws.receive() == "Hello, world!"
+
+
+async def test_fails(communicator):
+    async with communicator as ws:
+        await ws.connect()
+        await ws.receive()
+"""
+
+
+def test_it_runs_under_pytest_asyncio_in_strict_mode_and_a_failure_reads_well(tmp_path: Path) -> None:
+    path = tmp_path / "test_greet.py"
+    path.write_text(TESTS)
+    options = "-q -p no:cacheprovider -o asyncio_mode=strict -o asyncio_default_fixture_loop_scope=function -W error"
+    command = (sys.executable, "-m", "pytest", *options.split(), path.name)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "1 failed, 1 passed" in result.stdout
+    assert "WaitTimeout: waited 0.2 s for a message from the application, in vain" in result.stdout
+    assert 'await ws.send(f"Hello, {await ws.receive()}!")' in result.stdout
+    assert "never awaited" not in result.stdout + result.stderr

@@ -1,0 +1,306 @@
+"""The start and the stop of an application, and what is said of one that does them wrongly."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+
+from asgi_ws import App, LifespanFailed
+from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
+from asgi_ws.testing import LeakedTasks, LifespanManager, ProtocolViolation, Unanswered, WaitTimeout
+
+Step = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+async def starts(scope: Scope, receive: Receive, send: Send) -> None:
+    assert (await receive())["type"] == "lifespan.startup"
+    await send({"type": "lifespan.startup.complete"})
+
+
+async def stops(scope: Scope, receive: Receive, send: Send) -> None:
+    assert (await receive())["type"] == "lifespan.shutdown"
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def raises(scope: Scope, receive: Receive, send: Send) -> None:
+    raise KeyError("no database")
+
+
+async def hangs(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.Event().wait()
+
+
+def sends(*events: Any) -> Step:
+    async def step(scope: Scope, receive: Receive, send: Send) -> None:
+        for event in events:
+            await send(event)
+
+    return step
+
+
+def application(*steps: Step) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "lifespan"
+        for step in steps:
+            await step(scope, receive, send)
+
+    return app
+
+
+async def enter(*steps: Step, timeout: float = 1.0) -> None:
+    async with LifespanManager(application(*steps), timeout=timeout):
+        pass
+
+
+# -- applications that are right
+
+
+async def test_the_state_of_the_start_is_there_in_the_block() -> None:
+    ended = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
+        yield {"database": "open"}
+        ended.append("closed")
+
+    async with LifespanManager(Starlette(lifespan=lifespan)) as manager:
+        assert manager.state == {"database": "open"}
+        assert ended == []
+    assert ended == ["closed"]
+
+
+async def test_our_own_application_starts_and_stops() -> None:
+    events = []
+
+    @asynccontextmanager
+    async def resource() -> AsyncIterator[dict[str, int]]:
+        events.append("open")
+        yield {"answer": 42}
+        events.append("closed")
+
+    async with LifespanManager(App([], lifespan=[resource])) as manager:
+        events.append(str(manager.state))
+    assert events == ["open", "{'answer': 42}", "closed"]
+
+
+async def test_one_task_enters_and_leaves() -> None:
+    variable: ContextVar[str] = ContextVar("variable")
+    seen = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        token = variable.set("in the application")
+        # Fails unless the task that leaves it is the one that entered it.
+        async with anyio.create_task_group():
+            yield
+        seen.append(variable.get())
+        variable.reset(token)
+
+    variable.set("in the test")
+    async with LifespanManager(Starlette(lifespan=lifespan)):
+        assert variable.get() == "in the test"
+    assert seen == ["in the application"]
+
+
+def test_it_needs_nothing_but_a_loop() -> None:
+    asyncio.run(enter(starts, stops))
+
+
+async def test_a_test_that_fails_stops_the_application_all_the_same() -> None:
+    stopped = []
+
+    async def notes(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        stopped.append(True)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    with pytest.raises(ZeroDivisionError):
+        async with LifespanManager(application(starts, notes)):
+            raise ZeroDivisionError
+    assert stopped == [True]
+
+
+async def test_a_failure_of_the_stop_is_a_note_on_the_failure_of_the_test() -> None:
+    with pytest.raises(ZeroDivisionError) as failed:
+        async with LifespanManager(application(starts, raises)):
+            raise ZeroDivisionError
+    assert "KeyError: 'no database'" in failed.value.__notes__[0]
+
+
+async def test_a_stop_that_hangs_is_a_note_on_the_failure_of_the_test() -> None:
+    with pytest.raises(ZeroDivisionError) as failed:
+        async with LifespanManager(application(starts, hangs), timeout=0.1):
+            raise ZeroDivisionError
+    assert "lifespan.shutdown.complete, in vain" in failed.value.__notes__[0]
+
+
+async def test_a_manager_is_for_one_start() -> None:
+    manager = LifespanManager(application(starts, stops))
+    async with manager:
+        with pytest.raises(RuntimeError, match="one start and one stop"):
+            await manager.__aenter__()
+
+
+# -- applications that fail
+
+
+@pytest.mark.parametrize("steps", [(raises,), (starts, raises)])
+async def test_what_the_application_raises_is_raised(steps: tuple[Step, ...]) -> None:
+    with pytest.raises(KeyError, match="no database"):
+        await enter(*steps)
+
+
+async def test_what_is_raised_in_the_block_waits_for_its_end() -> None:
+    async with LifespanManager(application(starts, raises)) as manager:
+        with pytest.raises(KeyError):
+            await manager.wait()
+    with pytest.raises(KeyError):
+        async with LifespanManager(application(starts, raises)) as manager:
+            await asyncio.wait([manager.future])
+
+
+@pytest.mark.parametrize("phase", ["startup", "shutdown"])
+async def test_a_phase_that_failed_is_named_with_its_reason(phase: str) -> None:
+    before = [starts] if phase == "shutdown" else []
+    failed = sends({"type": f"lifespan.{phase}.failed", "message": "no database"})
+    with pytest.raises(LifespanFailed, match="no database") as raised:
+        await enter(*before, stops_receiving, failed)
+    assert raised.value.phase == phase
+
+
+async def stops_receiving(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+
+
+@pytest.mark.parametrize("phase", ["startup", "shutdown"])
+async def test_the_exception_behind_a_failed_phase_is_raised_in_its_place(phase: str) -> None:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if phase == "startup":
+            raise KeyError("no database")
+        yield
+        raise KeyError("no database")
+
+    with pytest.raises(KeyError, match="no database"):
+        async with LifespanManager(Starlette(lifespan=lifespan)):
+            pass
+
+
+async def test_an_application_that_goes_on_after_it_has_failed_is_ended() -> None:
+    with pytest.raises(LifespanFailed, match="startup of an application failed: no reason given"):
+        await enter(sends({"type": "lifespan.startup.failed"}), hangs, timeout=0.1)
+
+
+async def test_tasks_that_outlive_the_lifespan_are_named() -> None:
+    kept = []
+
+    async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
+        kept.append(asyncio.create_task(asyncio.Event().wait(), name="pump"))
+
+    with pytest.raises(LeakedTasks, match="pump"):
+        await enter(leaks, starts, stops, timeout=0.1)
+    async with LifespanManager(application(leaks, starts, stops), timeout=0.1, check_leaks=False):
+        pass
+    assert all(task.cancelled() for task in kept)
+
+
+# -- applications that do not answer
+
+
+@pytest.mark.parametrize(
+    ("steps", "text", "clause"),
+    [
+        ((), "the application returned, without lifespan.startup.complete", "Startup Complete"),
+        ((starts,), "returned before it was asked to stop, without lifespan.shutdown.complete", "Shutdown Complete"),
+        ((starts, stops_receiving), "the application returned, without lifespan.shutdown.complete", "Shutdown"),
+    ],
+)
+async def test_an_application_that_returns_without_an_answer_is_told_which(
+    steps: tuple[Step, ...], text: str, clause: str
+) -> None:
+    with pytest.raises(Unanswered, match=text) as raised:
+        # It has come to its end, or to where it waits, by the time that the block is left.
+        async with LifespanManager(application(*steps)) as manager:
+            await asyncio.wait([manager.future], timeout=0.01)
+    assert clause in raised.value.clause
+
+
+@pytest.mark.parametrize(
+    ("steps", "awaited"),
+    [
+        ((hangs,), "lifespan.startup.complete"),
+        ((starts, hangs), "lifespan.shutdown.complete"),
+        ((starts, stops, hangs), "the application to end after its shutdown"),
+    ],
+)
+async def test_an_application_that_hangs_is_told_where(steps: tuple[Step, ...], awaited: str) -> None:
+    with pytest.raises(WaitTimeout, match=awaited) as raised:
+        await enter(*steps, timeout=0.1)
+    assert "asyncio.Event().wait()" in str(raised.value)
+
+
+async def test_an_application_that_waits_in_receive_is_told_so() -> None:
+    with pytest.raises(WaitTimeout, match=r"waiting in receive\(\)"):
+        await enter(stops_receiving, stops_receiving, timeout=0.1)
+
+
+# -- events that the text forbids
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "why", "clause"),
+    [
+        ([], {"type": "lifespan.startup.done"}, "no event of a lifespan", "Startup Complete"),
+        ([starts, stops_receiving], {"type": "lifespan.stopped"}, "no event of a lifespan", "Shutdown Complete"),
+        ([], {}, "an event has a type", "Events"),
+        ([], {"type": 1}, "the type of an event is str, not int", "Events"),
+        ([], None, "an event is a dict, not NoneType", "Events"),
+        ([], {"type": "lifespan.shutdown.complete"}, "before lifespan.shutdown was received", "Shutdown Complete"),
+        ([starts], {"type": "lifespan.startup.complete"}, "has answered lifespan.startup already", "Startup Complete"),
+        (
+            [starts, stops_receiving],
+            {"type": "lifespan.startup.complete"},
+            "the start-up is over",
+            "Startup Complete",
+        ),
+        (
+            [starts, stops],
+            {"type": "lifespan.shutdown.failed"},
+            "has answered lifespan.shutdown already",
+            "Shutdown Failed",
+        ),
+        ([], {"type": "lifespan.startup.failed", "message": b"x"}, "message is str, not bytes", "Startup Failed"),
+    ],
+)
+async def test_an_event_that_the_text_forbids_is_shown_with_its_clause(
+    before: list[Step], event: Any, why: str, clause: str
+) -> None:
+    with pytest.raises(ProtocolViolation, match=why) as raised:
+        await enter(*before, sends(event), stops_receiving)
+    assert clause in raised.value.clause
+    assert raised.value.event is event
+
+
+async def test_an_application_that_hides_its_mistake_fails_the_test_all_the_same() -> None:
+    async def hides(scope: Scope, receive: Receive, send: Send) -> None:
+        with pytest.raises(ProtocolViolation):
+            await send({"type": "lifespan.startup.done"})
+        await send({"type": "lifespan.startup.complete"})
+
+    with pytest.raises(ProtocolViolation):
+        await enter(hides, stops)
+
+
+async def test_an_application_that_hides_its_mistake_and_hangs_is_told_the_mistake() -> None:
+    async def hides(scope: Scope, receive: Receive, send: Send) -> None:
+        with pytest.raises(ProtocolViolation):
+            await send({"type": "lifespan.startup.done"})
+        await asyncio.Event().wait()
+
+    with pytest.raises(ProtocolViolation):
+        await enter(hides)
