@@ -1,23 +1,29 @@
-"""One HTTP request in memory: the test plays the server and the client behind it."""
+"""Requests and starts in memory: through the testing kit, and by raw scopes and events where those are the point."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx2
+
 from asgi_ws import Headers
-from asgi_ws._asgi import ASGIApp, Event, Scope
+from asgi_ws._asgi import ASGIApp, Event, Receive, Scope, Send
+from asgi_ws.testing import WebSocketCommunicator, http_client
 
 BOUND = 5.0
 
 RawPairs = Sequence[tuple[bytes, bytes]]
 
 
-def common_scope(path: str, headers: RawPairs) -> Scope:
-    """What uvicorn has in the scopes of HTTP and of WebSockets."""
+def http_scope(method: str = "GET", path: str = "/", *, headers: RawPairs = (), **more: Any) -> Scope:
+    """A scope as uvicorn makes them."""
     return {
+        "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
@@ -26,18 +32,29 @@ def common_scope(path: str, headers: RawPairs) -> Scope:
         "client": ("192.0.2.7", 50000),
         "server": ("127.0.0.1", 8000),
         "state": {},
+        "extensions": {},
+        **more,
     }
 
 
-def http_scope(method: str = "GET", path: str = "/", *, headers: RawPairs = (), **more: Any) -> Scope:
-    """A scope as uvicorn makes them."""
-    http = {"type": "http", "method": method, "scheme": "http", "extensions": {}}
-    return {**common_scope(path, headers), **http, **more}
+def websocket_scope(path: str = "/", **options: Any) -> Scope:
+    """A scope as the testing kit makes them; its options are those of a `WebSocketCommunicator`."""
+
+    async def nowhere(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    scope: Scope = WebSocketCommunicator(nowhere, path, **options).scope
+    return scope
+
+
+async def fetch(app: ASGIApp, path: str = "/", *, method: str = "GET", body: bytes = b"") -> httpx2.Response:
+    """One request as a client makes it; what the application raises is raised here."""
+    async with http_client(app) as client:
+        return await client.request(method, path, content=body)
 
 
 @dataclass
 class Exchange:
-    """Runs an ASGI application for one request.
+    """Runs an ASGI application for one request of any scope, on a server that does as the test says.
 
     Attributes:
         scope: of the request.
@@ -107,12 +124,12 @@ class Exchange:
 async def http(
     app: ASGIApp, method: str = "GET", path: str = "/", *, body: bytes = b"", headers: RawPairs = (), **scope: Any
 ) -> Exchange:
-    """One whole request; what the application raises is raised here."""
+    """One whole request of any scope; what the application raises is raised here."""
     return await Exchange(http_scope(method, path, headers=headers, **scope), [body]).run(app)
 
 
 async def get(app: ASGIApp, path: str = "/", **scope: Any) -> Exchange:
-    """GET, whole."""
+    """GET, whole, of any scope."""
     return await http(app, "GET", path, **scope)
 
 
@@ -123,7 +140,7 @@ COMPLETE = (("startup.complete", ""), ("shutdown.complete", ""))
 
 
 class LifespanServer:
-    """The server's side of lifespan."""
+    """The server's side of lifespan, event by event, for a test of odd moments and of the very answers."""
 
     def __init__(self, app: ASGIApp, **scope: Any) -> None:
         self.scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}, **scope}

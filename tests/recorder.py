@@ -6,8 +6,7 @@ from asgi_ws import (
     WebSocket,
     WebSocketEndpoint,
 )
-
-from .conversation import Conversation
+from asgi_ws.testing import VirtualClock, WebSocketCommunicator
 
 
 class Recorder(WebSocketEndpoint):
@@ -28,14 +27,20 @@ class Recorder(WebSocketEndpoint):
         self.calls.append(close_code)
 
 
-async def calls_of(endpoint: type[Recorder], *messages: str | bytes, **options: Any) -> tuple[list[Any], Conversation]:
-    """What an endpoint is called with, and the conversation, which the peer ends with 1001."""
+async def calls_of(
+    endpoint: type[Recorder], *messages: str | bytes, **options: Any
+) -> tuple[list[Any], WebSocketCommunicator]:
+    """What an endpoint is called with, and the connection, which the peer ends with 1001."""
     calls: list[Any] = []
-    peer = Conversation(endpoint.as_asgi(init={"calls": calls}, **options))
-    async with peer:
-        for message in messages:
-            peer.text(message) if isinstance(message, str) else peer.binary(message)
-        peer.leave(1001)
+    app = endpoint.as_asgi(init={"calls": calls}, **options)
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(app, raise_server_exceptions=False) as peer:
+            await peer.connect()
+            for message in messages:
+                await peer.send(message)
+            # What the endpoint does about them comes before the peer leaves.
+            await clock.settle()
+            await peer.close(1001)
     return calls, peer
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from asgi_ws import App, Request, Response, WebSocket, http_app, websocket_app
 from asgi_ws._asgi import Scope
 
-from .asgi import Exchange, http_scope
-from .conversation import websocket_scope
+from .asgi import Exchange, http_scope, websocket_scope
 
 
 @http_app

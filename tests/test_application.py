@@ -21,9 +21,9 @@ from asgi_ws import (
     websocket_app,
 )
 from asgi_ws._asgi import Scope
+from asgi_ws.testing import WebSocketCommunicator
 
-from .asgi import Exchange, get, http_scope
-from .conversation import Conversation, websocket_scope
+from .asgi import Exchange, fetch, get, http_scope
 
 
 @http_app
@@ -75,29 +75,26 @@ async def test_on_error_is_called_once_with_the_exception_and_its_scope_and_the_
     assert calls == [(raised.value, exchange.scope)]
     assert exchange.status == 500
 
-    scope = websocket_scope("/failing")
-    async with Conversation(app, scope) as talk:
-        await talk.accepted()
-        assert await talk.closed() == (1011, "")
-    assert calls[1:] == [(talk.error, scope)]
-    assert isinstance(talk.error, ValueError)
+    async with WebSocketCommunicator(app, "/failing", raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1011, "")
+    assert calls[1:] == [(peer.error, peer.scope)]
+    assert isinstance(peer.error, ValueError)
 
 
 async def test_on_error_does_not_hear_of_what_is_no_mistake() -> None:
     calls: list[Exception] = []
     app = App(ROUTES, on_error=lambda error, scope: calls.append(error))
     for path in ("/", "/refusing", "/unknown"):
-        await get(app, path)
-    async with Conversation(app, websocket_scope("/reading")) as talk:
-        await talk.accepted()
-        talk.leave()
-    assert talk.error is None
+        await fetch(app, path)
+    async with WebSocketCommunicator(app, "/reading") as peer:
+        await peer.connect()
     assert calls == []
 
 
 async def test_an_exception_goes_on_where_there_is_no_hook() -> None:
     with pytest.raises(ValueError, match="mine"):
-        await get(App(ROUTES), "/failing")
+        await fetch(App(ROUTES), "/failing")
 
 
 async def test_a_hook_that_raises_is_logged_and_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +102,7 @@ async def test_a_hook_that_raises_is_logged_and_hides_nothing(caplog: pytest.Log
         raise LookupError("the hook's own")
 
     with pytest.raises(ValueError, match="mine"):
-        await get(App(ROUTES, on_error=on_error), "/failing")
+        await fetch(App(ROUTES, on_error=on_error), "/failing")
     [record] = caplog.records
     assert (record.levelno, record.getMessage()) == (logging.ERROR, "on_error itself raised")
     assert record.exc_info is not None

@@ -9,8 +9,7 @@ from hypothesis import given, strategies as st
 
 from asgi_ws import Address, Connection, QueryParams, State
 
-from .asgi import http_scope
-from .conversation import daphne_scope, websocket_scope
+from .asgi import http_scope, websocket_scope
 
 
 def connection(**scope: Any) -> Connection:
@@ -196,7 +195,9 @@ def test_the_parts_of_a_url_are_attributes() -> None:
     assert (url.path, url.query) == ("/a%20b/%C3%A9", "c=d")
 
 
-@pytest.mark.parametrize(("scope", "scheme"), [(websocket_scope("/", scheme="wss"), "wss"), (daphne_scope(), "ws")])
+@pytest.mark.parametrize(
+    ("scope", "scheme"), [(websocket_scope("wss://testserver/"), "wss"), (websocket_scope(server="daphne"), "ws")]
+)
 def test_a_websocket_without_a_scheme_is_ws(scope: Any, scheme: str) -> None:
     assert Connection(scope).url.scheme == scheme
 
@@ -239,7 +240,7 @@ def test_a_missing_attribute_of_state_says_what_there_is() -> None:
 
 
 def test_state_is_kept_in_the_scope_where_the_server_offers_none() -> None:
-    scope = daphne_scope()
+    scope = websocket_scope(server="daphne")
     Connection(scope).state.user = "ada"
     assert Connection(scope).state.user == "ada"
 

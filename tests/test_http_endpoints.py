@@ -21,9 +21,9 @@ from asgi_ws import (
     Route,
     http_app,
 )
-from asgi_ws._asgi import ASGIApp
+from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 
-from .asgi import Exchange, get, http, http_scope
+from .asgi import Exchange, fetch, http, http_scope
 from .samples import posted
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"]
@@ -45,12 +45,12 @@ class OnlyPost(HTTPEndpoint):
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_each_method_goes_to_the_method_of_its_name(method: str) -> None:
-    assert (await http(Everything.as_asgi(), method)).text == method
+    assert (await fetch(Everything.as_asgi(), method=method)).text == method
 
 
 async def test_head_is_answered_by_get_without_its_body() -> None:
-    answer = await http(Everything.as_asgi(), "HEAD")
-    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "4", b"")
+    answer = await fetch(Everything.as_asgi(), method="HEAD")
+    assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "4", b"")
 
 
 async def test_a_head_of_its_own_comes_before_get() -> None:
@@ -58,7 +58,7 @@ async def test_a_head_of_its_own_comes_before_get() -> None:
         async def head(self, request: Request) -> Response:
             return Response(headers={"x-own": "1"})
 
-    assert (await http(Page.as_asgi(), "HEAD")).headers["x-own"] == "1"
+    assert (await fetch(Page.as_asgi(), method="HEAD")).headers["x-own"] == "1"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "post", "BREW", "AS_ASGI", "__INIT__"])
@@ -72,12 +72,12 @@ async def test_options_is_answered_with_the_methods_unless_there_is_one() -> Non
         async def options(self, request: Request) -> Response:
             return Response("own")
 
-    answer = await http(OnlyPost.as_asgi(), "OPTIONS")
-    assert (answer.status, answer.headers["allow"], answer.body) == (204, "OPTIONS, POST", b"")
-    assert (await http(Everything.as_asgi(), "OPTIONS")).headers["allow"] == ", ".join(
+    answer = await fetch(OnlyPost.as_asgi(), method="OPTIONS")
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (204, "OPTIONS, POST", b"")
+    assert (await fetch(Everything.as_asgi(), method="OPTIONS")).headers["allow"] == ", ".join(
         sorted([*METHODS, "HEAD", "OPTIONS"])
     )
-    assert (await http(Own.as_asgi(), "OPTIONS")).text == "own"
+    assert (await fetch(Own.as_asgi(), method="OPTIONS")).text == "own"
 
 
 async def test_every_request_has_an_instance_of_its_own_made_with_init() -> None:
@@ -90,7 +90,7 @@ async def test_every_request_has_an_instance_of_its_own_made_with_init() -> None
             return Response(str(self.count))
 
     app = Counter.as_asgi(init={"start": 5})
-    assert [(await get(app)).text for _ in range(2)] == ["6", "6"]
+    assert [(await fetch(app)).text for _ in range(2)] == ["6", "6"]
 
 
 async def test_limits_and_codec_of_an_endpoint_are_those_of_its_requests() -> None:
@@ -99,8 +99,8 @@ async def test_limits_and_codec_of_an_endpoint_are_those_of_its_requests() -> No
             return JSONResponse(await request.json())
 
     app = Page.as_asgi(limits=Limits(max_body_bytes=3), json=JSONCodec(str, len))
-    assert (await http(app, "POST", body=b"abc")).body == b"3"
-    assert (await http(app, "POST", body=b"abcd")).status == 413
+    assert (await fetch(app, method="POST", body=b"abc")).content == b"3"
+    assert (await fetch(app, method="POST", body=b"abcd")).status_code == 413
 
 
 @pytest.mark.parametrize("init", [{"start": 1, "more": 2}, {}])
@@ -157,8 +157,12 @@ async def test_a_plain_function_runs_in_a_thread_with_the_context_of_its_request
         "function with arguments": http_app(limits=Limits())(where),
         "partial": http_app(partial(where)),
     }
-    variable.set("set")
-    assert (await get(apps[kind])).text == "False set GET"
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        variable.set("set")
+        await apps[kind](scope, receive, send)
+
+    assert (await fetch(middleware)).text == "False set GET"
 
 
 async def test_a_blocking_function_holds_up_nobody_else() -> None:
@@ -169,8 +173,8 @@ async def test_a_blocking_function_holds_up_nobody_else() -> None:
         assert release.wait(5)
         return Response("released")
 
-    waiting = asyncio.create_task(get(blocking))
-    assert (await get(http_app(partial(answer_with, "meanwhile")))).text == "meanwhile"
+    waiting = asyncio.create_task(fetch(blocking))
+    assert (await fetch(http_app(partial(answer_with, "meanwhile")))).text == "meanwhile"
     assert not waiting.done()
     release.set()
     assert (await waiting).text == "released"
@@ -189,7 +193,7 @@ async def test_a_plain_wrapper_around_a_coroutine_function_is_awaited() -> None:
     async def hello(request: Request) -> Response:
         return Response("hello")
 
-    assert (await get(hello)).text == "hello"
+    assert (await fetch(hello)).text == "hello"
 
 
 async def test_a_plain_function_may_raise_the_answer() -> None:
@@ -197,8 +201,8 @@ async def test_a_plain_function_may_raise_the_answer() -> None:
     def teapot(request: Request) -> Response:
         raise HTTPError(418, "short and stout")
 
-    answer = await get(teapot)
-    assert (answer.status, answer.text) == (418, "short and stout")
+    answer = await fetch(teapot)
+    assert (answer.status_code, answer.text) == (418, "short and stout")
 
 
 async def test_a_refusal_in_a_group_is_the_answer() -> None:

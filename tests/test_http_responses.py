@@ -4,7 +4,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-import httpx
 import pytest
 
 from asgi_ws import (
@@ -21,6 +20,7 @@ from asgi_ws import (
     http_app,
 )
 from asgi_ws._asgi import ASGIApp
+from asgi_ws.testing import http_client
 
 from .asgi import get, http
 from .samples import pieces
@@ -128,8 +128,7 @@ async def test_a_real_client_takes_every_kind_of_response() -> None:
         }
         return kinds[request.url.path]()
 
-    transport = httpx.ASGITransport(handler)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", follow_redirects=True) as client:
+    async with http_client(handler, follow_redirects=True) as client:
         assert (await client.get("/json")).json() == [1, "é"]
         assert (await client.get("/stream")).text == "é\x01"
         assert (await client.get("/redirect")).json() == [1, "é"]

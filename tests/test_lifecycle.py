@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.strategies import sampled_from
 
 from asgi_ws import ConnectionClosed, InvalidCloseCode, InvalidCloseReason, LifecycleError, WebSocket, WebSocketState
+from asgi_ws._asgi import Scope
 from asgi_ws.lifecycle import APPLICATION_TRANSITIONS, PEER_TRANSITIONS, as_private_code, check_close
 
-from .conversation import daphne_scope, websocket_scope
+from .asgi import websocket_scope
 
 SENDABLE = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 
@@ -67,10 +68,10 @@ class Lifecycle(RuleBasedStateMachine):
     async def send(self, event: Any) -> None:
         self.sent.append(event["type"])
 
-    @initialize(scope=sampled_from([websocket_scope, daphne_scope]))
-    def connect(self, scope: Any) -> None:
+    @initialize(scope=sampled_from([websocket_scope(server="uvicorn"), websocket_scope(server="daphne")]))
+    def connect(self, scope: Scope) -> None:
         async def make() -> WebSocket:
-            return WebSocket(scope(), self.inbox.get, self.send)
+            return WebSocket(dict(scope), self.inbox.get, self.send)
 
         self.ws = self.loop.run_until_complete(make())
         self.inbox.put_nowait({"type": "websocket.connect"})

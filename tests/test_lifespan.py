@@ -8,10 +8,11 @@ from typing import Self
 
 import pytest
 
-from asgi_ws import App, Mount, Request, Response, Route, http_app
+from asgi_ws import App, LifespanFailed, Mount, Request, Response, Route, http_app
+from asgi_ws.testing import LifespanManager
 
-from .asgi import BOUND, COMPLETE, SHUTDOWN, LifespanServer, get
-from .conversation import until
+from .asgi import BOUND, SHUTDOWN, LifespanServer, fetch
+from .outcomes import until
 from .samples import Journal
 
 
@@ -28,32 +29,28 @@ async def test_start_is_in_order_and_stop_in_reverse_with_mounted_applications_l
         [Mount("/a", journal.mounted("a")), Mount("/r", routes=[Mount("/b", journal.mounted("b"))])],
         lifespan=[journal.context("one"), journal.context("two")],
     )
-    server = LifespanServer(app)
-    assert await server.start() == COMPLETE[0]
-    assert journal.lines == ["+one", "+two", "+a", "+b"]
-    assert await server.stop() == COMPLETE[1]
+    async with LifespanManager(app):
+        assert journal.lines == ["+one", "+two", "+a", "+b"]
     assert journal.lines[4:] == ["-b", "-a", "-two", "-one"]
 
 
 async def test_an_application_with_nothing_to_start_starts_and_stops() -> None:
-    server = LifespanServer(App([]))
-    assert (await server.start(), await server.stop()) == COMPLETE
+    async with LifespanManager(App([])):
+        pass
 
 
 async def test_what_is_yielded_as_a_mapping_is_in_the_servers_state(journal: Journal) -> None:
     lifespan = [journal.context("a", {"x": 1, "y": 1}), journal.context("b", {"y": 2}), journal.context("c", "text")]
-    server = LifespanServer(App([], lifespan=lifespan))
-    await server.start()
-    assert server.scope["state"] == {"x": 1, "y": 2}
-    await server.stop()
+    async with LifespanManager(App([], lifespan=lifespan)) as manager:
+        assert manager.state == {"x": 1, "y": 2}
 
 
 async def test_a_server_without_state_is_served_as_well(journal: Journal) -> None:
     app = App([], lifespan=[journal.context("a", {"x": 1})])
-    server = LifespanServer(app)
-    del server.scope["state"]
-    assert (await server.start(), await server.stop()) == COMPLETE
-    assert "state" not in server.scope
+    manager = LifespanManager(app)
+    del manager.scope["state"]
+    async with manager:
+        assert "state" not in manager.scope
 
 
 async def test_a_context_manager_itself_fits_as_well_as_what_makes_one() -> None:
@@ -69,10 +66,8 @@ async def test_a_context_manager_itself_fits_as_well_as_what_makes_one() -> None
         ) -> None:
             type(self).entered -= 1
 
-    server = LifespanServer(App([], lifespan=[Pool(), Pool]))
-    await server.start()
-    assert Pool.entered == 2
-    await server.stop()
+    async with LifespanManager(App([], lifespan=[Pool(), Pool])):
+        assert Pool.entered == 2
     assert Pool.entered == 0
 
 
@@ -80,10 +75,10 @@ async def test_a_failed_start_is_reported_with_its_reason_and_what_had_started_i
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = App([], lifespan=[journal.context("one"), journal.context("bad start"), journal.context("never")])
-    server = LifespanServer(app)
-    assert await server.start() == ("startup.failed", "ValueError: bad start")
-    async with asyncio.timeout(BOUND):
-        await server.task
+    with pytest.raises(LifespanFailed) as raised:
+        async with LifespanManager(app):
+            raise AssertionError
+    assert (raised.value.phase, raised.value.reason) == ("startup", "ValueError: bad start")
     assert journal.lines == ["+one", "-one"]
     assert [record.getMessage() for record in caplog.records] == ["start-up failed"]
 
@@ -91,11 +86,11 @@ async def test_a_failed_start_is_reported_with_its_reason_and_what_had_started_i
 async def test_a_failed_stop_is_reported_with_its_reason_and_the_rest_is_stopped(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = LifespanServer(
-        App([], lifespan=[journal.context("one"), journal.context("bad stop"), journal.context("two")])
-    )
-    await server.start()
-    assert await server.stop() == ("shutdown.failed", "ValueError: bad stop")
+    lifespan = [journal.context("one"), journal.context("bad stop"), journal.context("two")]
+    with pytest.raises(LifespanFailed) as raised:
+        async with LifespanManager(App([], lifespan=lifespan)):
+            pass
+    assert (raised.value.phase, raised.value.reason) == ("shutdown", "ValueError: bad stop")
     assert journal.lines == ["+one", "+bad stop", "+two", "-two", "-bad stop", "-one"]
     assert [record.getMessage() for record in caplog.records] == ["shutdown failed"]
 
@@ -110,8 +105,8 @@ async def test_start_and_stop_run_in_one_task_as_a_task_group_needs_it() -> None
             yield
             task.cancel()
 
-    server = LifespanServer(App([], lifespan=[background]))
-    assert (await server.start(), await server.stop()) == COMPLETE
+    async with LifespanManager(App([], lifespan=[background])):
+        pass
 
 
 async def test_what_ends_by_itself_is_logged_and_started_again_at_the_next_request(
@@ -138,7 +133,7 @@ async def test_what_ends_by_itself_is_logged_and_started_again_at_the_next_reque
     await until(lambda: caplog.records)
     assert caplog.records[0].getMessage() == "what was started ended by itself"
     broken.clear()
-    assert (await get(app)).text == "ok"
+    assert (await fetch(app)).text == "ok"
     assert len(starts) == 2
     server.inbox.put_nowait(SHUTDOWN)
     broken.set()
@@ -165,11 +160,11 @@ async def test_without_lifespan_the_first_connection_starts_everything_once_unde
         return Response(str(request.state.x))
 
     app = App([Route("/", show)], lifespan=[slow])
-    requests = [asyncio.create_task(get(app)) for _ in range(5)]
+    requests = [asyncio.create_task(fetch(app)) for _ in range(5)]
     await until(lambda: journal.lines)
     go.set()
     assert [(await request).text for request in requests] == ["1"] * 5
-    assert (await get(app)).text == "1"
+    assert (await fetch(app)).text == "1"
     assert journal.lines == ["+slow"]
 
 
@@ -183,7 +178,7 @@ async def test_a_request_that_is_cancelled_while_it_waits_takes_the_start_from_n
         yield
 
     app = App([Route("/", Response("ok"))], lifespan=[slow])
-    first, second = (asyncio.create_task(get(app)) for _ in range(2))
+    first, second = (asyncio.create_task(fetch(app)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     go.set()
@@ -209,9 +204,9 @@ async def test_a_failed_start_fails_its_request_and_is_tried_again_at_the_next(j
         on_error=lambda error, scope: errors.append(error),
     )
     with pytest.raises(ConnectionRefusedError, match="database"):
-        await get(app)
+        await fetch(app)
     assert len(errors) == 1
-    assert (await get(app)).text == "ok"
+    assert (await fetch(app)).text == "ok"
     assert journal.lines == ["+one", "-one", "+one"]
 
 
@@ -228,7 +223,7 @@ def test_two_loops_one_after_the_other_each_start_and_stop_everything() -> None:
 
     app = App([Route("/", Response("ok"))], lifespan=[context])
     for _ in range(2):
-        assert asyncio.run(get(app)).text == "ok"
+        assert asyncio.run(fetch(app)).text == "ok"
     assert events == ["start", "stop"] * 2
 
 
@@ -243,19 +238,19 @@ def test_an_old_loop_that_ends_late_leaves_the_new_one_alone() -> None:
     app = App([Route("/", Response("ok"))], lifespan=[context])
     with asyncio.Runner() as new:
         with asyncio.Runner() as old:
-            old.run(get(app))
-            new.run(get(app))
-        new.run(get(app))
+            old.run(fetch(app))
+            new.run(fetch(app))
+        new.run(fetch(app))
     assert len(starts) == 2
 
 
 async def test_a_server_of_another_loop_stops_nothing_of_this_one(journal: Journal) -> None:
     app = App([Route("/", Response("ok"))], lifespan=[journal.context("a")])
-    server = LifespanServer(app)
-    await server.start()
 
     def elsewhere() -> None:
-        asyncio.run(get(app))
+        asyncio.run(fetch(app))
 
-    await asyncio.to_thread(elsewhere)
-    assert await server.stop() == COMPLETE[1]
+    async with LifespanManager(app):
+        await asyncio.to_thread(elsewhere)
+        assert journal.lines == ["+a", "+a", "-a"]
+    assert journal.lines == ["+a", "+a", "-a", "-a"]

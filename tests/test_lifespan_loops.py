@@ -15,6 +15,7 @@ import pytest
 from asgi_ws import (
     App,
     InvalidMessage,
+    LifespanFailed,
     Mount,
     Request,
     Response,
@@ -24,9 +25,10 @@ from asgi_ws import (
     http_app,
     websocket_app,
 )
+from asgi_ws.testing import LifespanManager, WebSocketCommunicator
 
-from .asgi import COMPLETE, Exchange, LifespanServer, get, http_scope
-from .conversation import Conversation
+from .asgi import COMPLETE, Exchange, LifespanServer, fetch, http_scope
+from .outcomes import refusal
 from .samples import Journal
 
 
@@ -68,21 +70,21 @@ async def test_a_server_that_cancels_instead_of_stopping_stops_everything(when: 
 async def test_a_connection_after_the_end_starts_nothing_again() -> None:
     journal = Journal()
     app = App([Route("/", ok)], lifespan=[journal.context("one")])
-    server = LifespanServer(app)
-    assert (await server.start(), await server.stop()) == COMPLETE
-    assert (await get(app)).status == 200
+    async with LifespanManager(app):
+        pass
+    assert (await fetch(app)).status_code == 200
     assert journal.lines == ["+one", "-one"]
-    again = LifespanServer(app)
-    assert (await again.start(), await again.stop()) == COMPLETE
+    async with LifespanManager(app):
+        pass
     assert journal.lines == ["+one", "-one"] * 2
 
 
 async def test_what_a_connection_has_started_is_stopped_by_a_server_that_comes_later() -> None:
     journal = Journal()
     app = App([Route("/", ok)], lifespan=[journal.context("one")])
-    await get(app)
-    server = LifespanServer(app)
-    assert (await server.start(), await server.stop()) == COMPLETE
+    await fetch(app)
+    async with LifespanManager(app):
+        pass
     assert journal.lines == ["+one", "-one"]
 
 
@@ -109,7 +111,7 @@ async def test_a_stop_that_fails_late_takes_nothing_from_the_next_start(caplog: 
     await second.start()
     go_on.set()
     await asyncio.wait([first.task])
-    assert (await get(app)).status == 200
+    assert (await fetch(app)).status_code == 200
     assert starts == ["start"] * 2
     assert await second.stop() == COMPLETE[1]
     assert "shutdown failed" in caplog.text
@@ -122,7 +124,7 @@ def test_each_of_several_loops_starts_once() -> None:
     try:
         for _ in range(3):
             for loop in loops:
-                assert loop.run_until_complete(get(app)).status == 200
+                assert loop.run_until_complete(fetch(app)).status_code == 200
         assert journal.lines == ["+one"] * 2
     finally:
         for loop in loops:
@@ -146,7 +148,7 @@ async def test_what_a_first_connection_has_in_its_context_is_not_seen_by_the_sta
 
     user.set("the first one")
     app = App([Route("/", ok)], lifespan=[Start()])
-    await get(app)
+    await fetch(app)
     assert seen == ["nobody"]
 
 
@@ -166,8 +168,8 @@ async def test_a_first_connection_is_answered_with_503_when_the_start_fails() ->
     with pytest.raises(ConnectionRefusedError):
         await exchange.run(app)
     assert (exchange.status, exchange.body) == (503, b"Service Unavailable")
-    async with Conversation(app) as peer:
-        assert await peer.denied() == (503, b"Service Unavailable")
+    async with WebSocketCommunicator(app, "/ws", raise_server_exceptions=False) as peer:
+        assert await refusal(peer) == (503, b"Service Unavailable")
     assert isinstance(peer.error, ConnectionRefusedError)
 
 
@@ -178,7 +180,7 @@ async def test_a_mounted_application_whose_lifespan_is_cancelled_has_none(caplog
         raise asyncio.CancelledError
 
     app = App([Mount("/m", cancelled), Route("/", ok)])
-    assert (await get(app)).status == 200
+    assert (await fetch(app)).status_code == 200
     assert caplog.records == []
 
 
@@ -251,20 +253,20 @@ async def test_a_context_that_ends_everything_after_the_start_is_logged(caplog: 
                 yield
 
     app = App([Route("/", ok)], lifespan=[group])
-    await get(app)
+    await fetch(app)
     ended.set()
     while "what was started ended by itself" not in caplog.text:
         await asyncio.sleep(0)
-    assert (await get(app)).status == 200
+    assert (await fetch(app)).status_code == 200
 
 
 async def test_what_failed_to_stop_is_not_started_again_by_a_late_connection() -> None:
     journal = Journal()
     app = App([Route("/", ok)], lifespan=[journal.context("bad stop")])
-    server = LifespanServer(app)
-    await server.start()
-    assert (await server.stop())[0] == "shutdown.failed"
-    assert (await get(app)).status == 200
+    with pytest.raises(LifespanFailed):
+        async with LifespanManager(app):
+            pass
+    assert (await fetch(app)).status_code == 200
     assert journal.lines == ["+bad stop", "-bad stop"]
 
 
@@ -275,9 +277,9 @@ def test_an_application_keeps_no_loop_that_has_ended() -> None:
     async def serve(stops: bool) -> None:
         loops.append(weakref.ref(asyncio.get_running_loop()))
         if stops:
-            server = LifespanServer(app)
-            assert (await server.start(), await server.stop()) == COMPLETE
-        await get(app)
+            async with LifespanManager(app):
+                pass
+        await fetch(app)
 
     for stops in (True, False):
         asyncio.run(serve(stops))

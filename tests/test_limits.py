@@ -9,13 +9,21 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import InvalidLimit, Limits, Refusal, Statistics, WebSocket, websocket_app
+from asgi_ws import (
+    ConnectionClosed,
+    InvalidLimit,
+    Limits,
+    Refusal,
+    Statistics,
+    WebSocket,
+    WebSocketApp,
+    websocket_app,
+)
 from asgi_ws.limits import RateMeter, Usage
+from asgi_ws.testing import VirtualClock, WebSocketCommunicator
 
-from .conversation import Conversation, until
 
-
-def echo(**limits: Any) -> Any:
+def echo(**limits: Any) -> WebSocketApp:
     """A handler under these limits that answers every message with its length."""
 
     @websocket_app(limits=Limits(**limits))
@@ -27,15 +35,20 @@ def echo(**limits: Any) -> Any:
     return handler
 
 
-async def answers(app: Any, *messages: str | bytes) -> list[Any]:
-    """The lengths that were answered, and the close code if we closed; the peer leaves at the end."""
-    peer = Conversation(app)
-    async with peer:
-        for message in messages:
-            peer.text(message) if isinstance(message, str) else peer.binary(message)
-        peer.leave()
-    assert peer.error is None
-    return [event["text"] if event["type"] == "websocket.send" else event["code"] for event in peer.begun[1:]]
+async def answers(app: WebSocketApp, *messages: str | bytes) -> list[str | bytes | int]:
+    """What every message is answered with, all of them sent in one moment; a close code ends it."""
+    answered: list[str | bytes | int] = []
+    with VirtualClock():
+        async with WebSocketCommunicator(app) as peer:
+            await peer.connect()
+            for message in messages:
+                await peer.send(message)
+            try:
+                for _ in messages:
+                    answered.append(await peer.receive())
+            except ConnectionClosed as closed:
+                answered.append(closed.code)
+    return answered
 
 
 # -- message size
@@ -117,108 +130,110 @@ def test_the_token_bucket_holds_a_seconds_worth_and_refills_at_the_rate(
 
 
 async def test_a_connection_without_a_message_in_either_direction_closes_with_4408() -> None:
-    app = echo(idle_timeout=0.02)
-    async with Conversation(app) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (4408, "idle for too long")
-    assert peer.error is None
+    app = echo(idle_timeout=60)
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(app) as peer:
+            await peer.connect()
+            await clock.advance(59.9)
+            assert await peer.receive_nothing()
+            await clock.advance(0.1)
+            assert await peer.wait_closed() == (4408, "idle for too long")
     assert app.statistics().refused == {"IDLE": 1}
 
 
 @pytest.mark.parametrize("direction", ["in", "out"])
 async def test_a_message_in_either_direction_counts_against_idleness(direction: str) -> None:
-    @websocket_app(limits=Limits(idle_timeout=0.5))
+    @websocket_app(limits=Limits(idle_timeout=60))
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + 1.2
-        while loop.time() < end:
-            if direction == "in":
-                peer.text("x")
-                await ws.receive()
-            else:
-                await ws.send("x")
-            tick = loop.create_future()
-            loop.call_later(0.02, tick.set_result, None)
-            await tick
-        await ws.close(4000)
+        if direction == "in":
+            await ws.wait_closed()
+        while not ws.closed:
+            await asyncio.sleep(59)
+            await ws.send("x")
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.ended()
-    assert peer.begun[-1] == {"type": "websocket.close", "code": 4000, "reason": ""}
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler) as peer:
+            await peer.connect()
+            for _ in range(5):
+                await clock.advance(59)
+                if direction == "in":
+                    await peer.send("x")
+                else:
+                    assert await peer.receive() == "x"
+            assert await peer.receive_nothing()
+            await peer.close()
+            # A handler that only sends meets the end there.
+            await clock.advance(59)
 
 
 async def test_an_idle_connection_is_closed_though_its_handler_does_not_read() -> None:
     ended: list[Any] = []
 
-    @websocket_app(limits=Limits(idle_timeout=0.02))
+    @websocket_app(limits=Limits(idle_timeout=60))
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         await release.wait()
         ended.append((ws.closed, ws.close_code))
 
     release = asyncio.Event()
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == 4408
-        release.set()
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler) as peer:
+            await peer.connect()
+            await clock.advance(60)
+            assert (await peer.wait_closed())[0] == 4408
+            release.set()
     assert ended == [(True, 4408)]
 
 
 async def test_a_connection_that_closed_in_time_is_not_closed_again_for_idleness() -> None:
-    async with Conversation(echo(idle_timeout=0.01)) as peer:
-        await peer.accepted()
-        peer.leave()
-        await peer.ended()
-        passed = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_later(0.03, passed.set_result, None)
-        await passed
-        assert peer.nothing_sent()
+    app = echo(idle_timeout=60)
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(app) as peer:
+            await peer.connect()
+            await peer.close()
+            await peer.wait()
+            await clock.advance(120)
+            assert await peer.receive_nothing()
+    assert app.statistics().refused == {}
 
 
 async def test_sends_that_wait_for_their_turn_count_against_idleness_too() -> None:
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         async def send_slowly(event: Any) -> None:
-            await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+            await asyncio.sleep(20)
             await send(event)
 
         await handler(scope, receive, send_slowly)
 
-    @websocket_app(limits=Limits(idle_timeout=0.5))
+    @websocket_app(limits=Limits(accept_timeout=None, idle_timeout=60))
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + 1.2
-
-        async def keep_sending() -> None:
-            while loop.time() < end:
-                await ws.send("x")
-
         async with asyncio.TaskGroup() as group:
-            for _ in range(3):
-                group.create_task(keep_sending())
-        await ws.close(4000)
+            for _ in range(12):
+                group.create_task(ws.send("x"))
+        await ws.close(4000, timeout=60)
 
-    peer = Conversation(slow)
-    async with peer:
-        await peer.ended()
-    assert peer.error is None
-    assert peer.begun[-1]["code"] == 4000
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(slow) as peer:
+            connecting = asyncio.create_task(peer.connect())
+            await clock.advance(14 * 20)
+            assert (await connecting).accepted
+            assert (await peer.wait_closed())[0] == 4000
 
 
 async def test_the_handlers_end_waits_for_the_close_frame_of_a_limit() -> None:
     app = echo(max_message_bytes=1)
-    async with Conversation(app) as peer:
-        await peer.accepted()
-        peer.stall()
-        peer.text("too long")
-        await until(lambda: len(peer.begun) == 2)
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert not peer.task.done()
-        peer.resume()
-        assert (await peer.closed())[0] == 1009
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(app, high_water=0) as peer:
+            await peer.connect()
+            peer.pause_reading()
+            await peer.send("too long")
+            await peer.wait_blocked()
+            await clock.settle()
+            assert not peer.future.done()
+            peer.resume_reading()
+            assert (await peer.wait_closed())[0] == 1009
 
 
 async def test_a_connection_that_has_ended_is_not_kept_by_its_idle_limit() -> None:
@@ -229,8 +244,9 @@ async def test_a_connection_that_has_ended_is_not_kept_by_its_idle_limit() -> No
         await ws.accept()
         seen.append(weakref.ref(ws))
 
-    async with Conversation(handler):
-        pass
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.wait_closed()
     gc.collect()
     assert seen[0]() is None
 

@@ -6,16 +6,22 @@ import subprocess
 import sys
 from typing import Final
 
-import httpx
+import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
+from asgi_ws.testing.manners import UVICORN
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server
 
-DEFAULT: Final = Server(name="default", title="python -m asgi_ws", arguments=("asgi_ws", "--port={port}"))
+DEFAULT: Final = Server(
+    name="default", title="python -m asgi_ws", manners=UVICORN, arguments=("asgi_ws", "--port={port}")
+)
 NAMED: Final = Server(
-    name="named", title="python -m asgi_ws module:app", arguments=("asgi_ws", "{app}", "--port={port}")
+    name="named",
+    title="python -m asgi_ws module:app",
+    manners=UVICORN,
+    arguments=("asgi_ws", "{app}", "--port={port}"),
 )
 
 
@@ -26,7 +32,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 async def test_without_an_application_the_default_one_is_served() -> None:
     with ServerProcess(DEFAULT, "") as server:
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             assert (await client.get(server.url("/hello"))).text == "Hello, World!"
             assert "asgi_ws" in (await client.get(server.url("/"))).text
         async with asyncio.timeout(5), connect(server.url("/ws", "ws")) as ws:
@@ -36,7 +42,7 @@ async def test_without_an_application_the_default_one_is_served() -> None:
 
 async def test_an_application_named_first_is_served() -> None:
     with ServerProcess(NAMED, "tests.demo.mounted:app") as server:
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             assert (await client.get(server.url("/below/hello"))).text == "Hello, World!"
             assert (await client.get(server.url("/hello"))).status_code == 404
 

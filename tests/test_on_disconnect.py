@@ -14,8 +14,9 @@ from asgi_ws import (
     WebSocket,
     WebSocketEndpoint,
 )
+from asgi_ws.testing import Denied, VirtualClock, WebSocketCommunicator
 
-from .conversation import Conversation, daphne_scope, until, websocket_scope
+from .outcomes import refusal
 from .recorder import Boom, Recorder, calls_of
 
 
@@ -33,23 +34,23 @@ async def test_on_disconnect_gets_1011_when_a_handler_raised_after_accept(method
     calls, peer = await calls_of(Raising, "x")
     assert calls[-1] == 1011
     assert calls.count(1011) == 1
-    assert peer.begun[-1]["code"] == 1011
+    assert peer.close_code == 1011
     assert isinstance(peer.error, Boom)
 
 
 @pytest.mark.parametrize(
-    ("how", "code", "last_event"),
+    ("how", "code", "status"),
     [
-        ("return", 1006, "websocket.http.response.body"),
-        ("raise", 1006, "websocket.http.response.body"),
-        ("http error", 1006, "websocket.http.response.body"),
-        ("deny", 1006, "websocket.http.response.body"),
-        ("close", 4401, "websocket.close"),
-        ("accept and close", 4400, "websocket.close"),
+        ("return", 1006, 403),
+        ("raise", 1006, 500),
+        ("http error", 1006, 401),
+        ("deny", 1006, 401),
+        ("close", 4401, 403),
+        ("accept and close", 4400, None),
     ],
 )
 async def test_on_disconnect_is_called_once_when_on_connect_did_not_leave_it_open(
-    how: str, code: int, last_event: str
+    how: str, code: int, status: int | None
 ) -> None:
     class Refusing(Recorder):
         async def on_connect(self, ws: WebSocket) -> None:
@@ -66,37 +67,49 @@ async def test_on_disconnect_is_called_once_when_on_connect_did_not_leave_it_ope
                     await ws.accept()
                     await ws.close(4400)
 
-    calls, peer = await calls_of(Refusing, "never seen")
+    calls: list[Any] = []
+    app = Refusing.as_asgi(init={"calls": calls})
+    async with WebSocketCommunicator(app, raise_server_exceptions=False) as peer:
+        answer = await peer.connect()
+        if isinstance(answer, Denied):
+            assert answer.status == status
+            assert answer.close_code == (code if how == "close" else None)
+        else:
+            assert status is None
+            await peer.send("never seen")
+            assert (await peer.wait_closed())[0] == code
     assert calls == [code]
-    assert peer.begun[-1]["type"] == last_event
-    assert (type(peer.error) is Boom) if how == "raise" else (peer.error is None)
-    assert how != "return" or peer.begun[0]["status"] == 403
+    assert type(peer.error) is (Boom if how == "raise" else type(None))
 
 
 async def test_on_disconnect_is_not_called_where_on_connect_was_not_entered() -> None:
     calls: list[Any] = []
-    scope = websocket_scope(headers=[(b"origin", b"https://evil.example")])
-    async with Conversation(Recorder.as_asgi(init={"calls": calls}), scope) as peer:
-        assert (await peer.denied())[0] == 403
+    async with WebSocketCommunicator(Recorder.as_asgi(init={"calls": calls}), origin="https://evil.example") as peer:
+        assert (await refusal(peer))[0] == 403
     assert calls == []
 
 
-@pytest.mark.parametrize("code", [None, 1005, 1006])
+@pytest.mark.parametrize(
+    ("server", "after_abort", "after_empty_close"),
+    [("uvicorn", 1005, 1005), ("hypercorn", 1006, 1006), ("daphne", 1006, 1005), ("granian", 1005, 1005)],
+)
 async def test_on_disconnect_gets_the_servers_code_for_an_abrupt_end_and_1005_where_there_is_none(
-    code: int | None,
+    server: str, after_abort: int, after_empty_close: int
 ) -> None:
-    calls: list[Any] = []
-    async with Conversation(Recorder.as_asgi(init={"calls": calls}), daphne_scope()) as peer:
-        peer.leave(code)
-    assert calls == ["connect", code or 1005]
+    for is_abrupt, code in ((True, after_abort), (False, after_empty_close)):
+        calls: list[Any] = []
+        async with WebSocketCommunicator(Recorder.as_asgi(init={"calls": calls}), server=server) as peer:
+            await peer.connect()
+            await (peer.abort() if is_abrupt else peer.close(None))
+        assert calls == ["connect", code]
 
 
 async def test_on_disconnect_gets_1012_when_the_server_stops() -> None:
     calls: list[Any] = []
-    async with Conversation(Recorder.as_asgi(init={"calls": calls})) as peer:
-        await peer.accepted()
-        peer.task.cancel()
-        assert (await peer.closed())[0] == 1012
+    async with WebSocketCommunicator(Recorder.as_asgi(init={"calls": calls})) as peer:
+        await peer.connect()
+        peer.future.cancel()
+        assert (await peer.wait_closed())[0] == 1012
     assert calls == ["connect", 1012]
 
 
@@ -114,9 +127,13 @@ async def test_on_disconnect_runs_when_the_time_to_accept_is_over() -> None:
         async def on_connect(self, ws: WebSocket) -> None:
             await asyncio.Event().wait()
 
-    calls, peer = await calls_of(Slow, limits=Limits(accept_timeout=0.01))
+    calls: list[Any] = []
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(Slow.as_asgi(init={"calls": calls})) as peer:
+            connecting = asyncio.create_task(refusal(peer))
+            await clock.advance(Limits().accept_timeout or 0)
+            assert (await connecting)[0] == 503
     assert calls == [1006]
-    assert peer.begun[0]["status"] == 503
 
 
 async def test_an_exception_of_on_disconnect_goes_on_to_the_server() -> None:
@@ -148,8 +165,9 @@ async def test_a_failure_of_on_disconnect_does_not_hide_the_one_before_it(caplog
 
     calls: list[Any] = []
     app = Failing.as_asgi(init={"calls": calls})
-    async with Conversation(app) as peer:
-        peer.text("x")
+    async with WebSocketCommunicator(app, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        await peer.send("x")
     assert isinstance(peer.error, Boom)
     assert app.statistics().failed == 1
     assert [record.getMessage() for record in caplog.records] == ["on_disconnect raised, after its endpoint had raised"]
@@ -157,13 +175,15 @@ async def test_a_failure_of_on_disconnect_does_not_hide_the_one_before_it(caplog
 
 async def test_on_disconnect_runs_though_the_end_itself_is_cancelled() -> None:
     calls: list[Any] = []
-    async with Conversation(Recorder.as_asgi(init={"calls": calls})) as peer:
-        await peer.accepted()
-        peer.stall()
-        peer.task.cancel()
-        await until(lambda: len(peer.begun) == 2)
-        peer.task.cancel()
-        await peer.ended()
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(Recorder.as_asgi(init={"calls": calls}), high_water=0) as peer:
+            await peer.connect()
+            peer.pause_reading()
+            peer.future.cancel()
+            await peer.wait_blocked()
+            peer.future.cancel()
+            await clock.advance(1)
+            assert peer.future.cancelled()
     assert calls == ["connect", 1012]
 
 
@@ -179,8 +199,8 @@ async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collecto
     gc.collect()
     gc.disable()
     try:
-        async with Conversation(Seen.as_asgi(limits=limits)) as peer:
-            peer.leave()
+        async with WebSocketCommunicator(Seen.as_asgi(limits=limits)) as peer:
+            await peer.connect()
         await asyncio.sleep(0)
         assert seen[0]() is None
     finally:

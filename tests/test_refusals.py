@@ -15,26 +15,24 @@ from asgi_ws import (
 )
 from asgi_ws._asgi import Scope
 from asgi_ws.security import check_subprotocol, offered_subprotocols
+from asgi_ws.testing import WebSocketCommunicator
 
-from .conversation import Conversation, daphne_scope, websocket_scope
+from .asgi import websocket_scope
+from .outcomes import refusal
 from .samples import from_origin, handshake
 
 # -- over an endpoint
 
 
-async def refuse(scope: Scope, *, denial: bool = True, **policy: Any) -> tuple[int, bytes]:
+async def refuse(scope: Scope, *, server: str = "spec", **policy: Any) -> tuple[int, bytes]:
     @websocket_app(**policy)
     async def never(ws: WebSocket) -> None:
         raise AssertionError("a refused handshake reached the handler")
 
-    async with Conversation(never, scope) as talk:
-        if denial:
-            answer = await talk.denied()
-        else:
-            code, _ = await talk.closed()
-            answer = (403, b"")
-            assert code == 1000
-    assert talk.error is None
+    peer = WebSocketCommunicator(never, server=server)
+    peer.scope["headers"] = scope["headers"]
+    async with peer:
+        answer = await refusal(peer)
     statistics = never.statistics()
     assert sum(statistics.refused.values()) == 1
     assert (statistics.accepted, statistics.open, statistics.failed) == (0, 0, 0)
@@ -56,9 +54,7 @@ async def test_an_unlisted_host_is_refused_with_400_and_the_line_to_add(caplog: 
 
 
 async def test_a_server_without_denial_closes_instead() -> None:
-    scope = daphne_scope()
-    scope["headers"] = [(b"host", b"example.org"), (b"origin", b"http://evil.org")]
-    assert await refuse(scope, denial=False) == (403, b"")
+    assert await refuse(from_origin("http://evil.org"), server="daphne") == (403, b"")
 
 
 @pytest.mark.parametrize("origin", ["http://x\r\nERROR: forged line", "\x1b[2Jcleared", "http://\x85\u00e9"])
@@ -76,8 +72,8 @@ async def test_an_allowed_origin_reaches_the_handler(origins: Any) -> None:
     async def greet(ws: WebSocket) -> None:
         await ws.accept()
 
-    async with Conversation(greet, websocket_scope("/", [(b"origin", b"http://testserver")])) as talk:
-        await talk.accepted()
+    async with WebSocketCommunicator(greet, origin="http://testserver") as peer:
+        assert (await peer.connect()).accepted
 
 
 # -- subprotocols
@@ -85,7 +81,7 @@ async def test_an_allowed_origin_reaches_the_handler(origins: Any) -> None:
 
 @pytest.mark.parametrize(("offer", "expected"), [(["a", "b"], ["a", "b"]), ([""], []), (None, []), ((), [])])
 def test_the_offered_subprotocols_keep_their_order(offer: Sequence[str] | None, expected: list[str]) -> None:
-    assert offered_subprotocols(websocket_scope(subprotocols=offer)) == expected
+    assert offered_subprotocols({**websocket_scope(), "subprotocols": offer}) == expected
 
 
 def test_a_scope_without_subprotocols_offers_none() -> None:
@@ -100,7 +96,7 @@ def test_an_offered_token_may_be_accepted() -> None:
 
 @pytest.mark.parametrize("subprotocol", ["other", "CHAT", "", "a b", "chat\r\nset-cookie: a=1"])
 def test_a_subprotocol_that_was_not_offered_or_is_no_token_may_not(subprotocol: str) -> None:
-    offered = ["chat", "a b", "chat\r\nset-cookie: a=1", ""]
+    scope = {**websocket_scope(), "subprotocols": ["chat", "a b", "chat\r\nset-cookie: a=1", ""]}
     with pytest.raises(InvalidSubprotocol) as raised:
-        check_subprotocol(subprotocol, websocket_scope(subprotocols=offered))
+        check_subprotocol(subprotocol, scope)
     assert raised.value.subprotocol == subprotocol

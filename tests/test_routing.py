@@ -1,5 +1,6 @@
 """Dispatch: what gets which request, what the rest is answered, and the way back from names to paths."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, strategies as st
 
 from asgi_ws import (
     App,
+    Headers,
     Mount,
     Response,
     Route,
@@ -16,19 +18,18 @@ from asgi_ws import (
     WebSocketRoute,
     websocket_app,
 )
-from asgi_ws._asgi import ASGIApp, Scope
+from asgi_ws._asgi import ASGIApp
+from asgi_ws.testing import Denied, WebSocketCommunicator
 
 from .asgi import get, http, http_scope
-from .conversation import Conversation, daphne_scope, websocket_scope
+from .outcomes import outcome, refusal, told
 from .samples import show, show_ws
 
 
-async def said(app: ASGIApp, scope: Scope) -> str:
-    async with Conversation(app, scope) as talk:
-        await talk.accepted()
-        text: str = (await talk.sent())["text"]
-    assert talk.error is None
-    return text
+async def said(app: ASGIApp, path: str, **options: Any) -> str | bytes:
+    async with WebSocketCommunicator(app, path, **options) as peer:
+        await peer.connect()
+        return await peer.receive()
 
 
 # -- HTTP
@@ -91,7 +92,7 @@ async def test_plain_http_on_a_websocket_path_is_426(version: str, upgrade: str 
 async def test_a_path_for_both_serves_each_by_its_own_route() -> None:
     router = Router([WebSocketRoute("/x", show_ws), Route("/x", show)])
     assert (await get(router, "/x")).status == 200
-    assert await said(router, websocket_scope("/x")) == "|/x|[]"
+    assert await said(router, "/x") == "|/x|[]"
 
 
 async def test_a_percent_encoded_slash_is_a_slash_as_servers_decode_it() -> None:
@@ -162,30 +163,26 @@ async def test_a_catch_all_mount_leaves_nothing_to_redirect() -> None:
 
 
 async def test_a_websocket_goes_to_its_route_with_its_parameters() -> None:
-    assert await said(Router([WebSocketRoute("/ws/{room}", show_ws)]), websocket_scope("/ws/1")) == (
-        "|/ws/1|[('room', '1')]"
-    )
+    assert await said(Router([WebSocketRoute("/ws/{room}", show_ws)]), "/ws/1") == ("|/ws/1|[('room', '1')]")
 
 
 @pytest.mark.parametrize("routes", [[], [Route("/ws", show)], [WebSocketRoute("/ws/", show_ws)]])
 async def test_an_unknown_websocket_is_denied_with_404(routes: list[Route]) -> None:
-    async with Conversation(Router(routes), websocket_scope("/ws")) as talk:
-        assert await talk.denied() == (404, b"Not Found")
-    assert talk.error is None
+    async with WebSocketCommunicator(Router(routes), "/ws") as peer:
+        assert await refusal(peer) == (404, b"Not Found")
 
 
 async def test_an_unknown_websocket_is_closed_where_the_server_has_no_denial() -> None:
-    async with Conversation(Router([]), daphne_scope("/ws")) as talk:
-        assert await talk.closed() == (1000, "")
-    assert talk.error is None
+    async with WebSocketCommunicator(Router([]), "/ws", server="daphne") as peer:
+        assert await peer.connect() == Denied(403, Headers(), close_code=1000)
 
 
 async def test_a_client_that_is_gone_before_its_404_is_no_error() -> None:
-    talk = Conversation(Router([]), websocket_scope("/ws"))
-    talk.break_send(OSError("gone"))
-    async with talk:
-        pass
-    assert talk.error is None
+    async with WebSocketCommunicator(Router([]), "/ws") as peer:
+        connecting = asyncio.create_task(outcome(peer.connect()))
+        await asyncio.sleep(0)
+        await peer.abort()
+        assert told(await connecting) == (1006, "")
 
 
 @pytest.mark.parametrize("scope_type", ["lifespan", "mqtt"])
@@ -211,7 +208,8 @@ async def test_a_router_alone_serves_http_and_websockets_only(scope_type: str) -
 async def test_a_mounted_application_sees_the_same_root_path_on_every_server(root: str, path: str, seen: str) -> None:
     router = Router([Mount("/m", show), Mount("/m2", show)])
     assert (await get(router, path, root_path=root)).text == seen
-    assert await said(Router([Mount("/m", show_ws)]), websocket_scope(path, root_path=root)) == seen
+    # hypercorn's path is the client's, as it is given here.
+    assert await said(Router([Mount("/m", show_ws)]), path, root_path=root, server="hypercorn") == seen
 
 
 async def test_a_root_path_is_not_taken_from_a_path_that_only_begins_alike() -> None:
@@ -247,8 +245,8 @@ async def test_the_outer_scope_is_not_changed() -> None:
 async def test_a_mount_passes_on_only_the_scopes_it_names() -> None:
     router = Router([Mount("/", show, scope_types=("http",))])
     assert (await get(router, "/ws")).status == 200
-    async with Conversation(router, websocket_scope("/ws")) as talk:
-        assert await talk.denied() == (404, b"Not Found")
+    async with WebSocketCommunicator(router, "/ws") as peer:
+        assert await refusal(peer) == (404, b"Not Found")
     only_ws = Router([Mount("/", show_ws, scope_types=["websocket"])])
     assert (await get(only_ws, "/ws")).status == 404
 
@@ -269,8 +267,8 @@ async def test_statistics_are_those_of_all_endpoints_each_counted_once() -> None
         ]
     )
     for path in ("/a", "/b", "/inner/x", "/inner/twice", "/routes/x", "/mounted/any"):
-        async with Conversation(app, websocket_scope(path)) as talk:
-            await talk.accepted()
+        async with WebSocketCommunicator(app, path) as peer:
+            assert (await peer.connect()).accepted
     assert app.statistics().accepted == 6
     assert (twice.statistics().accepted, inner.statistics().accepted, mounted.statistics().accepted) == (3, 2, 1)
 

@@ -7,6 +7,7 @@ import pytest
 
 from asgi_ws import (
     ConnectionClosed,
+    Headers,
     InvalidHeader,
     InvalidJSON,
     InvalidMessage,
@@ -18,8 +19,10 @@ from asgi_ws import (
     WebSocketApp,
     websocket_app,
 )
+from asgi_ws.testing import Accepted, Denied, WebSocketCommunicator
+from asgi_ws.testing.manners import MANNERS
 
-from .conversation import Conversation, daphne_scope, websocket_scope
+from .outcomes import outcome, refusal, told
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -44,39 +47,43 @@ async def two(ws: WebSocket) -> list[str | bytes]:
     return [await ws.receive(), await ws.receive()]
 
 
-async def test_a_text_and_a_binary_message_arrive_as_str_and_bytes() -> None:
+@pytest.mark.parametrize("server", MANNERS)
+async def test_a_text_and_a_binary_message_arrive_as_str_and_bytes(server: str) -> None:
     handler, results = results_of(two)
-    async with Conversation(handler) as peer:
-        peer.text("héllo")
-        peer.binary(b"\x00\xff")
+    async with WebSocketCommunicator(handler, server=server) as peer:
+        await peer.connect()
+        await peer.send("héllo")
+        await peer.send(b"\x00\xff")
     assert results == [["héllo", b"\x00\xff"]]
 
 
-async def test_empty_messages_are_messages() -> None:
+@pytest.mark.parametrize("server", MANNERS)
+async def test_empty_messages_are_messages(server: str) -> None:
     handler, results = results_of(two)
-    async with Conversation(handler) as peer:
-        peer.text("")
-        peer.binary(b"")
+    async with WebSocketCommunicator(handler, server=server) as peer:
+        await peer.connect()
+        await peer.send("")
+        await peer.send(b"")
     assert results == [["", b""]]
 
 
 @pytest.mark.parametrize(
-    ("data", "event"),
+    ("data", "arrives"),
     [
-        ("text", {"type": "websocket.send", "text": "text"}),
-        ("", {"type": "websocket.send", "text": ""}),
-        (b"bytes", {"type": "websocket.send", "bytes": b"bytes"}),
-        (bytearray(b"array"), {"type": "websocket.send", "bytes": b"array"}),
-        (memoryview(b"view"), {"type": "websocket.send", "bytes": b"view"}),
+        ("text", "text"),
+        ("", ""),
+        (b"bytes", b"bytes"),
+        (bytearray(b"array"), b"array"),
+        (memoryview(b"view"), b"view"),
     ],
 )
-async def test_send_takes_text_and_anything_like_bytes(data: Any, event: dict[str, Any]) -> None:
+async def test_send_takes_text_and_anything_like_bytes(data: Any, arrives: str | bytes) -> None:
     handler, _ = results_of(lambda ws: ws.send(data))
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        sent = await peer.sent()
-    assert sent == event
-    assert type(sent.get("bytes", b"")) is bytes
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        message = await peer.receive()
+    assert message == arrives
+    assert type(message) is type(arrives)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +100,15 @@ async def test_send_takes_text_and_anything_like_bytes(data: Any, event: dict[st
 )
 async def test_a_payload_of_the_wrong_type_is_an_error_at_the_call(call: Callable[[WebSocket], Awaitable[Any]]) -> None:
     handler, results = results_of(call)
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (1011, "")
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1011, "")
     assert isinstance(results[0], InvalidMessage)
     assert peer.error is results[0]
 
 
-async def test_starlettes_names_send_and_receive_too() -> None:
+@pytest.mark.parametrize("server", MANNERS)
+async def test_starlettes_names_send_and_receive_too(server: str) -> None:
     async def calls(ws: WebSocket) -> Any:
         await ws.send_text("a")
         await ws.send_bytes(b"b")
@@ -115,19 +123,11 @@ async def test_starlettes_names_send_and_receive_too() -> None:
         ]
 
     handler, results = results_of(calls)
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.text("a")
-        peer.binary(b"b")
-        peer.text("{}")
-        peer.binary(b"[1]")
-        peer.binary(b"2")
-        assert [await peer.sent() for _ in range(4)] == [
-            {"type": "websocket.send", "text": "a"},
-            {"type": "websocket.send", "bytes": b"b"},
-            {"type": "websocket.send", "text": '{"é":1}'},
-            {"type": "websocket.send", "bytes": b"[1]"},
-        ]
+    async with WebSocketCommunicator(handler, server=server) as peer:
+        await peer.connect()
+        for message in ("a", b"b", "{}", b"[1]", b"2"):
+            await peer.send(message)
+        assert [await peer.receive() for _ in range(4)] == ["a", b"b", '{"é":1}', b"[1]"]
     assert results == [["a", b"b", {}, [1], 2]]
 
 
@@ -146,13 +146,12 @@ async def test_a_message_that_cannot_be_used_closes_with_its_code_and_is_no_erro
     receive: Callable[[WebSocket], Awaitable[Any]], message: Any, error: Any
 ) -> None:
     handler, results = results_of(receive)
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.text(message) if isinstance(message, str) else peer.binary(message)
-        assert (await peer.closed())[0] == error.close_code
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send(message)
+        assert (await peer.wait_closed())[0] == error.close_code
     assert type(results[0]) is type(error)
     assert str(results[0]) == str(error)
-    assert peer.error is None
 
 
 async def test_a_handler_may_catch_a_bad_message_and_go_on() -> None:
@@ -162,9 +161,10 @@ async def test_a_handler_may_catch_a_bad_message_and_go_on() -> None:
         return await ws.receive_json()
 
     handler, results = results_of(calls)
-    async with Conversation(handler) as peer:
-        peer.text("nonsense")
-        peer.text("7")
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send("nonsense")
+        await peer.send("7")
     assert results == [7]
 
 
@@ -176,10 +176,10 @@ async def test_json_goes_through_the_codec_of_the_endpoint() -> None:
         await ws.accept()
         await ws.send_json(await ws.receive_json())
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.text("x")
-        assert await peer.sent() == {"type": "websocket.send", "text": "<read 'x'>"}
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send("x")
+        assert await peer.receive() == "<read 'x'>"
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,11 @@ async def test_iteration_gives_every_message_and_ends_with_the_connection(iterat
         return [message async for message in iterate(ws)]
 
     handler, results = results_of(calls)
-    async with Conversation(handler) as peer:
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
         for message in messages:
-            peer.text(message) if isinstance(message, str) else peer.binary(message)
-        peer.leave()
+            await peer.send(message)
     assert results == [[1, 2] if messages[0] == "1" else messages]
-    assert peer.error is None
 
 
 # -- the handshake
@@ -214,13 +213,9 @@ async def test_accept_sends_the_subprotocol_and_the_headers() -> None:
         assert ws.subprotocols == ["v1", "v2"]
         await ws.accept("v2", headers={"X-One": "1"})
 
-    async with Conversation(handler, websocket_scope(subprotocols=["v1", "v2"])) as peer:
-        assert await peer.accepted() == {
-            "type": "websocket.accept",
-            "subprotocol": "v2",
-            "headers": [(b"x-one", b"1")],
-        }
-        assert await peer.closed() == (1000, "")
+    async with WebSocketCommunicator(handler, subprotocols=["v1", "v2"]) as peer:
+        assert await peer.connect() == Accepted("v2", Headers([("x-one", "1")]))
+        assert await peer.wait_closed() == (1000, "")
 
 
 @pytest.mark.parametrize(
@@ -241,8 +236,10 @@ async def test_accepting_what_would_break_the_handshake_is_an_error_at_the_call_
     async def handler(ws: WebSocket) -> None:
         await ws.accept(**arguments)
 
-    async with Conversation(handler, websocket_scope(subprotocols=["v1", "a\r\nb"])) as peer:
-        assert await peer.denied() == (500, b"Internal Server Error")
+    peer = WebSocketCommunicator(handler, subprotocols=["v1"], raise_server_exceptions=False)
+    peer.scope["subprotocols"].append("a\r\nb")
+    async with peer:
+        assert await refusal(peer) == (500, b"Internal Server Error")
     assert type(peer.error) is error
 
 
@@ -253,18 +250,18 @@ async def test_deny_answers_with_status_headers_and_one_body() -> None:
         assert ws.closed
         assert ws.close_code == 1006
 
-    async with Conversation(handler) as peer:
-        assert await peer.sent() == {
-            "type": "websocket.http.response.start",
-            "status": 401,
-            "headers": [
-                (b"www-authenticate", b"Bearer"),
-                (b"content-length", b"12"),
-                (b"content-type", b"text/plain; charset=utf-8"),
-            ],
-        }
-        assert await peer.sent() == {"type": "websocket.http.response.body", "body": b"Who are you?"}
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        assert await peer.connect() == Denied(
+            401,
+            Headers(
+                [
+                    ("www-authenticate", "Bearer"),
+                    ("content-length", "12"),
+                    ("content-type", "text/plain; charset=utf-8"),
+                ]
+            ),
+            b"Who are you?",
+        )
 
 
 async def test_deny_is_a_refusal_by_close_where_the_server_has_no_denial_responses() -> None:
@@ -272,10 +269,10 @@ async def test_deny_is_a_refusal_by_close_where_the_server_has_no_denial_respons
     async def handler(ws: WebSocket) -> None:
         await ws.deny(401)
 
-    async with Conversation(handler, daphne_scope()) as peer:
-        assert await peer.closed() == (1000, "")
-        await peer.ended()
-        assert peer.nothing_sent()
+    async with WebSocketCommunicator(handler, server="daphne") as peer:
+        assert await peer.connect() == Denied(403, Headers(), close_code=1000)
+        await peer.wait()
+        assert await peer.receive_nothing()
 
 
 @pytest.mark.parametrize("status", [200, 101, 600, 299, "403", True])
@@ -284,8 +281,8 @@ async def test_a_denial_with_a_status_that_is_no_refusal_is_an_error_at_the_call
     async def handler(ws: WebSocket) -> None:
         await ws.deny(status)
 
-    async with Conversation(handler) as peer:
-        assert (await peer.denied())[0] == 500
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert (await refusal(peer))[0] == 500
     assert isinstance(peer.error, InvalidStatus)
 
 
@@ -295,9 +292,8 @@ async def test_close_before_accept_refuses_and_keeps_the_code_for_the_log() -> N
         await ws.close(4401, "token expired")
         assert (ws.close_code, ws.close_reason) == (4401, "token expired")
 
-    async with Conversation(handler) as peer:
-        assert await peer.closed() == (4401, "token expired")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        assert await peer.connect() == Denied(403, Headers(), close_code=4401)
 
 
 async def test_accept_raises_when_the_client_left_before_it() -> None:
@@ -305,16 +301,13 @@ async def test_accept_raises_when_the_client_left_before_it() -> None:
 
     @websocket_app
     async def handler(ws: WebSocket) -> None:
+        await peer.abort()
         try:
             await ws.accept()
         except ConnectionClosed as error:
             raised.append(error)
             raise
 
-    peer = Conversation(handler)
-    peer.leave(1006)
-    async with peer:
-        pass
+    async with WebSocketCommunicator(handler) as peer:
+        assert told(await outcome(peer.connect())) == (1006, "")
     assert [str(error) for error in raised] == ["connection closed with code 1006"]
-    assert peer.error is None
-    assert peer.nothing_sent()

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from asgi_ws import (
     App,
     ClientDisconnected,
@@ -18,8 +20,11 @@ from asgi_ws import (
     WebSocketRoute,
     websocket_app,
 )
+from asgi_ws.lifecycle import ABORT_EXTENSION
+from asgi_ws.testing import Denied, VirtualClock, WebSocketCommunicator
 
-from .conversation import Conversation, daphne_scope, until, websocket_scope
+from .odd_servers import failing
+from .outcomes import outcome, refusal, told, until
 
 
 class Boom(Exception):
@@ -31,10 +36,9 @@ async def test_a_handler_that_returns_is_closed_with_1000() -> None:
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (1000, "")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1000, "")
 
 
 async def test_a_handler_that_raises_is_closed_with_1011_and_its_exception_goes_on_unchanged() -> None:
@@ -45,9 +49,9 @@ async def test_a_handler_that_raises_is_closed_with_1011_and_its_exception_goes_
         await ws.accept()
         raise error
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (1011, "")
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1011, "")
     assert peer.error is error
     assert handler.statistics().failed == 1
 
@@ -57,8 +61,8 @@ async def test_a_handler_that_raises_before_accept_is_refused_with_500() -> None
     async def handler(ws: WebSocket) -> None:
         raise Boom
 
-    async with Conversation(handler) as peer:
-        assert await peer.denied() == (500, b"Internal Server Error")
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert await refusal(peer) == (500, b"Internal Server Error")
     assert isinstance(peer.error, Boom)
 
 
@@ -67,9 +71,8 @@ async def test_a_handler_that_returns_before_accept_is_refused_with_403() -> Non
     async def handler(ws: WebSocket) -> None:
         pass
 
-    async with Conversation(handler) as peer:
-        assert await peer.denied() == (403, b"not accepted")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        assert await refusal(peer) == (403, b"not accepted")
     assert handler.statistics().refused == {"NOT_ACCEPTED": 1}
 
 
@@ -79,10 +82,10 @@ async def test_a_handler_that_raises_after_it_denied_adds_nothing_to_the_wire() 
         await ws.deny(401)
         raise Boom
 
-    async with Conversation(handler) as peer:
-        assert (await peer.denied())[0] == 401
-        await peer.ended()
-        assert peer.nothing_sent()
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert (await refusal(peer))[0] == 401
+        await peer.wait()
+        assert await peer.receive_nothing()
     assert isinstance(peer.error, Boom)
 
 
@@ -91,11 +94,10 @@ async def test_an_http_error_before_accept_is_the_denial() -> None:
     async def handler(ws: WebSocket) -> None:
         raise HTTPError(401, "no token", [(b"www-authenticate", b"Bearer")])
 
-    async with Conversation(handler) as peer:
-        start = await peer.sent()
-        assert (start["status"], start["headers"][0]) == (401, (b"www-authenticate", b"Bearer"))
-        assert (await peer.sent())["body"] == b"no token"
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        answer = await peer.connect()
+    assert isinstance(answer, Denied)
+    assert (answer.status, answer.headers["www-authenticate"], answer.body) == (401, "Bearer", b"no token")
     assert handler.statistics().failed == 0
 
 
@@ -104,8 +106,8 @@ async def test_an_http_error_that_cannot_be_sent_refuses_with_500() -> None:
     async def handler(ws: WebSocket) -> None:
         raise HTTPError(401, headers=[(b"x", b"a\r\nb")])
 
-    async with Conversation(handler) as peer:
-        assert (await peer.denied())[0] == 500
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert (await refusal(peer))[0] == 500
     assert isinstance(peer.error, InvalidHeader)
 
 
@@ -115,9 +117,9 @@ async def test_an_http_error_after_accept_is_a_mistake_of_the_handler() -> None:
         await ws.accept()
         raise HTTPError(404)
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == 1011
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert (await peer.wait_closed())[0] == 1011
     assert isinstance(peer.error, HTTPError)
 
 
@@ -134,9 +136,8 @@ async def test_a_group_of_nothing_but_the_peers_doings_is_quiet() -> None:
 
             outer.create_task(inner())
 
-    async with Conversation(handler) as peer:
-        peer.leave()
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
     assert handler.statistics().failed == 0
 
 
@@ -148,9 +149,9 @@ async def test_a_group_with_a_mistake_in_it_goes_on_whole() -> None:
         await ws.accept()
         raise group
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == 1011
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert (await peer.wait_closed())[0] == 1011
     assert peer.error is group
 
 
@@ -161,11 +162,10 @@ async def test_a_group_with_a_bad_message_closes_with_its_code() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(ws.receive_text())
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.binary(b"x")
-        assert await peer.closed() == (1003, "unexpected message type")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send(b"x")
+        assert await peer.wait_closed() == (1003, "unexpected message type")
 
 
 async def test_the_end_of_something_else_is_a_mistake_of_the_handler() -> None:
@@ -175,8 +175,8 @@ async def test_the_end_of_something_else_is_a_mistake_of_the_handler() -> None:
     async def handler(ws: WebSocket) -> None:
         raise error
 
-    async with Conversation(handler) as peer:
-        assert (await peer.denied())[0] == 500
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert (await refusal(peer))[0] == 500
     assert peer.error is error
 
 
@@ -185,9 +185,8 @@ async def test_a_bad_payload_before_accept_refuses_with_400() -> None:
     async def handler(ws: WebSocket) -> None:
         raise UnexpectedMessageType("text")
 
-    async with Conversation(handler) as peer:
-        assert await peer.denied() == (400, b"unexpected message type")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        assert await refusal(peer) == (400, b"unexpected message type")
 
 
 async def test_a_bad_message_that_is_found_after_the_end_is_quiet() -> None:
@@ -197,10 +196,9 @@ async def test_a_bad_message_that_is_found_after_the_end_is_quiet() -> None:
         await ws.close(4000)
         raise UnexpectedMessageType("text")
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == 4000
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        assert (await peer.wait_closed())[0] == 4000
     assert handler.statistics().refused == {}
 
 
@@ -210,11 +208,11 @@ async def test_a_cancelled_handler_says_goodbye_with_1012() -> None:
         await ws.accept()
         await ws.receive()
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.task.cancel()
-        assert await peer.closed() == (1012, "")
-    assert isinstance(peer.error, asyncio.CancelledError)
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        peer.future.cancel()
+        assert await peer.wait_closed() == (1012, "")
+    assert peer.future.cancelled()
 
 
 async def test_a_cancellation_that_the_handler_let_through_is_its_mistake() -> None:
@@ -225,9 +223,9 @@ async def test_a_cancellation_that_the_handler_let_through_is_its_mistake() -> N
         other.cancel()
         await other
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == 1011
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert (await peer.wait_closed())[0] == 1011
 
 
 async def test_a_close_frame_goes_out_though_the_close_was_cancelled() -> None:
@@ -235,35 +233,33 @@ async def test_a_close_frame_goes_out_though_the_close_was_cancelled() -> None:
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         closing = asyncio.create_task(ws.close(4010))
-        peer.stall()
-        await until(lambda: len(peer.begun) == 2)
+        peer.pause_reading()
+        await until(lambda: peer.unread_bytes)
         closing.cancel()
         await asyncio.wait([closing])
-        asyncio.get_running_loop().call_soon(peer.resume)
+        asyncio.get_running_loop().call_soon(peer.resume_reading)
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        assert await peer.closed() == (4010, "")
-        await peer.ended()
-        assert peer.nothing_sent()
-    assert peer.error is None
+    async with WebSocketCommunicator(handler, high_water=0) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (4010, "")
 
 
 async def test_a_cancelled_handler_whose_close_is_stuck_ends_within_a_second() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        peer.stall()
-        asyncio.get_running_loop().call_soon(peer.task.cancel)
+        peer.pause_reading()
+        asyncio.get_running_loop().call_soon(peer.future.cancel)
         await ws.close(timeout=60)
 
-    peer = Conversation(handler, websocket_scope(extensions={"asgi_ws.abort": {}}))
-    async with peer:
-        await peer.accepted()
-        assert await peer.sent() == {"type": "asgi_ws.abort"}
-        await peer.ended()
-    assert isinstance(peer.error, asyncio.CancelledError)
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler, extensions={ABORT_EXTENSION: {}}, high_water=0) as peer:
+            await peer.connect()
+            await clock.advance(0.9)
+            assert not peer.future.done()
+            await clock.advance(0.1)
+            assert peer.future.cancelled()
+    assert peer.extension_events == [{"type": ABORT_EXTENSION}]
 
 
 class Fatal(BaseException):
@@ -276,9 +272,9 @@ async def test_a_handler_that_raises_what_is_no_exception_is_closed_with_1011_to
         await ws.accept()
         raise Fatal
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == 1011
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert (await peer.wait_closed())[0] == 1011
     assert isinstance(peer.error, Fatal)
 
 
@@ -291,9 +287,9 @@ async def test_a_payload_error_with_a_code_that_may_not_be_sent_is_a_mistake_and
         await ws.accept()
         raise Odd
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == 1011
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert (await peer.wait_closed())[0] == 1011
     assert isinstance(peer.error, InvalidCloseCode)
     assert handler.statistics().failed == 1
 
@@ -301,12 +297,11 @@ async def test_a_payload_error_with_a_code_that_may_not_be_sent_is_a_mistake_and
 async def test_a_server_that_fails_on_the_denial_does_not_hide_the_handlers_exception() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
-        peer.break_send(RuntimeError("odd state"))
         raise Boom
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
+    server = failing(handler, "websocket.http.response.start", RuntimeError("odd state"))
+    async with WebSocketCommunicator(server, raise_server_exceptions=False) as peer:
+        await peer.connect()
     assert isinstance(peer.error, Boom)
 
 
@@ -315,27 +310,24 @@ async def test_a_group_with_a_refusal_before_accept_is_the_denial() -> None:
     async def handler(ws: WebSocket) -> None:
         raise ExceptionGroup("checks", [HTTPError(401, "no token")])
 
-    async with Conversation(handler) as peer:
-        assert await peer.denied() == (401, b"no token")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        assert await refusal(peer) == (401, b"no token")
 
 
 async def test_a_client_that_leaves_before_accept_ends_the_time_to_accept() -> None:
-    @websocket_app(limits=Limits(accept_timeout=0.02))
+    @websocket_app(limits=Limits(accept_timeout=1))
     async def handler(ws: WebSocket) -> None:
+        await peer.abort()
         try:
             await ws.accept()
         except ConnectionClosed:
-            loop = asyncio.get_running_loop()
-            passed = loop.create_future()
-            loop.call_later(0.05, passed.set_result, None)
-            await passed
+            await asyncio.sleep(60)
 
-    peer = Conversation(handler)
-    peer.leave()
-    async with peer:
-        pass
-    assert peer.error is None
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler) as peer:
+            connecting = asyncio.create_task(outcome(peer.connect()))
+            await clock.advance(60)
+            assert told(await connecting) == (1006, "")
     assert handler.statistics().refused == {}
 
 
@@ -343,14 +335,16 @@ async def test_a_websocket_app_serves_nothing_but_websockets() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None: ...
 
-    async with Conversation(handler, {"type": "http"}) as peer:
-        pass
-    assert isinstance(peer.error, UnsupportedScope)
-    assert str(peer.error) == "unsupported ASGI scope type 'http'; this application serves websocket"
+    async def never(*_: Any) -> Any:
+        raise AssertionError
+
+    with pytest.raises(UnsupportedScope) as raised:
+        await handler({"type": "http"}, never, never)
+    assert str(raised.value) == "unsupported ASGI scope type 'http'; this application serves websocket"
 
 
 async def test_on_error_of_the_app_is_told_of_the_handlers_exception_and_of_nothing_the_peer_did() -> None:
-    told: list[Exception] = []
+    errors: list[Exception] = []
 
     @websocket_app
     async def handler(ws: WebSocket) -> None:
@@ -358,13 +352,15 @@ async def test_on_error_of_the_app_is_told_of_the_handlers_exception_and_of_noth
         await ws.receive_text()
         raise Boom
 
-    app = App([WebSocketRoute("/", handler)], on_error=lambda error, scope: told.append(error))
-    async with Conversation(app) as peer:
-        peer.binary(b"")
-    assert told == []
-    async with Conversation(app) as peer:
-        peer.text("")
-    assert [type(error) for error in told] == [Boom]
+    app = App([WebSocketRoute("/", handler)], on_error=lambda error, scope: errors.append(error))
+    async with WebSocketCommunicator(app) as peer:
+        await peer.connect()
+        await peer.send(b"")
+    assert errors == []
+    async with WebSocketCommunicator(app, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        await peer.send("")
+    assert [type(error) for error in errors] == [Boom]
     assert app.statistics().failed == 1
 
 
@@ -375,10 +371,10 @@ async def test_a_websocket_can_be_used_by_hand_on_any_scope() -> None:
         await ws.send(await ws.receive())
         await ws.close()
 
-    async with Conversation(plain, daphne_scope("/päth")) as peer:
-        await peer.accepted()
-        peer.text("echo")
-        assert (await peer.sent())["text"] == "echo"
+    async with WebSocketCommunicator(plain, "/päth", server="daphne") as peer:
+        await peer.connect()
+        await peer.send("echo")
+        assert await peer.receive() == "echo"
 
 
 async def test_the_repr_of_a_websocket_shows_path_client_and_state_without_control_characters() -> None:
@@ -388,8 +384,8 @@ async def test_the_repr_of_a_websocket_shows_path_client_and_state_without_contr
     async def handler(ws: WebSocket) -> None:
         seen.append(repr(ws))
 
-    async with Conversation(handler, websocket_scope("/a\nb")):
-        pass
+    async with WebSocketCommunicator(handler, "/a%0Ab", client=("192.0.2.7", 50000)) as peer:
+        await peer.connect()
     assert seen == ["<WebSocket '/a\\nb' from 192.0.2.7:50000, CONNECTING>"]
     assert repr(handler) == "<WebSocketApp handler>"
 
@@ -403,8 +399,7 @@ async def test_a_payload_error_of_ones_own_closes_with_its_close_code() -> None:
         await ws.accept()
         raise TooPolite
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (4100, "invalid payload")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (4100, "invalid payload")
     assert handler.statistics().refused == {"PAYLOAD": 1}

@@ -7,12 +7,19 @@ from typing import Any
 import pytest
 
 from asgi_ws import (
+    Headers,
     WebSocket,
     websocket_app,
 )
+from asgi_ws.lifecycle import ABORT_EXTENSION
+from asgi_ws.testing import ApplicationEnded, Denied, VirtualClock, WebSocketCommunicator
+from asgi_ws.websocket import CLOSE_TIMEOUT
 
 from .asgi import BOUND
-from .conversation import Conversation, daphne_scope, outcome, told, until, websocket_scope
+from .odd_servers import Gate, failing, untold
+from .outcomes import outcome, told, until
+
+ABORTS: dict[str, dict[str, object]] = {ABORT_EXTENSION: {}}
 
 
 async def test_close_is_idempotent_and_told_by_every_later_call() -> None:
@@ -26,11 +33,9 @@ async def test_close_is_idempotent_and_told_by_every_later_call() -> None:
         for call in (lambda: ws.send("late"), ws.receive):
             seen.append(told(await outcome(call())))
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (4000, "done")
-        await peer.ended()
-        assert peer.nothing_sent()
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (4000, "done")
     assert seen == [(4000, "done")] * 2
 
 
@@ -44,9 +49,9 @@ async def test_codes_that_daphne_cannot_send_are_mapped_to_private_ones(code: in
         await ws.close(code)
         assert ws.close_code == code
 
-    async with Conversation(handler, daphne_scope()) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == on_the_wire
+    async with WebSocketCommunicator(handler, server="daphne") as peer:
+        await peer.connect()
+        assert (await peer.wait_closed())[0] == on_the_wire
 
 
 async def test_a_scope_without_version_but_with_extensions_keeps_its_codes() -> None:
@@ -55,9 +60,11 @@ async def test_a_scope_without_version_but_with_extensions_keeps_its_codes() -> 
         await ws.accept()
         await ws.close(1001)
 
-    async with Conversation(handler, websocket_scope(asgi={"version": "3.0"})) as peer:
-        await peer.accepted()
-        assert (await peer.closed())[0] == 1001
+    peer = WebSocketCommunicator(handler)
+    del peer.scope["asgi"]["spec_version"]
+    async with peer:
+        await peer.connect()
+        assert (await peer.wait_closed())[0] == 1001
 
 
 async def test_a_reader_in_another_task_is_told_of_our_close_even_if_the_server_never_tells_it() -> None:
@@ -71,10 +78,9 @@ async def test_a_reader_in_another_task_is_told_of_our_close_even_if_the_server_
             assert told(await reader) == (4002, "enough")
         assert not reader.cancelled()
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (4002, "enough")
-    assert peer.error is None
+    async with WebSocketCommunicator(untold(handler)) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (4002, "enough")
 
 
 async def test_close_does_not_wait_longer_than_its_timeout_for_a_peer_that_does_not_read() -> None:
@@ -83,71 +89,71 @@ async def test_close_does_not_wait_longer_than_its_timeout_for_a_peer_that_does_
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
+        peer.pause_reading()
         stuck = asyncio.create_task(outcome(ws.send("stuck")))
         waiting = asyncio.create_task(outcome(ws.send("waiting")))
-        await until(lambda: len(peer.begun) == 2)
-        await ws.close(4003, timeout=0.01)
+        await until(lambda: peer.unread_bytes)
+        await ws.close(4003, timeout=60)
         seen.append(told(await waiting))
         assert not stuck.done()
-        peer.resume()
+        peer.resume_reading()
         await stuck
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        peer.stall()
-        await peer.ended()
-        assert peer.error is None
-    assert seen == [(4003, "")]
-    assert [event["type"] for event in peer.begun] == ["websocket.accept", "websocket.send"]
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler, high_water=0) as peer:
+            await peer.connect()
+            await clock.advance(59)
+            assert seen == []
+            await clock.advance(1)
+            assert seen == [(4003, "")]
+            assert await peer.receive() == "stuck"
+            with pytest.raises(ApplicationEnded):
+                await peer.receive()
 
 
 async def test_messages_that_wait_to_be_sent_go_before_the_close_frame() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
+        await ws.receive()
         async with asyncio.TaskGroup() as group:
             for text in "abc":
                 group.create_task(ws.send(text))
-            await until(lambda: len(peer.begun) == 2)
-            group.create_task(ws.close())
             await asyncio.sleep(0)
-            peer.resume()
+            group.create_task(ws.close())
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        peer.stall()
-        assert [(await peer.sent()).get("text") for _ in range(4)] == ["a", "b", "c", None]
-    assert peer.error is None
+    async with WebSocketCommunicator(handler, high_water=0) as peer:
+        await peer.connect()
+        peer.pause_reading()
+        await peer.send("go")
+        await peer.wait_blocked()
+        peer.resume_reading()
+        assert [await peer.receive() for _ in range(3)] == ["a", "b", "c"]
+        assert await peer.wait_closed() == (1000, "")
 
 
 async def test_a_server_that_fails_on_the_close_frame_does_not_fail_the_handler() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        peer.break_send(RuntimeError("unexpected message in this state"))
         await ws.close()
         assert ws.closed
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
-    assert peer.error is None
+    server = failing(handler, "websocket.close", RuntimeError("unexpected message in this state"))
+    async with WebSocketCommunicator(server) as peer:
+        await peer.connect()
 
 
 async def test_closing_a_connection_whose_peer_is_gone_is_no_error() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        peer.break_send(ConnectionResetError())
+        await peer.abort()
         await ws.close(4004)
         assert ws.close_code == 4004
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
 
 
 async def test_abort_asks_the_server_through_the_extension_while_a_send_is_stuck() -> None:
@@ -156,36 +162,32 @@ async def test_abort_asks_the_server_through_the_extension_while_a_send_is_stuck
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
+        peer.pause_reading()
         stuck = asyncio.create_task(outcome(ws.send("stuck")))
-        await until(lambda: len(peer.begun) == 2)
+        await until(lambda: peer.unread_bytes)
         await ws.abort()
         await ws.abort()
         seen.append(told(await outcome(ws.receive())))
-        peer.break_send(ConnectionAbortedError())
-        peer.resume()
         seen.append(told(await stuck))
 
-    peer = Conversation(handler, websocket_scope(extensions={"asgi_ws.abort": {}}))
-    async with peer:
-        await peer.accepted()
-        peer.stall()
-        assert await peer.sent() == {"type": "asgi_ws.abort"}
+    async with WebSocketCommunicator(handler, extensions=ABORTS, high_water=0) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1006, "")
     assert seen == [(1006, ""), (1006, "")]
-    assert peer.error is None
 
 
 async def test_a_close_that_times_out_aborts_where_the_server_can() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        peer.stall()
+        peer.pause_reading()
         await ws.close(4005, timeout=0)
         assert ws.close_code == 4005
 
-    peer = Conversation(handler, websocket_scope(extensions={"asgi_ws.abort": {}}))
-    async with peer:
-        await peer.accepted()
-        assert await peer.sent() == {"type": "asgi_ws.abort"}
+    async with WebSocketCommunicator(handler, extensions=ABORTS, high_water=0) as peer:
+        await peer.connect()
+        await peer.wait()
+    assert peer.extension_events == [{"type": ABORT_EXTENSION}]
 
 
 @pytest.mark.parametrize("accepted", [True, False])
@@ -197,11 +199,12 @@ async def test_abort_without_the_extension_is_a_close_with_1011(accepted: bool) 
         await ws.abort()
         assert ws.close_code == 1011
 
-    async with Conversation(handler) as peer:
+    async with WebSocketCommunicator(handler) as peer:
+        answer = await peer.connect()
         if accepted:
-            await peer.accepted()
-        assert await peer.closed() == (1011, "")
-    assert peer.error is None
+            assert await peer.wait_closed() == (1011, "")
+        else:
+            assert answer == Denied(403, Headers(), close_code=1011)
 
 
 class Code(enum.IntEnum):
@@ -217,65 +220,61 @@ async def test_a_close_code_may_be_an_enum_and_a_reason_none(code: int) -> None:
         await ws.accept(headers=None)
         await ws.close(code, None)
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (4001, "")
-        assert type(peer.begun[-1]["code"]) is int
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (4001, "")
+        assert type(peer.close_code) is int
 
 
 async def test_abort_drops_a_connection_whose_close_is_stuck() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
+        peer.pause_reading()
         stuck = asyncio.create_task(outcome(ws.send("stuck")))
-        await until(lambda: len(peer.begun) == 2)
+        await until(lambda: peer.unread_bytes)
         closing = asyncio.create_task(ws.close(4007))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await ws.abort()
         await closing
-        peer.resume()
         await stuck
         assert ws.close_code == 4007
 
-    peer = Conversation(handler, websocket_scope(extensions={"asgi_ws.abort": {}}))
-    async with peer:
-        await peer.accepted()
-        peer.stall()
-        assert await peer.sent() == {"type": "asgi_ws.abort"}
-    assert peer.error is None
+    async with WebSocketCommunicator(handler, extensions=ABORTS, high_water=0) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1006, "")
 
 
 async def test_a_server_that_fails_on_the_abort_fails_nobody() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        peer.break_send(ConnectionResetError())
         await ws.abort()
         assert ws.closed
 
-    peer = Conversation(handler, websocket_scope(extensions={"asgi_ws.abort": {}}))
-    async with peer:
-        pass
-    assert peer.error is None
+    server = failing(handler, ABORT_EXTENSION, ConnectionResetError())
+    async with WebSocketCommunicator(server, extensions=ABORTS) as peer:
+        await peer.connect()
 
 
 async def test_abort_without_the_extension_gives_a_stuck_close_one_second() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        peer.stall()
+        peer.pause_reading()
         closing = asyncio.create_task(outcome(ws.close(4008, timeout=60)))
-        await until(lambda: len(peer.begun) == 2)
-        async with asyncio.timeout(BOUND):
-            await ws.abort()
-            await asyncio.wait([closing])
+        await until(lambda: peer.unread_bytes)
+        await ws.abort()
+        await asyncio.wait([closing])
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        await peer.ended()
-    assert peer.error is None
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler, high_water=0) as peer:
+            await peer.connect()
+            await clock.advance(0.9)
+            assert not peer.future.done()
+            await clock.advance(0.1)
+            assert peer.future.done()
 
 
 @pytest.mark.parametrize("call", ["close", "deny"])
@@ -284,31 +283,36 @@ async def test_a_cancelled_end_leaves_no_task_behind_and_drops_the_connection(ca
     async def handler(ws: WebSocket) -> None:
         if call == "close":
             await ws.accept()
-        peer.stall()
+        gate.open.clear()
         ending = asyncio.create_task(getattr(ws, call)())
-        await until(lambda: len(peer.begun) == (2 if call == "close" else 1))
+        await until(lambda: len(gate.begun) == (2 if call == "close" else 1))
         ending.cancel()
-        asyncio.get_running_loop().call_later(0.01, peer.task.cancel)
 
-    extensions: dict[str, object] = {"asgi_ws.abort": {}, "websocket.http.response": {}}
-    peer = Conversation(handler, websocket_scope(extensions=extensions))
-    async with peer:
-        await peer.ended()
-        assert peer.begun[-1] == {"type": "asgi_ws.abort"}
-        assert [task for task in asyncio.all_tasks() if task.get_name().startswith("asgi_ws")] == []
-    assert isinstance(peer.error, asyncio.CancelledError)
+    gate = Gate(handler)
+    gate.open.set()
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(gate, extensions=ABORTS) as peer:
+            connecting = asyncio.create_task(peer.connect())
+            await clock.settle()
+            peer.future.cancel()
+            await clock.settle()
+            assert peer.future.cancelled()
+            assert connecting.done()
+    assert gate.begun[-1] == {"type": ABORT_EXTENSION}
+    assert [task for task in asyncio.all_tasks() if task.get_name().startswith("asgi_ws")] == []
 
 
-async def test_a_denial_to_a_peer_that_does_not_read_is_bounded_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asgi_ws.websocket.CLOSE_TIMEOUT", 0.01)
-
+async def test_a_denial_to_a_peer_that_does_not_read_is_bounded_in_time() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
-        peer.stall()
         await ws.deny(401)
         assert ws.closed
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.ended()
-    assert peer.error is None
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(Gate(handler), server="uvicorn") as peer:
+            connecting = asyncio.create_task(peer.connect())
+            await clock.advance(CLOSE_TIMEOUT - 1)
+            assert not peer.future.done()
+            await clock.advance(1)
+            assert peer.future.done()
+            assert not (await connecting).accepted

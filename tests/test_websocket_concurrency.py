@@ -10,12 +10,16 @@ from asgi_ws import (
     WebSocket,
     websocket_app,
 )
+from asgi_ws.testing import WebSocketCommunicator
+from asgi_ws.testing.manners import MANNERS
 
 from .asgi import BOUND
-from .conversation import Conversation, outcome, told, until
+from .odd_servers import failing
+from .outcomes import outcome, told, until
 
 
-async def test_a_cancelled_receive_is_a_cancellation_and_loses_no_message() -> None:
+@pytest.mark.parametrize("server", MANNERS)
+async def test_a_cancelled_receive_is_a_cancellation_and_loses_no_message(server: str) -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
@@ -25,44 +29,42 @@ async def test_a_cancelled_receive_is_a_cancellation_and_loses_no_message() -> N
         await ws.send("ready")
         assert await ws.receive() == "kept"
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        await peer.sent()
-        peer.text("kept")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler, server=server) as peer:
+        await peer.connect()
+        await peer.receive()
+        await peer.send("kept")
 
 
-@pytest.mark.parametrize("then", ["receive", "end"])
+@pytest.mark.parametrize("then", ["receive", "end", "lost connection"])
 async def test_a_cancelled_receive_loses_no_message_where_the_servers_receive_is_a_future(then: str) -> None:
-    futures: list[asyncio.Future[Any]] = []
+    futures: list[Any] = []
+    cancelled: list[bool] = []
 
-    async def like_granian(scope: Any, receive: Any, send: Any) -> None:
-        events: list[dict[str, Any]] = [{"type": "websocket.connect"}]
+    async def noted(scope: Any, receive: Any, send: Any) -> None:
+        def receive_noted() -> Any:
+            futures.append(receive())
+            return futures[-1]
 
-        def receive_future() -> asyncio.Future[Any]:
-            future = asyncio.get_running_loop().create_future()
-            if events:
-                future.set_result(events.pop())
-            futures.append(future)
-            return future
-
-        await handler(scope, receive_future, send)
+        await handler(scope, receive_noted, send)
+        cancelled.extend(future.cancelled() for future in futures)
 
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
+            async with asyncio.timeout(0):
                 await ws.receive()
         if then == "receive":
-            futures[1].set_result({"type": "websocket.receive", "text": "first"})
+            await peer.send("first")
             assert await ws.receive() == "first"
+        elif then == "lost connection":
+            await ws.send("never sent")
 
-    async with Conversation(like_granian) as peer:
-        await peer.accepted()
-    assert peer.error is None
-    assert len(futures) == 2
-    assert futures[1].cancelled() == (then == "end")
+    server = failing(noted, "websocket.send", BrokenPipeError())
+    async with WebSocketCommunicator(server, server="granian") as peer:
+        await peer.connect()
+        await peer.wait()
+    assert cancelled == [False, then != "receive"]
 
 
 async def test_a_reader_that_is_cancelled_while_it_is_told_of_the_end_stays_cancelled() -> None:
@@ -82,9 +84,9 @@ async def test_a_reader_that_is_cancelled_while_it_is_told_of_the_end_stays_canc
         with pytest.raises(asyncio.CancelledError):
             await readers[0]
 
-    async with Conversation(plain) as peer:
-        await peer.accepted()
-    assert peer.error is None
+    async with WebSocketCommunicator(plain) as peer:
+        await peer.connect()
+        await peer.wait_closed()
 
 
 async def test_a_reader_is_told_when_the_server_fails_to_send_for_another_task() -> None:
@@ -93,14 +95,12 @@ async def test_a_reader_is_told_when_the_server_fails_to_send_for_another_task()
         await ws.accept()
         reader = asyncio.create_task(outcome(ws.receive()))
         await asyncio.sleep(0)
-        peer.break_send(BrokenPipeError())
         assert told(await outcome(ws.send("x"))) == (1006, "")
         assert told(await reader) == (1006, "")
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
-    assert peer.error is None
+    async with WebSocketCommunicator(failing(handler, "websocket.send", BrokenPipeError())) as peer:
+        await peer.connect()
+        await peer.wait()
 
 
 async def test_a_second_reader_is_refused_and_the_first_goes_on() -> None:
@@ -114,55 +114,51 @@ async def test_a_second_reader_is_refused_and_the_first_goes_on() -> None:
         await ws.send("ready")
         assert await first == "for the first"
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        await peer.sent()
-        peer.text("for the first")
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.receive()
+        await peer.send("for the first")
 
 
 async def test_concurrent_sends_keep_their_order_one_at_a_time() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
+        peer.pause_reading()
         async with asyncio.TaskGroup() as group:
             for number in range(20):
                 group.create_task(ws.send(str(number)))
-            await until(lambda: len(peer.begun) == 2)
-            peer.resume()
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        peer.stall()
-        assert [(await peer.sent())["text"] for _ in range(20)] == [str(number) for number in range(20)]
-    assert peer.error is None
+    async with WebSocketCommunicator(handler, high_water=0) as peer:
+        await peer.connect()
+        await peer.wait_blocked()
+        assert peer.unread_bytes == 1
+        peer.resume_reading()
+        assert [await peer.receive() for _ in range(20)] == [str(number) for number in range(20)]
 
 
 async def test_a_sender_that_gives_up_while_it_waits_loses_its_turn_and_nobody_elses() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
+        peer.pause_reading()
         senders = [asyncio.create_task(outcome(ws.send(text))) for text in "abcd"]
-        await until(lambda: len(peer.begun) == 2)
+        await until(lambda: peer.unread_bytes)
         await asyncio.sleep(0)
         senders[1].cancel()
         await asyncio.sleep(0)
-        peer.resume()
+        peer.resume_reading()
         await until(senders[0].done)
         # The third has got its turn by now, and is cancelled before it can use it.
         senders[2].cancel()
         await asyncio.wait(senders)
         await ws.send("e")
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        peer.stall()
-        await peer.ended()
-    texts = [event["text"] for event in peer.begun if event["type"] == "websocket.send"]
+    async with WebSocketCommunicator(handler, high_water=0) as peer:
+        await peer.connect()
+        await peer.wait_closed()
+        texts = [await peer.receive() for _ in range(peer.output_queue.qsize() - 1)]
     assert texts in (["a", "d", "e"], ["a", "c", "d", "e"])
-    assert peer.error is None
 
 
 async def test_who_waits_to_send_is_told_when_the_peer_leaves() -> None:
@@ -171,21 +167,21 @@ async def test_who_waits_to_send_is_told_when_the_peer_leaves() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
+        peer.pause_reading()
         senders = [asyncio.create_task(outcome(ws.send(text))) for text in "abc"]
-        await until(lambda: len(peer.begun) == 2)
+        await until(lambda: peer.unread_bytes)
         assert told(await outcome(ws.receive())) == (1001, "")
         seen.extend([told(await sender) for sender in senders[1:]])
-        peer.resume()
+        peer.resume_reading()
         await senders[0]
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        peer.stall()
-        peer.leave()
-        await peer.ended()
-    assert seen == [(1001, ""), (1001, "")]
-    assert peer.error is None
+    async with WebSocketCommunicator(handler, high_water=0) as peer:
+        await peer.connect()
+        await peer.wait_blocked()
+        # The server tells of the end, and its send stays where it is.
+        await peer.send_input({"type": "websocket.disconnect", "code": 1001})
+        await peer.wait()
+    assert seen == [(1001, "")] * 2
 
 
 async def test_a_message_past_a_limit_that_comes_while_we_close_changes_nothing() -> None:
@@ -195,16 +191,14 @@ async def test_a_message_past_a_limit_that_comes_while_we_close_changes_nothing(
         reader = asyncio.create_task(outcome(ws.receive()))
         await asyncio.sleep(0)
         # The reader gets it before it can be woken for the close.
-        peer.binary(b"x" * (2**20 + 1))
+        await peer.send_input({"type": "websocket.receive", "bytes": b"x" * (2**20 + 1)})
         await ws.close(4006)
         assert told(await reader) == (4006, "")
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        assert await peer.closed() == (4006, "")
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (4006, "")
     assert handler.statistics().refused == {}
-    assert peer.error is None
 
 
 async def test_receiving_outside_of_a_task_is_refused() -> None:
@@ -224,20 +218,19 @@ async def test_receiving_outside_of_a_task_is_refused() -> None:
         loop.call_soon(step)
         assert await refused == "a WebSocket is used from a task of its event loop"
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
 
 
 async def test_a_sender_that_is_cancelled_in_the_moment_of_its_turn_does_not_block_the_others() -> None:
     async def second_sender(ws: WebSocket) -> None:
-        asyncio.get_running_loop().call_soon(peer.resume)
+        asyncio.get_running_loop().call_soon(peer.resume_reading)
         await ws.send("second")
 
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        peer.stall()
+        peer.pause_reading()
         second = asyncio.create_task(second_sender(ws))
         await ws.send("first")
         # The turn has been passed to the second one, which has not run since.
@@ -246,10 +239,7 @@ async def test_a_sender_that_is_cancelled_in_the_moment_of_its_turn_does_not_blo
         async with asyncio.timeout(BOUND):
             await ws.send("third")
 
-    peer = Conversation(handler)
-    async with peer:
-        await peer.accepted()
-        await peer.ended()
-    assert peer.error is None
-    assert [event.get("text") for event in peer.begun][-2:] == ["third", None]
-    assert peer.begun[-1]["code"] == 1000
+    async with WebSocketCommunicator(handler, high_water=0) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1000, "")
+        assert [await peer.receive() for _ in range(peer.output_queue.qsize() - 1)][-1] == "third"

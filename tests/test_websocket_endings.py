@@ -14,8 +14,10 @@ from asgi_ws import (
     WebSocketState,
     websocket_app,
 )
+from asgi_ws.testing import WebSocketCommunicator
 
-from .conversation import Conversation, outcome, told, until
+from .odd_servers import Gate, failing
+from .outcomes import outcome, refusal, told, until
 
 
 async def test_the_peers_leaving_is_raised_once_more_by_every_later_call() -> None:
@@ -33,13 +35,12 @@ async def test_the_peers_leaving_is_raised_once_more_by_every_later_call() -> No
         await ws.close(1011)
         assert ws.close_code == 4001
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.leave(4001, "bye")
-        await peer.ended()
-        assert peer.nothing_sent()
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.close(4001, "bye")
+        await peer.wait()
+        assert await peer.receive_nothing()
     assert seen == [(4001, "bye")] * 5
-    assert peer.error is None
 
 
 @pytest.mark.parametrize("event", [{"code": None}, {}, {"code": 1005}, {"code": None, "reason": None}])
@@ -53,8 +54,9 @@ async def test_a_disconnect_without_a_code_is_1005(event: dict[str, Any]) -> Non
             pass
         ended.append((ws.close_code, ws.close_reason))
 
-    async with Conversation(handler) as peer:
-        peer.event({"type": "websocket.disconnect", "unknown key": 1, **event})
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send_input({"type": "websocket.disconnect", "unknown key": 1, **event})
     assert ended == [(1005, "")]
 
 
@@ -64,15 +66,13 @@ async def test_a_server_that_cannot_send_any_more_means_that_the_peer_has_left()
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        peer.break_send(BrokenPipeError("gone"))
+        await peer.abort()
         for call in (lambda: ws.send("a"), lambda: ws.send("b"), ws.receive):
             seen.append(told(await outcome(call())))
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
     assert seen == [(1006, "")] * 3
-    assert peer.error is None
 
 
 async def test_an_uncaught_connection_closed_is_no_error_of_the_handler() -> None:
@@ -81,9 +81,8 @@ async def test_an_uncaught_connection_closed_is_no_error_of_the_handler() -> Non
         await ws.accept()
         await ws.receive()
 
-    async with Conversation(handler) as peer:
-        peer.leave()
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
 
 
 @pytest.mark.parametrize(
@@ -101,15 +100,16 @@ async def test_using_a_connection_before_accept_is_an_error_that_names_call_and_
     async def handler(ws: WebSocket) -> None:
         await call(ws)
 
-    async with Conversation(handler) as peer:
-        assert await peer.denied() == (500, b"Internal Server Error")
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert await refusal(peer) == (500, b"Internal Server Error")
     assert type(peer.error) is LifecycleError
     assert str(peer.error) == text
 
 
+@pytest.mark.parametrize("server", ["spec", "daphne"])
 @pytest.mark.parametrize("ending", ["accepted", "closed", "denied"])
 @pytest.mark.parametrize("call", ["accept", "deny"])
-async def test_a_second_answer_to_the_handshake_is_refused_and_never_sent(ending: str, call: str) -> None:
+async def test_a_second_answer_to_the_handshake_is_refused_and_never_sent(ending: str, call: str, server: str) -> None:
     errors: list[Any] = []
 
     @websocket_app
@@ -119,19 +119,19 @@ async def test_a_second_answer_to_the_handshake_is_refused_and_never_sent(ending
         await endings[ending]()
         errors.append(await outcome(getattr(ws, call)()))
 
-    async with Conversation(handler) as peer:
-        await peer.ended()
-        types = [event["type"] for event in peer.begun]
+    gate = Gate(handler)
+    gate.open.set()
+    async with WebSocketCommunicator(gate, server=server) as peer:
+        await peer.connect()
+        await peer.wait()
     assert type(errors[0]) is LifecycleError
     assert str(errors[0]).startswith(f"{call}() is not allowed in state ")
-    assert (
-        types
-        == {
-            "accepted": ["websocket.accept", "websocket.close"],
-            "closed": ["websocket.close"],
-            "denied": ["websocket.http.response.start", "websocket.http.response.body"],
-        }[ending]
-    )
+    denial = ["websocket.http.response.start", "websocket.http.response.body"]
+    assert [event["type"] for event in gate.begun] == {
+        "accepted": ["websocket.accept", "websocket.close"],
+        "closed": ["websocket.close"],
+        "denied": denial if server == "spec" else ["websocket.close"],
+    }[ending]
 
 
 async def test_an_event_that_the_server_may_not_deliver_is_a_lifecycle_error() -> None:
@@ -140,10 +140,10 @@ async def test_an_event_that_the_server_may_not_deliver_is_a_lifecycle_error() -
         await ws.accept()
         await ws.receive()
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.event({"type": "websocket.unheard"})
-        assert await peer.closed() == (1011, "")
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        await peer.send_input({"type": "websocket.unheard"})
+        assert await peer.wait_closed() == (1011, "")
     assert str(peer.error) == "the server's 'websocket.unheard' is not allowed in state CONNECTED"
 
 
@@ -155,9 +155,9 @@ async def test_a_close_code_that_may_not_be_sent_is_an_error_at_the_call_and_not
         assert type(await outcome(ws.close(code))) is InvalidCloseCode
         assert not ws.closed
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (1000, "")
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1000, "")
 
 
 @pytest.mark.parametrize("reason", ["x" * 124, "é" * 62, "\ud800", b"bytes"])
@@ -168,55 +168,49 @@ async def test_a_close_reason_that_does_not_fit_is_an_error_at_the_call(reason: 
         assert type(await outcome(ws.close(1000, reason))) is InvalidCloseReason
         await ws.close(3000, "é" * 61)
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (3000, "é" * 61)
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (3000, "é" * 61)
 
 
 async def test_an_exception_of_the_server_keeps_its_cause() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        error = RuntimeError("middleware")
-        error.__cause__ = KeyError("cause")
-        peer.break_send(error)
         await ws.send("x")
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
-    assert isinstance(peer.error, RuntimeError)
-    assert isinstance(peer.error.__cause__, KeyError)
+    error = RuntimeError("middleware")
+    error.__cause__ = KeyError("cause")
+    async with WebSocketCommunicator(failing(handler, "websocket.send", error), raise_server_exceptions=False) as peer:
+        await peer.connect()
+    assert peer.error is error
+    assert isinstance(error.__cause__, KeyError)
 
 
 async def test_a_denial_goes_out_whole_though_the_call_was_cancelled() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
-        peer.stall()
         denying = asyncio.create_task(ws.deny(401, "who are you?"))
-        await until(lambda: len(peer.begun) == 1)
+        await until(lambda: server.begun)
         denying.cancel()
         await asyncio.wait([denying])
-        asyncio.get_running_loop().call_soon(peer.resume)
+        asyncio.get_running_loop().call_soon(server.open.set)
 
-    peer = Conversation(handler)
-    async with peer:
-        assert await peer.denied() == (401, b"who are you?")
-    assert peer.error is None
+    server = Gate(handler)
+    async with WebSocketCommunicator(server) as peer:
+        assert await refusal(peer) == (401, b"who are you?")
 
 
 async def test_a_denial_that_fails_after_its_call_was_cancelled_is_nobodys_error() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
-        peer.stall()
         denying = asyncio.create_task(ws.deny(401))
-        await until(lambda: len(peer.begun) == 1)
+        await until(lambda: server.begun)
         denying.cancel()
         await asyncio.wait([denying])
-        peer.break_send(ConnectionResetError())
-        asyncio.get_running_loop().call_soon(peer.resume)
+        await peer.abort()
+        asyncio.get_running_loop().call_soon(server.open.set)
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
-    assert peer.error is None
+    server = Gate(handler)
+    async with WebSocketCommunicator(server) as peer:
+        assert told(await outcome(peer.connect())) == (1006, "")

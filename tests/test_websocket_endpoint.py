@@ -12,8 +12,10 @@ from asgi_ws import (
     WebSocket,
     WebSocketEndpoint,
 )
+from asgi_ws.testing import WebSocketCommunicator
 
-from .conversation import Conversation, until
+from .odd_servers import untold
+from .outcomes import refusal, until
 from .recorder import Boom, Recorder, calls_of
 
 
@@ -24,13 +26,12 @@ async def test_the_three_methods_are_called_in_order_with_what_the_peer_sent() -
 
 
 async def test_the_default_endpoint_accepts_and_takes_messages_without_an_answer() -> None:
-    async with Conversation(WebSocketEndpoint.as_asgi()) as peer:
-        await peer.accepted()
-        peer.text("into the void")
-        peer.leave()
-        await peer.ended()
-        assert peer.nothing_sent()
-    assert peer.error is None
+    async with WebSocketCommunicator(WebSocketEndpoint.as_asgi()) as peer:
+        assert (await peer.connect()).accepted
+        await peer.send("into the void")
+        await peer.close(1001)
+        await peer.wait()
+        assert await peer.receive_nothing()
 
 
 async def test_every_connection_has_an_instance_of_its_own() -> None:
@@ -42,12 +43,11 @@ async def test_every_connection_has_an_instance_of_its_own() -> None:
             await ws.send(str(self.count))
 
     app = Counter.as_asgi()
-    async with Conversation(app) as one, Conversation(app) as two:
+    async with WebSocketCommunicator(app) as one, WebSocketCommunicator(app) as two:
         for peer in (one, two):
-            await peer.accepted()
-            peer.text("x")
-            assert (await peer.sent())["text"] == "1"
-            peer.leave()
+            await peer.connect()
+            await peer.send("x")
+            assert await peer.receive() == "1"
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,7 @@ async def test_each_encoding_decodes_what_is_right_and_closes_on_what_is_not(
     Encoded.encoding = encoding
     calls, peer = await calls_of(Encoded, good, bad, good)
     assert calls == ["connect", decoded, code]
-    assert [event["type"] for event in peer.begun] == ["websocket.accept", "websocket.close"]
-    assert peer.begun[-1]["code"] == code
+    assert peer.close_code == code
     assert peer.error is None
 
 
@@ -102,8 +101,8 @@ async def test_an_endpoint_that_cannot_be_made_refuses_with_500() -> None:
         def __init__(self) -> None:
             raise Boom
 
-    async with Conversation(Failing.as_asgi()) as peer:
-        assert (await peer.denied())[0] == 500
+    async with WebSocketCommunicator(Failing.as_asgi(), raise_server_exceptions=False) as peer:
+        assert (await refusal(peer))[0] == 500
     assert isinstance(peer.error, Boom)
 
 
@@ -150,15 +149,18 @@ async def test_messages_kept_on_an_open_connection_come_before_the_next_ones() -
         async def on_connect(self, ws: WebSocket) -> None:
             await ws.accept()
             async with ws.until_closed():
-                await until(peer.everything_read)
-            peer.text("c")
-            peer.leave()
+                await ends.wait()
 
     calls: list[Any] = []
-    peer = Conversation(Waiting.as_asgi(init={"calls": calls}))
-    async with peer:
-        peer.text("a")
-        peer.text("b")
+    ends = asyncio.Event()
+    async with WebSocketCommunicator(Waiting.as_asgi(init={"calls": calls})) as peer:
+        await peer.connect()
+        await peer.send("a")
+        await peer.send("b")
+        await until(peer.input_queue.empty)
+        ends.set()
+        await peer.send("c")
+        await peer.close(1001)
     assert calls == ["a", "b", "c", 1001]
 
 
@@ -177,11 +179,9 @@ async def test_a_second_reader_beside_an_endpoint_is_refused() -> None:
                 errors.append(str(error))
 
     calls: list[Any] = []
-    async with Conversation(Two.as_asgi(init={"calls": calls})) as peer:
-        await peer.accepted()
-        while not errors:
-            await asyncio.sleep(0)
-        peer.leave()
+    async with WebSocketCommunicator(Two.as_asgi(init={"calls": calls})) as peer:
+        await peer.connect()
+        await until(lambda: errors)
     assert errors == ["receive() is not allowed in state CONNECTED: another task is reading from this connection"]
 
 
@@ -192,14 +192,16 @@ async def test_an_endpoint_is_told_of_a_close_by_another_task_even_if_the_server
             self.task = asyncio.create_task(ws.close(4999))
 
     calls, peer = await calls_of(ClosedFromOutside)
-    assert calls[-1] in (4999, 1001)
+    assert calls[-1] == 4999
     assert peer.error is None
     calls = []
-    async with Conversation(ClosedFromOutside.as_asgi(init={"calls": calls})) as silent:
-        await silent.accepted()
-        assert (await silent.closed())[0] == 4999
+    async with WebSocketCommunicator(untold(ClosedFromOutside.as_asgi(init={"calls": calls}))) as silent:
+        await silent.connect()
+        assert (await silent.wait_closed())[0] == 4999
+        # It returns, and is not cancelled.
+        await silent.wait()
+        assert not silent.future.cancelled()
     assert calls == [4999]
-    assert silent.error is None
 
 
 async def test_a_cancelled_endpoint_is_cancelled() -> None:
@@ -208,7 +210,7 @@ async def test_a_cancelled_endpoint_is_cancelled() -> None:
             await ws.accept()
 
     calls: list[Any] = []
-    async with Conversation(Cancelled.as_asgi(init={"calls": calls})) as peer:
-        await peer.accepted()
-        peer.task.cancel()
-    assert isinstance(peer.error, asyncio.CancelledError)
+    async with WebSocketCommunicator(Cancelled.as_asgi(init={"calls": calls})) as peer:
+        await peer.connect()
+        peer.future.cancel()
+    assert peer.future.cancelled()

@@ -12,27 +12,33 @@ from asgi_ws import (
     WebSocket,
     websocket_app,
 )
+from asgi_ws.testing import VirtualClock, WebSocketCommunicator
 
-from .conversation import Conversation, websocket_scope
+from .odd_servers import Gate
+from .outcomes import outcome, refusal, told
 
 
 async def test_a_handler_that_does_not_accept_in_time_is_cancelled_and_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    told: list[str] = []
+    seen: list[str] = []
 
-    @websocket_app(limits=Limits(accept_timeout=0.01))
+    @websocket_app
     async def handler(ws: WebSocket) -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            told.append("cancelled")
+            seen.append("cancelled")
             raise
 
-    async with Conversation(handler) as peer:
-        assert await peer.denied() == (503, b"not accepted in time")
-    assert told == ["cancelled"]
-    assert peer.error is None
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler) as peer:
+            connecting = asyncio.create_task(refusal(peer))
+            await clock.advance(9.9)
+            assert not connecting.done()
+            await clock.advance(0.1)
+            assert await connecting == (503, b"not accepted in time")
+    assert seen == ["cancelled"]
     assert handler.statistics().refused == {"ACCEPT_TIMEOUT": 1}
     assert [(record.levelno, record.name) for record in caplog.records] == [(logging.WARNING, "asgi_ws")]
 
@@ -41,41 +47,40 @@ async def test_a_handler_that_does_not_accept_in_time_is_cancelled_and_refused(
 async def test_a_handler_that_answers_while_it_is_cancelled_for_its_slowness_is_still_answered_once(
     answer: str,
 ) -> None:
-    @websocket_app(limits=Limits(accept_timeout=0.01))
+    @websocket_app(limits=Limits(accept_timeout=1))
     async def handler(ws: WebSocket) -> None:
         try:
             await asyncio.Event().wait()
         finally:
             await getattr(ws, answer)()
 
-    async with Conversation(handler) as peer:
-        await peer.ended()
-    types = [event["type"] for event in peer.begun]
-    assert (
-        types
-        == {
-            "accept": ["websocket.accept", "websocket.close"],
-            "deny": ["websocket.http.response.start", "websocket.http.response.body"],
-        }[answer]
-    )
-    assert peer.error is None
+    server = Gate(handler)
+    server.open.set()
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(server) as peer:
+            connecting = asyncio.create_task(peer.connect())
+            await clock.advance(1)
+            assert (await connecting).accepted == (answer == "accept")
+            await peer.wait()
+    assert [event["type"] for event in server.begun] == {
+        "accept": ["websocket.accept", "websocket.close"],
+        "deny": ["websocket.http.response.start", "websocket.http.response.body"],
+    }[answer]
 
 
-@pytest.mark.parametrize("timeout", [0.01, None])
+@pytest.mark.parametrize("timeout", [1, None])
 async def test_the_time_to_accept_is_no_limit_after_accept(timeout: float | None) -> None:
     @websocket_app(limits=Limits(accept_timeout=timeout))
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        loop = asyncio.get_running_loop()
-        passed = loop.create_future()
-        loop.call_later(0.03, passed.set_result, None)
-        await passed
+        await asyncio.sleep(60)
         await ws.send("still here")
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert (await peer.sent())["text"] == "still here"
-    assert peer.error is None
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler) as peer:
+            await peer.connect()
+            await clock.advance(60)
+            assert await peer.receive() == "still here"
 
 
 async def test_a_time_out_of_the_handlers_own_is_its_mistake() -> None:
@@ -84,13 +89,9 @@ async def test_a_time_out_of_the_handlers_own_is_its_mistake() -> None:
         async with asyncio.timeout(0):
             await asyncio.Event().wait()
 
-    async with Conversation(handler) as peer:
-        assert (await peer.denied())[0] == 500
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert (await refusal(peer))[0] == 500
     assert isinstance(peer.error, TimeoutError)
-
-
-def from_origin(origin: bytes, **more: Any) -> Any:
-    return websocket_scope(headers=[(b"origin", origin)], **more)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +114,10 @@ async def test_a_foreign_origin_is_refused_with_403_and_one_escaped_line_says_ho
     async def handler(ws: WebSocket) -> None:
         raise AssertionError
 
-    async with Conversation(handler, from_origin(origin)) as peer:
-        assert await peer.denied() == (403, b"origin not allowed")
-    assert peer.error is None
+    peer = WebSocketCommunicator(handler)
+    peer.scope["headers"].append((b"origin", origin))
+    async with peer:
+        assert await refusal(peer) == (403, b"origin not allowed")
     assert handler.statistics().refused == {"ORIGIN": 1}
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.INFO, line)]
 
@@ -123,12 +125,12 @@ async def test_a_foreign_origin_is_refused_with_403_and_one_escaped_line_says_ho
 @pytest.mark.parametrize(
     ("host", "line"),
     [
-        (b"chat.Example.:80", "refused WebSocket for host 'chat.Example.:80'; to let it in: hosts=['chat.example']"),
-        (b"a b", "refused WebSocket for host 'a b'"),
+        ("chat.Example.:80", "refused WebSocket for host 'chat.Example.:80'; to let it in: hosts=['chat.example']"),
+        ("a b", "refused WebSocket for host 'a b'"),
     ],
 )
 async def test_a_foreign_host_is_refused_with_400_and_one_line_says_how_to_let_it_in(
-    host: bytes, line: str, caplog: pytest.LogCaptureFixture
+    host: str, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "asgi_ws")
 
@@ -136,10 +138,8 @@ async def test_a_foreign_host_is_refused_with_400_and_one_line_says_how_to_let_i
     async def handler(ws: WebSocket) -> None:
         raise AssertionError
 
-    scope = websocket_scope()
-    scope["headers"] = [(b"host", host)]
-    async with Conversation(handler, scope) as peer:
-        assert await peer.denied() == (400, b"host not allowed")
+    async with WebSocketCommunicator(handler, headers={"host": host}) as peer:
+        assert await refusal(peer) == (400, b"host not allowed")
     assert handler.statistics().refused == {"HOST": 1}
     assert [record.getMessage() for record in caplog.records] == [line]
 
@@ -150,8 +150,8 @@ async def test_an_origin_that_is_let_in_is_accepted(origins: Any) -> None:
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
 
-    async with Conversation(handler, from_origin(b"https://evil.example")) as peer:
-        await peer.accepted()
+    async with WebSocketCommunicator(handler, origin="https://evil.example") as peer:
+        assert (await peer.connect()).accepted
 
 
 async def test_a_refusal_of_a_client_that_has_left_is_no_error() -> None:
@@ -159,11 +159,12 @@ async def test_a_refusal_of_a_client_that_has_left_is_no_error() -> None:
     async def handler(ws: WebSocket) -> None:
         raise AssertionError
 
-    peer = Conversation(handler, from_origin(b"null"))
-    peer.break_send(ConnectionResetError())
-    async with peer:
-        pass
-    assert peer.error is None
+    async with WebSocketCommunicator(handler, origin="null") as peer:
+        connecting = asyncio.create_task(outcome(peer.connect()))
+        await asyncio.sleep(0)
+        await peer.abort()
+        assert told(await connecting) == (1006, "")
+    assert handler.statistics().refused == {"ORIGIN": 1}
 
 
 async def test_no_more_connections_are_let_in_than_the_limit_and_a_place_is_free_again_after() -> None:
@@ -172,15 +173,13 @@ async def test_no_more_connections_are_let_in_than_the_limit_and_a_place_is_free
         await ws.accept()
         await ws.wait_closed()
 
-    async with Conversation(handler) as first:
-        await first.accepted()
+    async with WebSocketCommunicator(handler) as first:
+        await first.connect()
         assert handler.statistics().open == 1
-        async with Conversation(handler) as second:
-            assert await second.denied() == (503, b"too many connections")
-        first.leave()
-    async with Conversation(handler) as third:
-        await third.accepted()
-        third.leave()
+        async with WebSocketCommunicator(handler) as second:
+            assert await refusal(second) == (503, b"too many connections")
+    async with WebSocketCommunicator(handler) as third:
+        assert (await third.connect()).accepted
     statistics = handler.statistics()
     assert (statistics.open, statistics.accepted, statistics.refused) == (0, 2, {"CONNECTIONS": 1})
 
@@ -191,15 +190,14 @@ async def test_one_address_is_let_in_as_often_as_its_limit_says_and_others_are_n
         await ws.accept()
         await ws.wait_closed()
 
-    async with Conversation(handler) as first:
-        await first.accepted()
-        async with Conversation(handler, websocket_scope(client=("192.0.2.7", 50001))) as same:
-            assert await same.denied() == (429, b"too many connections from this address")
-        for client in (("192.0.2.8", "50000"), None):
-            async with Conversation(handler, websocket_scope(client=client)) as other:
-                await other.accepted()
-                other.leave()
-        first.leave()
-    async with Conversation(handler) as again:
-        await again.accepted()
-        again.leave()
+    async with WebSocketCommunicator(handler, client=("192.0.2.7", 50000)) as first:
+        await first.connect()
+        # granian has the port as str.
+        for server in ("spec", "granian"):
+            async with WebSocketCommunicator(handler, client=("192.0.2.7", 50001), server=server) as same:
+                assert await refusal(same) == (429, b"too many connections from this address")
+        for client in (("192.0.2.8", 50000), None):
+            async with WebSocketCommunicator(handler, client=client) as other:
+                assert (await other.connect()).accepted
+    async with WebSocketCommunicator(handler, client=("192.0.2.7", 50000)) as again:
+        assert (await again.connect()).accepted

@@ -11,8 +11,9 @@ from asgi_ws import (
     WebSocket,
     websocket_app,
 )
+from asgi_ws.testing import WebSocketCommunicator
 
-from .conversation import Conversation, outcome, told, until
+from .outcomes import outcome, refusal, told, until
 
 
 async def test_wait_closed_returns_when_the_peer_leaves_and_keeps_what_came_meanwhile() -> None:
@@ -26,12 +27,12 @@ async def test_wait_closed_returns_when_the_peer_leaves_and_keeps_what_came_mean
         kept.extend([await ws.receive(), await ws.receive_bytes()])
         assert told(await outcome(ws.receive())) == (1001, "")
 
-    async with Conversation(handler) as peer:
-        peer.text("one")
-        peer.binary(b"two")
-        peer.leave()
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send("one")
+        await peer.send(b"two")
+        await peer.close(1001)
     assert kept == ["one", b"two"]
-    assert peer.error is None
 
 
 async def test_what_comes_past_the_bound_while_nobody_reads_is_dropped_and_counted() -> None:
@@ -43,15 +44,36 @@ async def test_what_comes_past_the_bound_while_nobody_reads_is_dropped_and_count
         await ws.wait_closed()
         kept.extend([message async for message in ws])
 
-    async with Conversation(handler) as peer:
-        peer.text("x" * 200_000)
-        peer.text("y" * 100_000)
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send("x" * 200_000)
+        await peer.send("y" * 100_000)
         for number in range(1025):
-            peer.text(str(number))
-        peer.leave()
+            await peer.send(str(number))
     assert [len(message) for message in kept[:2]] == [200_000, 1]
     assert len(kept) == 1024
     assert handler.statistics().dropped_messages == 3
+
+
+async def test_what_one_wait_has_kept_is_kept_by_the_next_one_before_what_comes_then() -> None:
+    kept: list[Any] = []
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        async with ws.until_closed():
+            await ends.wait()
+        await ws.wait_closed()
+        kept.extend([message async for message in ws])
+
+    ends = asyncio.Event()
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send("one")
+        await until(peer.input_queue.empty)
+        ends.set()
+        await peer.send("two")
+    assert kept == ["one", "two"]
 
 
 async def test_until_closed_ends_a_block_that_only_sends_when_the_peer_leaves() -> None:
@@ -68,12 +90,11 @@ async def test_until_closed_ends_a_block_that_only_sends_when_the_peer_leaves() 
                 await asyncio.sleep(0)
         assert ws.close_code == 1001
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        await peer.sent()
-        peer.leave()
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.receive()
+        await peer.close(1001)
     assert ticks > 0
-    assert peer.error is None
 
 
 async def test_until_closed_ends_a_block_that_neither_sends_nor_receives() -> None:
@@ -84,10 +105,8 @@ async def test_until_closed_ends_a_block_that_neither_sends_nor_receives() -> No
             await asyncio.Event().wait()
         assert ws.closed
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.leave()
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
 
 
 async def test_until_closed_ends_quietly_when_a_send_meets_the_end_first() -> None:
@@ -95,13 +114,11 @@ async def test_until_closed_ends_quietly_when_a_send_meets_the_end_first() -> No
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         async with ws.until_closed():
-            peer.break_send(ConnectionResetError())
+            await peer.abort()
             await ws.send("x")
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
-    assert peer.error is None
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
 
 
 async def test_a_block_that_ends_by_itself_leaves_the_connection_open_and_the_messages_kept() -> None:
@@ -109,16 +126,17 @@ async def test_a_block_that_ends_by_itself_leaves_the_connection_open_and_the_me
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         async with ws.until_closed():
-            await until(peer.everything_read)
+            await ends.wait()
         assert not ws.closed
         assert await ws.receive() == "kept"
 
-    peer = Conversation(handler)
-    async with peer:
-        peer.text("kept")
-        await peer.accepted()
-        assert await peer.closed() == (1000, "")
-    assert peer.error is None
+    ends = asyncio.Event()
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.send("kept")
+        await until(peer.input_queue.empty)
+        ends.set()
+        assert await peer.wait_closed() == (1000, "")
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), TimeoutError("mine"), ConnectionClosed(1000)])
@@ -129,9 +147,9 @@ async def test_an_exception_of_the_block_goes_through_until_closed(error: Except
         async with ws.until_closed():
             raise error
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        assert await peer.closed() == (1011, "")
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        await peer.connect()
+        assert await peer.wait_closed() == (1011, "")
     assert peer.error is error
 
 
@@ -141,8 +159,8 @@ async def test_until_closed_before_accept_is_refused() -> None:
         async with ws.until_closed():
             await asyncio.Event().wait()
 
-    async with Conversation(handler) as peer:
-        assert (await peer.denied())[0] == 500
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert (await refusal(peer))[0] == 500
     assert isinstance(peer.error, LifecycleError)
 
 
@@ -153,11 +171,11 @@ async def test_a_cancellation_from_outside_goes_through_until_closed() -> None:
         async with ws.until_closed():
             await asyncio.Event().wait()
 
-    async with Conversation(handler) as peer:
-        await peer.accepted()
-        peer.task.cancel()
-        assert (await peer.closed())[0] == 1012
-    assert isinstance(peer.error, asyncio.CancelledError)
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        peer.future.cancel()
+        assert (await peer.wait_closed())[0] == 1012
+    assert peer.future.cancelled()
 
 
 async def test_until_closed_is_quiet_about_a_group_of_nothing_but_the_end() -> None:
@@ -167,14 +185,12 @@ async def test_until_closed_is_quiet_about_a_group_of_nothing_but_the_end() -> N
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         async with ws.until_closed():
-            peer.break_send(ConnectionResetError())
+            await peer.abort()
             async with asyncio.TaskGroup() as group:
                 group.create_task(ws.send("a"))
                 group.create_task(ws.send("b"))
         after.append("reached")
 
-    peer = Conversation(handler)
-    async with peer:
-        pass
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
     assert after == ["reached"]
-    assert peer.error is None

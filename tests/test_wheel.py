@@ -8,14 +8,20 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
+from asgi_ws.testing import manners
 from tests.servers.launch import PROJECT, ServerProcess
 from tests.servers.table import Server
 
-UVICORN: Final = Server(name="uvicorn", title="uvicorn asgi_ws:app", arguments=("uvicorn", "{app}", "--port={port}"))
+UVICORN: Final = Server(
+    name="uvicorn",
+    title="uvicorn asgi_ws:app",
+    manners=manners.UVICORN,
+    arguments=("uvicorn", "{app}", "--port={port}"),
+)
 PAGE_FILES: Final = ("page.html", "page.css", "page.js", "icon.svg")
 
 
@@ -52,7 +58,7 @@ async def test_the_wheel_alone_serves_the_whole_application(tmp_path: Path) -> N
     assert Path(imported).is_relative_to(tmp_path / "venv")
 
     with ServerProcess(UVICORN, "asgi_ws:app", python=str(python), cwd=elsewhere) as server:
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             for path, text in {"/": "<!doctype html>", "/page.js": "WebSocket", "/hello": "Hello, World!"}.items():
                 response = await client.get(server.url(path))
                 assert response.status_code == 200

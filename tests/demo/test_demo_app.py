@@ -5,16 +5,17 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
 import asgi_ws
-from asgi_ws._asgi import Event
+from asgi_ws.testing import LifespanManager, WebSocketCommunicator, http_client
+from asgi_ws.testing.manners import UVICORN
+from tests.outcomes import refusal
 from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS, Server
 
@@ -31,42 +32,26 @@ PAGE_FILES: Final = {
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(asgi_ws.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    async with http_client(asgi_ws.app) as client:
         yield client
 
 
-@asynccontextmanager
-async def lifespan() -> AsyncIterator[None]:
-    """Start and stop the default application, as a server does."""
-    inbox: asyncio.Queue[Event] = asyncio.Queue()
-    outbox: asyncio.Queue[Event] = asyncio.Queue()
-    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
-    async with asyncio.timeout(BOUND), asyncio.TaskGroup() as tasks:
-        tasks.create_task(asgi_ws.app(scope, inbox.get, outbox.put))
-        inbox.put_nowait({"type": "lifespan.startup"})
-        assert await outbox.get() == {"type": "lifespan.startup.complete"}
-        yield
-        inbox.put_nowait({"type": "lifespan.shutdown"})
-        assert await outbox.get() == {"type": "lifespan.shutdown.complete"}
-
-
-async def test_hello_greets_in_plain_text(client: httpx.AsyncClient) -> None:
+async def test_hello_greets_in_plain_text(client: httpx2.AsyncClient) -> None:
     response = await client.get("/hello")
     assert (response.status_code, response.text) == (200, "Hello, World!")
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.headers["content-length"] == "13"
 
 
-async def test_healthz_is_ok(client: httpx.AsyncClient) -> None:
+async def test_healthz_is_ok(client: httpx2.AsyncClient) -> None:
     response = await client.get("/healthz")
     assert (response.status_code, response.text) == (200, "ok")
 
 
 @pytest.mark.parametrize("path", PAGE_FILES)
 async def test_each_file_of_the_page_has_its_type_and_the_security_headers(
-    client: httpx.AsyncClient, path: str
+    client: httpx2.AsyncClient, path: str
 ) -> None:
     response = await client.get(path)
     assert response.status_code == 200
@@ -78,14 +63,14 @@ async def test_each_file_of_the_page_has_its_type_and_the_security_headers(
     assert "unsafe" not in response.headers["content-security-policy"]
 
 
-async def test_the_page_names_no_other_host(client: httpx.AsyncClient) -> None:
+async def test_the_page_names_no_other_host(client: httpx2.AsyncClient) -> None:
     for path in PAGE_FILES:
         text = (await client.get(path)).text.replace('xmlns="http://www.w3.org/2000/svg"', "")
         assert re.findall(r"https?://|//\w+\.", text) == []
 
 
 @pytest.mark.parametrize("path", [*PAGE_FILES, "/hello", "/healthz"])
-async def test_head_tells_of_the_same_body_without_sending_it(client: httpx.AsyncClient, path: str) -> None:
+async def test_head_tells_of_the_same_body_without_sending_it(client: httpx2.AsyncClient, path: str) -> None:
     head, get = await client.head(path), await client.get(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers == get.headers
@@ -93,13 +78,13 @@ async def test_head_tells_of_the_same_body_without_sending_it(client: httpx.Asyn
 
 
 @pytest.mark.parametrize("path", [*PAGE_FILES, "/hello", "/healthz"])
-async def test_a_wrong_method_is_answered_with_the_right_ones(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_wrong_method_is_answered_with_the_right_ones(client: httpx2.AsyncClient, path: str) -> None:
     response = await client.post(path)
     assert response.status_code == 405
     assert response.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-async def test_an_unknown_path_is_not_found(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_path_is_not_found(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/nothing")).status_code == 404
 
 
@@ -109,11 +94,12 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
         yield process
 
 
-async def test_ws_answers_ok_to_every_text_and_binary_message(server: ServerProcess) -> None:
-    async with asyncio.timeout(BOUND), connect(server.url("/ws", "ws")) as ws:
+async def test_ws_answers_ok_to_every_text_and_binary_message() -> None:
+    async with WebSocketCommunicator(asgi_ws.app, "/ws") as ws:
+        await ws.connect()
         for message in ("text", b"binary", "", b"", "Grüße", bytes(70_000)):
             await ws.send(message)
-            assert await ws.recv() == "OK!"
+            assert await ws.receive() == "OK!"
 
 
 async def test_who_comes_and_goes_is_in_the_log_of_uvicorn(server: ServerProcess) -> None:
@@ -129,25 +115,15 @@ async def test_who_comes_and_goes_is_in_the_log_of_uvicorn(server: ServerProcess
     assert own == [f"INFO:     {line}" for line in lines]
 
 
-async def test_a_page_of_another_origin_is_refused(server: ServerProcess) -> None:
-    async with httpx.AsyncClient() as client:
-        response = await client.get(
-            server.url("/ws"),
-            headers={
-                "connection": "Upgrade",
-                "upgrade": "websocket",
-                "origin": "http://elsewhere.example",
-                "sec-websocket-version": "13",
-                "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
-            },
-        )
-    assert response.status_code == 403
+async def test_a_page_of_another_origin_is_refused() -> None:
+    async with WebSocketCommunicator(asgi_ws.app, "/ws", origin="http://elsewhere.example") as ws:
+        assert await refusal(ws) == (403, b"origin not allowed")
 
 
 async def test_a_log_that_was_set_up_before_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("asgi_ws")
     before = list(logger.handlers), logger.level
-    async with lifespan():
+    async with LifespanManager(asgi_ws.app):
         assert (logger.handlers, logger.level) == before
     assert (logger.handlers, logger.level) == before
 
@@ -158,7 +134,7 @@ async def test_a_log_that_nobody_set_up_is_shown_until_the_application_stops(
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     logger = logging.getLogger("asgi_ws")
     before = list(logger.handlers), logger.level
-    async with lifespan():
+    async with LifespanManager(asgi_ws.app):
         logger.info("shown")
         logger.debug("not shown")
     logger.info("too late")
@@ -177,7 +153,10 @@ async def test_uvicorn_s_log_config_decides_where_it_names_the_logger(tmp_path: 
     path = tmp_path / "log.json"
     path.write_text(json.dumps(config))
     plain = Server(
-        name="uvicorn", title="uvicorn", arguments=("uvicorn", "{app}", "--port={port}", f"--log-config={path}")
+        name="uvicorn",
+        title="uvicorn",
+        manners=UVICORN,
+        arguments=("uvicorn", "{app}", "--port={port}", f"--log-config={path}"),
     )
     with ServerProcess(plain, "asgi_ws:app") as process:
         async with asyncio.timeout(BOUND), connect(process.url("/ws", "ws")):

@@ -1,49 +1,45 @@
-"""Every program in examples/ is started on a real uvicorn and talked to, as the documentation says one can."""
+"""Every program in examples/ is run and talked to, as the documentation says one can."""
 
-import json
+import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, TypeVar
 from urllib.request import urlopen
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from asgi_ws.testing import TestClient, WebSocketDenialResponse
 from tests.servers.launch import PROJECT, ServerProcess
 from tests.servers.table import SERVERS
 
 EXAMPLES: Final = PROJECT / "examples"
 SECONDS: Final = 10
 
-Check = Callable[[ServerProcess], None]
-CHECKS: Final[dict[str, Check]] = {}
+T = TypeVar("T")
+InMemory = Callable[[TestClient], None]
+OnAServer = Callable[[ServerProcess], None]
+IN_MEMORY: Final[dict[str, InMemory]] = {}
+# Those whose log the documentation shows, and Django, which is set up once in a process.
+ON_A_SERVER: Final[dict[str, OnAServer]] = {}
 
 
-def check_of(*modules: str) -> Callable[[Check], Check]:
-    def register(check: Check) -> Check:
-        CHECKS.update(dict.fromkeys(modules, check))
+def check_of(checks: dict[str, T], *modules: str) -> Callable[[T], T]:
+    def register(check: T) -> T:
+        checks.update(dict.fromkeys(modules, check))
         return check
 
     return register
 
 
-@contextmanager
-def served(module: str) -> Iterator[ServerProcess]:
-    with ServerProcess(SERVERS[0], f"{module}:app", options=["--app-dir=examples"]) as server:
-        yield server
-
-
-def socket_to(server: ServerProcess, path: str, **options: object) -> ClientConnection:
-    return connect(server.url(path, "ws"), open_timeout=SECONDS, **options)  # type: ignore[no-any-return, call-overload] # options go on as they are
+# -- on a server
 
 
 def answer(server: ServerProcess, path: str, message: str | bytes) -> str | bytes:
-    with socket_to(server, path) as ws:
+    with connect(server.url(path, "ws"), open_timeout=SECONDS) as ws:
         ws.send(message)
         return ws.recv(timeout=SECONDS)
 
@@ -54,23 +50,17 @@ def page(server: ServerProcess, path: str) -> str:
         return text
 
 
-def refusal(server: ServerProcess, path: str, **options: object) -> tuple[int, str]:
-    with pytest.raises(InvalidStatus) as refused, socket_to(server, path, **options):
-        pass
-    return refused.value.response.status_code, refused.value.response.body.decode()
-
-
-@check_of("hello")
+@check_of(ON_A_SERVER, "hello")
 def check_hello(server: ServerProcess) -> None:
     assert page(server, "/hello") == "Hello, World!"
     assert answer(server, "/echo", "text") == "text"
     assert answer(server, "/echo", b"bytes") == b"bytes"
 
 
-@check_of("first_server")
+@check_of(ON_A_SERVER, "first_server")
 def check_first_server(server: ServerProcess) -> None:
     assert page(server, "/guests") == "[]"
-    with socket_to(server, "/sign") as ws:
+    with connect(server.url("/sign", "ws"), open_timeout=SECONDS) as ws:
         assert ws.recv(timeout=SECONDS) == "Who are you?"
         ws.send("Ada")
         assert ws.recv(timeout=SECONDS) == "Welcome, Ada! You are guest number 1."
@@ -79,76 +69,92 @@ def check_first_server(server: ServerProcess) -> None:
     assert "left with code 1000" in server.log()
 
 
-@check_of("authentication")
-def check_authentication(server: ServerProcess) -> None:
-    with socket_to(server, "/cookie", additional_headers={"Cookie": "session=s3cret"}) as ws:
-        assert ws.recv(timeout=SECONDS) == "Hello, Ada!"
-    offered = [Subprotocol("chat.v1"), Subprotocol("token.s3cret")]
-    with socket_to(server, "/subprotocol", subprotocols=offered) as ws:
-        assert ws.subprotocol == "chat.v1"
-        assert ws.recv(timeout=SECONDS) == "Hello, Ada!"
-    with socket_to(server, "/query?token=s3cret") as ws:
-        assert ws.recv(timeout=SECONDS) == "Hello, Ada!"
-    wrong = (401, "a valid token is needed")
-    assert refusal(server, "/cookie") == wrong
-    assert refusal(server, "/subprotocol", subprotocols=[Subprotocol("chat.v1")]) == wrong
-    assert refusal(server, "/subprotocol", subprotocols=[Subprotocol("token.s3cret")]) == (400, "offer chat.v1")
-    assert refusal(server, "/query?token=s3cre%C3%A9") == wrong
-    server.stop()
-    assert "Traceback" not in server.log()
-
-
-@check_of("calculator")
-def check_calculator(server: ServerProcess) -> None:
-    with socket_to(server, "/") as ws:
-        conversation: list[tuple[str | bytes, object]] = [
-            ('{"add": [1, 2.5]}', {"sum": 3.5}),
-            (b'{"add": []}', {"sum": 0}),
-            ('{"add": "12"}', {"error": 'send {"add": [1, 2]}'}),
-        ]
-        for message, expected in conversation:
-            ws.send(message)
-            assert json.loads(ws.recv(timeout=SECONDS)) == expected
-        ws.send("{")
-        with pytest.raises(ConnectionClosed) as closed:
-            ws.recv(timeout=SECONDS)
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1007
-
-
-@check_of("clock")
-def check_clock(server: ServerProcess) -> None:
-    with socket_to(server, "/") as ws:
-        first, second = (datetime.fromisoformat(str(ws.recv(timeout=SECONDS))) for _ in range(2))
-    assert first < second
-    server.stop()
-    assert "Traceback" not in server.log()
-
-
-@check_of("in_fastapi", "in_litestar")
-def check_mounted(server: ServerProcess) -> None:
-    assert json.loads(page(server, "/hello"))["message"].startswith("Hello from ")
-    assert answer(server, "/live/echo/Ada", "hi") == "Ada: 'hi'"
-    assert refusal(server, "/live/echo/Ada", origin="https://elsewhere.example")[0] == 403
-
-
-@check_of("before_django")
+@check_of(ON_A_SERVER, "before_django")
 def check_before_django(server: ServerProcess) -> None:
     assert page(server, "/hello") == "Hello from Django"
     assert answer(server, "/echo", "hi") == "hi"
-    assert refusal(server, "/hello")[0] == 404
+    with pytest.raises(InvalidStatus) as refused:
+        connect(server.url("/hello", "ws"), open_timeout=SECONDS)
+    assert refused.value.response.status_code == 404
 
 
-@check_of("starlette_before", "starlette_after")
-def check_port(server: ServerProcess) -> None:
-    assert answer(server, "/chat", '{"a": 1}') == '{"you said":{"a":1}}'
-    assert answer(server, "/shout", "hi") == "HI"
-
-
-@pytest.mark.parametrize("module", sorted(CHECKS))
+@pytest.mark.parametrize("module", sorted(ON_A_SERVER))
 def test_an_example_does_on_a_real_server_what_the_documentation_says(module: str) -> None:
-    with served(module) as server:
-        CHECKS[module](server)
+    with ServerProcess(SERVERS[0], f"{module}:app", options=["--app-dir=examples"]) as server:
+        ON_A_SERVER[module](server)
+
+
+# -- in memory
+
+
+def echoed(client: TestClient, path: str, message: str) -> str:
+    with client.websocket_connect(path) as ws:
+        ws.send_text(message)
+        return ws.receive_text()
+
+
+def refusal(client: TestClient, path: str, **options: Any) -> tuple[int, str]:
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(path, **options):
+        pass
+    return refused.value.status_code, refused.value.text
+
+
+@check_of(IN_MEMORY, "authentication")
+def check_authentication(client: TestClient) -> None:
+    with client.websocket_connect("/cookie", headers={"cookie": "session=s3cret"}) as ws:
+        assert ws.receive_text() == "Hello, Ada!"
+    with client.websocket_connect("/subprotocol", ["chat.v1", "token.s3cret"]) as ws:
+        assert ws.accepted_subprotocol == "chat.v1"
+        assert ws.receive_text() == "Hello, Ada!"
+    with client.websocket_connect("/query?token=s3cret") as ws:
+        assert ws.receive_text() == "Hello, Ada!"
+    wrong = (401, "a valid token is needed")
+    assert refusal(client, "/cookie") == wrong
+    assert refusal(client, "/subprotocol", subprotocols=["chat.v1"]) == wrong
+    assert refusal(client, "/subprotocol", subprotocols=["token.s3cret"]) == (400, "offer chat.v1")
+    assert refusal(client, "/query?token=s3cre%C3%A9") == wrong
+
+
+@check_of(IN_MEMORY, "calculator")
+def check_calculator(client: TestClient) -> None:
+    with client.websocket_connect("/") as ws:
+        ws.send_text('{"add": [1, 2.5]}')
+        assert ws.receive_json() == {"sum": 3.5}
+        ws.send_bytes(b'{"add": []}')
+        assert ws.receive_json() == {"sum": 0}
+        ws.send_text('{"add": "12"}')
+        assert ws.receive_json() == {"error": 'send {"add": [1, 2]}'}
+        ws.send_text("{")
+        assert ws.wait_closed()[0] == 1007
+
+
+@check_of(IN_MEMORY, "clock")
+def check_clock(client: TestClient) -> None:
+    with client.virtual_time() as clock, client.websocket_connect("/") as ws:
+        first = datetime.fromisoformat(ws.receive_text())
+        clock.advance(0.9)
+        assert ws.receive_nothing()
+        clock.advance(0.1)
+        assert first <= datetime.fromisoformat(ws.receive_text())
+
+
+@check_of(IN_MEMORY, "in_fastapi", "in_litestar")
+def check_mounted(client: TestClient) -> None:
+    assert client.get("/hello").json()["message"].startswith("Hello from ")
+    assert echoed(client, "/live/echo/Ada", "hi") == "Ada: 'hi'"
+    assert refusal(client, "/live/echo/Ada", headers={"origin": "https://elsewhere.example"})[0] == 403
+
+
+@check_of(IN_MEMORY, "starlette_before", "starlette_after")
+def check_port(client: TestClient) -> None:
+    assert echoed(client, "/chat", '{"a": 1}') == '{"you said":{"a":1}}'
+    assert echoed(client, "/shout", "hi") == "HI"
+
+
+@pytest.mark.parametrize("module", sorted(IN_MEMORY))
+def test_an_example_does_what_the_documentation_says(module: str) -> None:
+    with TestClient(runpy.run_path(str(EXAMPLES / f"{module}.py"))["app"]) as client:
+        IN_MEMORY[module](client)
 
 
 def test_the_tutorials_own_tests_pass() -> None:
@@ -160,7 +166,7 @@ def test_the_tutorials_own_tests_pass() -> None:
 
 def test_every_example_has_a_check() -> None:
     programs = {path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith("test_")}
-    assert programs == set(CHECKS)
+    assert programs == {*IN_MEMORY, *ON_A_SERVER}
 
 
 def test_the_port_from_starlette_changes_the_imports_and_the_routes_alone() -> None:

@@ -3,12 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
-
 from asgi_ws import App, JSONResponse, Request, Route, WebSocket, WebSocketRoute, http_app, websocket_app
-from asgi_ws._asgi import ASGIApp, Scope
-
-from ..conversation import Conversation, websocket_scope
+from asgi_ws._asgi import ASGIApp
+from asgi_ws.testing import WebSocketCommunicator
 
 
 @http_app
@@ -34,23 +31,9 @@ def ours(end: str = "") -> App:
     return App([Route(f"/where/{{x}}{end}", where), WebSocketRoute(f"/ws/{{x}}{end}", where_ws)], lifespan=[started])
 
 
-def client(app: ASGIApp, root_path: str = "") -> httpx.AsyncClient:
-    """A client of an application in memory."""
-    transport = httpx.ASGITransport(app, root_path=root_path)
-    return httpx.AsyncClient(transport=transport, base_url="http://testserver")
-
-
-def scope_of(path: str, *, root_path: str = "", origin: bytes = b"http://testserver") -> Scope:
-    """A browser's handshake."""
-    return websocket_scope(path, [(b"origin", origin)], root_path=root_path)
-
-
-async def say(app: ASGIApp, scope: Scope, text: str = "hello") -> str:
-    """Say something over a WebSocket; the answer."""
-    async with Conversation(app, scope) as talk:
-        await talk.accepted()
-        talk.text(text)
-        answer: str = (await talk.sent())["text"]
-        talk.leave(1000)
-    assert talk.error is None
-    return answer
+async def say(app: ASGIApp, path: str, *, root_path: str = "") -> str | bytes:
+    """Say hello over a WebSocket, as a page of the same origin; the answer."""
+    async with WebSocketCommunicator(app, path, origin="http://testserver", root_path=root_path) as peer:
+        await peer.connect()
+        await peer.send("hello")
+        return await peer.receive()

@@ -14,12 +14,11 @@ from starlette.responses import JSONResponse as StarletteJSON
 from starlette.routing import Route as StarletteRoute, WebSocketRoute as StarletteWebSocketRoute
 from starlette.websockets import WebSocket as StarletteWebSocket
 
-from asgi_ws import App, Mount, Response, Route, RouteNotFound, Statistics
+from asgi_ws import App, LifespanFailed, Mount, Response, Route, RouteNotFound, Statistics
 from asgi_ws._asgi import ASGIApp
+from asgi_ws.testing import LifespanManager, WebSocketCommunicator, http_client
 
-from ..asgi import COMPLETE, LifespanServer
-from ..conversation import Conversation
-from .applications import client, say, scope_of
+from .applications import say
 
 Lines = list[str]
 
@@ -98,35 +97,32 @@ Make = Callable[[Lines], ASGIApp]
 async def test_their_routes_are_reached_and_their_urls_are_right(make: Make, prefix: str, root: str) -> None:
     app = App([Route("/own", Response("ours")), Mount(prefix, make([]))])
     concrete = prefix.replace("{tenant}", "acme")
-    async with client(app, root) as http:
-        answer = await http.get(f"{root}{concrete}/page/1")
+    async with http_client(app, root_path=root) as http:
+        answer = await http.get(f"{concrete}/page/1")
         assert answer.status_code == 200
         url = f"http://testserver{root}{concrete}/page/1"
         assert answer.json() == {"url": url, "self": url, "x": "1"}
-        assert (await http.get(f"{root}{concrete}/unknown")).status_code == 404
-        assert (await http.get(f"{root}/own")).text == "ours"
+        assert (await http.get(f"{concrete}/unknown")).status_code == 404
+        assert (await http.get("/own")).text == "ours"
 
 
 @pytest.mark.parametrize("make", FRAMEWORKS)
 async def test_their_websockets_are_reached_with_what_their_lifespan_made(make: Make) -> None:
     app = App([Mount("/sub", make([]))])
-    assert await say(app, scope_of("/sub/ws/1")) == "hello /sub/ws/1 1 value"
+    assert await say(app, "/sub/ws/1") == "hello /sub/ws/1 1 value"
 
 
 @pytest.mark.parametrize("make", FRAMEWORKS)
 async def test_their_unknown_websockets_are_refused_by_them(make: Make) -> None:
-    async with Conversation(App([Mount("/sub", make([]))]), scope_of("/sub/unknown")) as talk:
-        event = await talk.sent()
-        assert event["type"] in ("websocket.close", "websocket.http.response.start")
+    async with WebSocketCommunicator(App([Mount("/sub", make([]))]), "/sub/unknown") as peer:
+        assert not (await peer.connect()).accepted
 
 
 @pytest.mark.parametrize("make", FRAMEWORKS)
 async def test_their_lifespan_runs_with_ours(make: Make) -> None:
     lines: Lines = []
-    server = LifespanServer(App([Mount("/sub", make(lines))]))
-    assert await server.start() == COMPLETE[0]
-    assert lines == ["start"]
-    assert await server.stop() == COMPLETE[1]
+    async with LifespanManager(App([Mount("/sub", make(lines))])):
+        assert lines == ["start"]
     assert lines == ["start", "stop"]
 
 
@@ -136,9 +132,11 @@ async def test_a_failing_start_of_theirs_is_the_failing_start_of_ours(make: Make
         def append(self, line: str) -> None:
             raise ConnectionRefusedError("no database")
 
-    kind, message = await LifespanServer(App([Mount("/sub", make(Broken()))])).start()
-    assert kind == "startup.failed"
-    assert "no database" in message
+    with pytest.raises(LifespanFailed) as raised:
+        async with LifespanManager(App([Mount("/sub", make(Broken()))])):
+            raise AssertionError
+    assert raised.value.phase == "startup"
+    assert "no database" in raised.value.reason
 
 
 @pytest.mark.parametrize("make", FRAMEWORKS)

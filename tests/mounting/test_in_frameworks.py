@@ -13,9 +13,10 @@ from starlette.routing import Mount as StarletteMount
 
 from asgi_ws import App
 from asgi_ws._asgi import ASGIApp
+from asgi_ws.testing import WebSocketCommunicator, http_client
 
-from ..conversation import Conversation
-from .applications import client, ours, say, scope_of, where_ws
+from ..outcomes import refusal
+from .applications import ours, say, where_ws
 
 
 def in_starlette(app: App) -> ASGIApp:
@@ -53,7 +54,7 @@ FRAMEWORKS = [(in_starlette, ""), (in_fastapi, ""), (in_litestar, "/")]
 
 @pytest.mark.parametrize(("mount", "end"), FRAMEWORKS)
 async def test_http_reaches_the_mounted_application_with_its_parameters(mount: Any, end: str) -> None:
-    async with client(mount(ours(end))) as http:
+    async with http_client(mount(ours(end))) as http:
         answer = await http.get(f"/sub/where/5{end}")
         assert answer.status_code == 200
         assert answer.json()["params"]["x"] == "5"
@@ -62,7 +63,7 @@ async def test_http_reaches_the_mounted_application_with_its_parameters(mount: A
 
 @pytest.mark.parametrize(("mount", "end"), FRAMEWORKS)
 async def test_a_websocket_reaches_the_mounted_application_and_what_it_started(mount: Any, end: str) -> None:
-    answer = json.loads(await say(mount(ours(end)), scope_of("/sub/ws/5")))
+    answer = json.loads(await say(mount(ours(end)), "/sub/ws/5"))
     assert answer["said"] == "hello"
     assert answer["params"]["x"] == "5"
     assert answer["started"] is True
@@ -71,15 +72,15 @@ async def test_a_websocket_reaches_the_mounted_application_and_what_it_started(m
 @pytest.mark.parametrize(("mount", "end"), FRAMEWORKS)
 async def test_what_is_refused_is_refused_below_a_framework_too(mount: Any, end: str) -> None:
     app = mount(ours(end))
-    async with Conversation(app, scope_of("/sub/ws/5", origin=b"http://evil.org")) as talk:
-        assert await talk.denied() == (403, b"origin not allowed")
-    async with Conversation(app, scope_of("/sub/unknown")) as talk:
-        assert await talk.denied() == (404, b"Not Found")
+    async with WebSocketCommunicator(app, "/sub/ws/5", origin="http://evil.org") as peer:
+        assert await refusal(peer) == (403, b"origin not allowed")
+    async with WebSocketCommunicator(app, "/sub/unknown") as peer:
+        assert await refusal(peer) == (404, b"Not Found")
 
 
 async def test_litestar_takes_an_endpoint_as_it_takes_a_function() -> None:
     decorate: Any = asgi("/ws/{x:str}", copy_scope=True)
-    answer = json.loads(await say(litestar(decorate(where_ws)), scope_of("/ws/5")))
+    answer = json.loads(await say(litestar(decorate(where_ws)), "/ws/5"))
     assert answer["params"] == {"x": "5"}
     assert answer["url"] == "ws://testserver/ws/5"
 
@@ -91,11 +92,11 @@ async def test_litestar_takes_an_endpoint_as_it_takes_a_function() -> None:
 async def test_root_path_url_and_redirects_are_those_the_client_knows(mount: Any, below: str, root: str) -> None:
     app = mount(ours())
     base = f"{root}{below}"
-    async with client(app, root) as http:
-        answer = (await http.get(f"{base}/where/5")).json()
-        redirect = await http.get(f"{base}/where/5/?q=1")
+    async with http_client(app, root_path=root) as http:
+        answer = (await http.get(f"{below}/where/5")).json()
+        redirect = await http.get(f"{below}/where/5/?q=1")
     assert answer["root"] == base
     assert answer["url"] == f"http://testserver{base}/where/5"
     assert redirect.headers["location"] == f"{base}/where/5?q=1"
-    said = json.loads(await say(app, scope_of(f"{base}/ws/5", root_path=root)))
+    said = json.loads(await say(app, f"{below}/ws/5", root_path=root))
     assert said["url"] == f"ws://testserver{base}/ws/5"
