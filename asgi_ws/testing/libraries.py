@@ -4,10 +4,10 @@ try:
     import httpx2
     from asgiref.testing import ApplicationCommunicator
 except ModuleNotFoundError as error:
+    library = str(error.name).partition(".")[0]
     raise ImportError(
-        f"asgi_ws.testing needs {error.name}, which is not installed: the extra 'testing' of asgi-ws brings it, or "
-        f"pip install {error.name}",
-        name=error.name,
+        f"asgi_ws.testing needs {library}, which the extra 'testing' of asgi-ws brings: pip install {library}",
+        name=library,
     ) from error
 
 __all__ = ["ApplicationCommunicator", "httpx2"]
