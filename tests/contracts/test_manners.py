@@ -116,6 +116,9 @@ async def _answers(peer: Peer) -> list[Fact]:
 
 async def _sends_the_longest(peer: Peer) -> list[Fact]:
     await peer.send("x" * peer.longest)
+    # It takes its time.
+    await peer.noted("ready")
+    await peer.go()
     return await peer.listen()
 
 
@@ -148,8 +151,8 @@ _ACTS: Final[Mapping[str, Scenario]] = {
     "receive after a receive that was cancelled": Scenario(script="receive-cancelled", act=_sends_late),
     "a client that does not read": Scenario(script="flood", act=_does_not_read),
     "receive what came before the close frame": Scenario(script="receive-after-go", act=_sends_and_closes),
-    "receive the longest message": Scenario(script="watch", act=_sends_the_longest),
-    "receive a message that is too long": Scenario(script="watch", act=_sends_too_much),
+    "receive the longest message": Scenario(script="receive-patiently", act=_sends_the_longest),
+    "receive a message that is too long": Scenario(script="receive-and-close", act=_sends_too_much),
     "client closes": Scenario(script="watch", act=_closes),
     "client closes and the application does too": Scenario(script="close-at-disconnect", act=_closes),
     "client closes and the application does so later": Scenario(script="close-later", act=_closes),

@@ -14,6 +14,8 @@ from .journal import Journal
 
 # Long enough for `receive` to hang for certain, short enough for all scripts on all servers.
 HANG_SECONDS: Final = 0.5
+# Long enough for anything to come on a busy machine.
+PATIENT_SECONDS: Final = 5.0
 # How often a receive is given up, and how many messages come meanwhile.
 IMPATIENT_SECONDS: Final = 0.001
 IMPATIENT_MESSAGES: Final = 300
@@ -24,6 +26,8 @@ _LONG: Final = 200
 RECEIVE: Final = "receive"
 GO: Final = "wait until the client says go"
 RAISE: Final = "raise"
+# For what takes its time to come.
+RECEIVE_PATIENTLY: Final = "receive patiently"
 # More than any system buffers for a client that does not read.
 FLOOD: Final = "send 32 MiB"
 # Receives, giving up again and again until the client says go, and notes whether a message was lost.
@@ -82,6 +86,8 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     "receive": (ACCEPT, RECEIVE, RECEIVE, RECEIVE, close()),
     "receive-cancelled": (ACCEPT, RECEIVE, GO, RECEIVE, RECEIVE, close()),
     "receive-impatiently": (ACCEPT, RECEIVE_IMPATIENTLY, close()),
+    "receive-and-close": (ACCEPT, RECEIVE_PATIENTLY, RECEIVE, close(4002)),
+    "receive-patiently": (ACCEPT, RECEIVE_PATIENTLY, GO, RECEIVE, close(4002)),
     "receive-after-go": (ACCEPT, GO, RECEIVE, RECEIVE, RECEIVE),
     "flood": (ACCEPT, GO, FLOOD),
     "send-empty": (ACCEPT, send(text=""), send(bytes=b""), *_FINISH),
@@ -164,6 +170,8 @@ class _Run:
         for step in SCRIPTS[self._name]:
             if step is RECEIVE:
                 await self._receive_event()
+            elif step is RECEIVE_PATIENTLY:
+                await self._receive_event(PATIENT_SECONDS)
             elif step is GO:
                 self._note("ready")
                 await self._journal.until(self._id, "go")
@@ -181,9 +189,9 @@ class _Run:
     def _note(self, word: str, *facts: Any) -> None:
         self._journal.note(self._id, word, *facts)
 
-    async def _receive_event(self) -> None:
+    async def _receive_event(self, seconds: float = HANG_SECONDS) -> None:
         try:
-            async with asyncio.timeout(HANG_SECONDS):
+            async with asyncio.timeout(seconds):
                 event = await self._receive()
         except TimeoutError:
             self._note("receive", "hangs")

@@ -9,6 +9,7 @@ from asgi_ws import ConnectionClosed, WebSocket, websocket_app
 from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import ApplicationEnded, VirtualClock, WaitTimeout, WebSocketCommunicator
 
+from ..outcomes import until
 from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, fails, sends, text, until_left
 
 KIB = 1024
@@ -147,10 +148,10 @@ async def test_on_daphne_send_never_waits() -> None:
         await ws.connect()
         ws.pause_reading()
         await ws.send("go")
+        await until(lambda: len(sent) == 500)
+        assert ws.unread_bytes == 500 * KIB
         with pytest.raises(WaitTimeout):
             await ws.wait_blocked()
-        assert len(sent) == 500
-        assert ws.unread_bytes == 500 * KIB
 
 
 async def test_a_peer_reads_ahead_of_the_test_within_a_bound() -> None:
