@@ -108,7 +108,7 @@ async def test_on_disconnect_gets_1012_when_the_server_stops() -> None:
     calls: list[Any] = []
     async with WebSocketCommunicator(Recorder.as_asgi(init={"calls": calls})) as peer:
         await peer.connect()
-        peer.future.cancel()
+        peer.stop()
         assert (await peer.wait_closed())[0] == 1012
     assert calls == ["connect", 1012]
 
@@ -179,9 +179,9 @@ async def test_on_disconnect_runs_though_the_end_itself_is_cancelled() -> None:
         async with WebSocketCommunicator(Recorder.as_asgi(init={"calls": calls}), high_water=0) as peer:
             await peer.connect()
             peer.pause_reading()
-            peer.future.cancel()
+            peer.stop()
             await peer.wait_blocked()
-            peer.future.cancel()
+            peer.stop()
             await clock.advance(1)
             assert peer.future.cancelled()
     assert calls == ["connect", 1012]

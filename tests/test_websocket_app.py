@@ -210,7 +210,7 @@ async def test_a_cancelled_handler_says_goodbye_with_1012() -> None:
 
     async with WebSocketCommunicator(handler) as peer:
         await peer.connect()
-        peer.future.cancel()
+        peer.stop()
         assert await peer.wait_closed() == (1012, "")
     assert peer.future.cancelled()
 
@@ -249,7 +249,7 @@ async def test_a_cancelled_handler_whose_close_is_stuck_ends_within_a_second() -
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
         peer.pause_reading()
-        asyncio.get_running_loop().call_soon(peer.future.cancel)
+        asyncio.get_running_loop().call_soon(peer.stop)
         await ws.close(timeout=60)
 
     with VirtualClock() as clock:

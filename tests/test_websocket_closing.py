@@ -294,7 +294,7 @@ async def test_a_cancelled_end_leaves_no_task_behind_and_drops_the_connection(ca
         async with WebSocketCommunicator(gate, extensions=ABORTS) as peer:
             connecting = asyncio.create_task(peer.connect())
             await clock.settle()
-            peer.future.cancel()
+            peer.stop()
             await clock.settle()
             assert peer.future.cancelled()
             assert connecting.done()

@@ -212,5 +212,5 @@ async def test_a_cancelled_endpoint_is_cancelled() -> None:
     calls: list[Any] = []
     async with WebSocketCommunicator(Cancelled.as_asgi(init={"calls": calls})) as peer:
         await peer.connect()
-        peer.future.cancel()
+        peer.stop()
     assert peer.future.cancelled()

@@ -173,7 +173,7 @@ async def test_a_cancellation_from_outside_goes_through_until_closed() -> None:
 
     async with WebSocketCommunicator(handler) as peer:
         await peer.connect()
-        peer.future.cancel()
+        peer.stop()
         assert (await peer.wait_closed())[0] == 1012
     assert peer.future.cancelled()
 

@@ -13,6 +13,7 @@ from .errors import (
     HandshakeFailed,
     LeakedTasks,
     ProtocolViolation,
+    TaskFailed,
     Unanswered,
     WaitTimeout,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "LeakedTasks",
     "LifespanManager",
     "ProtocolViolation",
+    "TaskFailed",
     "TestClient",
     "TestClock",
     "Unanswered",

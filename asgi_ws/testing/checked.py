@@ -7,6 +7,9 @@ from ..errors import leaves
 from .errors import ProtocolViolation
 from .run import Run
 
+# A failing test shows its own line and the message, and none of these calls (pytest).
+__tracebackhide__ = True
+
 
 class CheckedRun(Run):
     """A run in which the first event that breaks the ASGI text is a failure, whatever the application makes of it."""

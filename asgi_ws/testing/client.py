@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from .._asgi import ASGIApp
 from .clock import VirtualClock
@@ -12,8 +12,12 @@ from .conformance_http import DEBUG_EXTENSION
 from .http import ApplicationTransport
 from .libraries import httpx2
 from .lifespan import LifespanManager
-from .loop_thread import BackgroundLoop, LoopThread
+from .loop_thread import BackgroundLoop, LoopThread, beside
+from .manners import manners_of
 from .session import WebSocketTestSession
+
+# A failing test shows its own line and the message, and none of these calls (pytest).
+__tracebackhide__ = True
 
 _WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 # The key of RFC 6455 section 1.3.
@@ -23,8 +27,16 @@ _HANDSHAKE: Final = {
     "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
     "sec-websocket-version": "13",
 }
-# The extension of a request that is a handshake: it is put together, and not sent.
+# The extension of a request that is a handshake.
 _HANDSHAKE_MARK: Final = "asgi_ws.testing.handshake"
+
+
+class _PutTogether(Exception):
+    """Ends the sending of a handshake, which the library has put together: no hook takes it for a response."""
+
+    def __init__(self, request: httpx2.Request) -> None:
+        super().__init__(request)
+        self.request = request
 
 
 class TestClient(httpx2.Client):
@@ -36,7 +48,8 @@ class TestClient(httpx2.Client):
                 websocket.send_text("hello")
                 assert websocket.receive_text() == "OK!"
 
-    The block runs the application's lifespan; without the block there is none. The application runs in one event loop
+    The block runs the application's lifespan; without the block there is none, nor is there under a server that has
+    none. The application runs in one event loop
     in a thread of its own, from the first use until the block is left, the client is closed, or nobody holds it.
 
     Every wait is bounded. A wait in vain tells what had come and where the application stands; one for an application
@@ -48,6 +61,8 @@ class TestClient(httpx2.Client):
         base_url: of relative URLs, those of WebSockets too; its host is that of the requests.
         raise_server_exceptions: False to get the response with the status 500 that a server gives.
         root_path: where the application is mounted.
+        backend: "asyncio", here for the order of Starlette's arguments.
+        backend_options: None, the same.
         cookies: of every request and handshake.
         headers: the same.
         follow_redirects: False to see the redirects.
@@ -61,7 +76,7 @@ class TestClient(httpx2.Client):
         app_state: what the lifespan has left for the connections.
 
     Raises:
-        ValueError: for a server that there is not.
+        ValueError: for a server that there is not, another backend, and a timeout that is no bound.
     """
 
     __test__ = False
@@ -72,6 +87,8 @@ class TestClient(httpx2.Client):
         base_url: str = "http://testserver",
         raise_server_exceptions: bool = True,
         root_path: str = "",
+        backend: Literal["asyncio"] = "asyncio",
+        backend_options: None = None,
         cookies: Any = None,
         headers: Mapping[str, str] | None = None,
         follow_redirects: bool = True,
@@ -81,12 +98,15 @@ class TestClient(httpx2.Client):
         timeout: float = 5.0,
         check_leaks: bool = True,
     ) -> None:
+        if backend != "asyncio" or backend_options is not None:
+            raise ValueError(f"{backend=}, {backend_options=}: this client needs asyncio, without options")
         self.app = app
         self.app_state: dict[str, Any] = {}
         self._bound = timeout
         self._check_leaks = check_leaks
         self._background = BackgroundLoop(timeout)
-        # What runs the lifespan, and where; None outside the block.
+        self._has_lifespan = manners_of(server).has_lifespan
+        # Where the block runs, and its lifespan; None outside the block, and for a server that has none.
         self._loop: LoopThread | None = None
         self._lifespan: LifespanManager | None = None
         self._options: dict[str, Any] = {
@@ -127,12 +147,16 @@ class TestClient(httpx2.Client):
         if subprotocols:
             headers["sec-websocket-protocol"] = ", ".join(subprotocols)
         headers.update(kwargs.pop("headers", None))
-        # The library puts the handshake together, with the client's cookies and credentials.
         extensions = {**(kwargs.pop("extensions", None) or {}), _HANDSHAKE_MARK: True}
-        response = super().request(
-            "GET", merged.copy_with(scheme=scheme), headers=headers, extensions=extensions, **kwargs
-        )
-        return WebSocketTestSession(self._background, self._communicator(response.request))
+        request = self._put_together(merged.copy_with(scheme=scheme), headers=headers, extensions=extensions, **kwargs)
+        return WebSocketTestSession(self._background, self._communicator(request))
+
+    def _put_together(self, url: httpx2.URL, **kwargs: Any) -> httpx2.Request:
+        """A request as the library sends it, with the client's cookies and credentials."""
+        try:
+            return super().request("GET", url, **kwargs).request
+        except _PutTogether as handshake:
+            return handshake.request
 
     def _communicator(self, request: httpx2.Request) -> WebSocketCommunicator:
         url, offered = request.url, request.headers.get("sec-websocket-protocol", "")
@@ -157,6 +181,7 @@ class TestClient(httpx2.Client):
 
         Enter it before the application runs, and leave it after. A move of the clock is a wait like any other.
         """
+        self._check_open()
         loop, clock = self._background.running(), VirtualClock(patience=self._bound)
 
         async def stop() -> None:
@@ -166,10 +191,16 @@ class TestClient(httpx2.Client):
             clock.__exit__(None, None, None)
 
         loop.call(stop, "a turn of the loop")
+        loop.kept.add(clock)
+        failed: BaseException | None = None
         try:
             yield TestClock(loop, clock)
+        except BaseException as error:
+            failed = error
+            raise
         finally:
-            if loop.is_usable:
+            loop.kept.discard(clock)
+            with beside(failed):
                 loop.call(run_on, "a turn of the loop")
 
     # -- the lifespan
@@ -179,20 +210,32 @@ class TestClient(httpx2.Client):
 
         Raises:
             Exception: as `LifespanManager`.
+            RuntimeError: the client is closed, or its block entered already.
         """
-        if self._lifespan is not None:
+        self._check_open()
+        if self._loop is not None:
             raise RuntimeError("this client's block is entered already")
         loop = self._background.running()
+        if self._has_lifespan:
+            self._start(loop)
+        self._loop = loop
+        return self
+
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise RuntimeError("this client is closed, and stays so: make another one")
+
+    def _start(self, loop: LoopThread) -> None:
         lifespan = LifespanManager(self.app, timeout=self._bound, check_leaks=self._check_leaks)
         loop.kept.add(lifespan)
         try:
             loop.call(lifespan.__aenter__, "lifespan.startup.complete")
-        except BaseException:
-            self._background.stop()
+        except BaseException as error:
+            with beside(error):
+                self._background.stop()
             raise
-        self._loop, self._lifespan = loop, lifespan
+        self._lifespan = lifespan
         self.app_state.update(lifespan.state)
-        return self
 
     def __exit__(
         self,
@@ -204,15 +247,22 @@ class TestClient(httpx2.Client):
 
         Raises:
             Exception: as `LifespanManager`.
+            WaitTimeout: the event loop is blocked. Beside an error of the block's own it is a note to that.
         """
         loop, self._loop = self._loop, None
         lifespan, self._lifespan = self._lifespan, None
+        failed = exc_value
         try:
-            if loop is not None and lifespan is not None and loop.is_usable:
-                loop.call(lambda: lifespan.__aexit__(exc_type, exc_value, traceback), "lifespan.shutdown.complete")
+            if loop is not None and lifespan is not None:
+                with beside(exc_value):
+                    loop.call(lambda: lifespan.__aexit__(exc_type, exc_value, traceback), "lifespan.shutdown.complete")
+        except BaseException as error:
+            failed = error
+            raise
         finally:
             self.app_state.clear()
-            self._background.stop()
+            with beside(failed):
+                self._background.stop()
 
     def close(self) -> None:
         """Stop the application and the loop, for good."""
@@ -267,9 +317,7 @@ class _Transport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.extensions.get(_HANDSHAKE_MARK):
-            return httpx2.Response(101)
-        if request.url.scheme not in {"http", "https"}:
-            raise ValueError(f"url {str(request.url)!r}: a WebSocket is for TestClient.websocket_connect")
+            raise _PutTogether(request)
         # What an iterator of the test's gives is given here, and not in the loop.
         request.read()
         response, content = self._background.running().call(

@@ -11,8 +11,15 @@ from typing import Any, Final, Self
 
 from .whereabouts import stands_at
 
+# A failing test shows its own line and the message, and none of these calls (pytest).
+__tracebackhide__ = True
+
+# What is called when the task is done that a loop runs until then. There is no public way to that task.
+_of_run_until_complete: Final = getattr(asyncio.base_events, "_run_until_complete_cb", None)
 # After so many turns without rest a loop is taken for one that never rests.
 MAX_TURNS: Final = 100_000
+# How many times its patience a move may take that goes on from rest to rest.
+MOVES: Final = 4
 # Two sums of the same seconds may differ by rounding: a timer this close after the end of a move is due with it.
 ROUNDING: Final = 1e-9
 # How many digits after the point such sums are shown with.
@@ -37,11 +44,15 @@ class VirtualClock:
     runs on from where it stands.
 
     Args:
-        patience: real seconds that one call of `advance` or `settle` may take, and that may pass between two.
+        patience: real seconds that the loop may take to come to rest in `advance` or `settle`, and that may pass
+            between two of them. A move that goes on from rest to rest may take four times as long.
+
+    Raises:
+        ValueError: for a patience that has no end.
     """
 
     def __init__(self, *, patience: float = 5.0) -> None:
-        self._patience = patience
+        self._patience = checked_bound(patience, "patience")
         # The loop whose time this is; None outside the block.
         self._entered: asyncio.BaseEventLoop | None = None
         self._started_at = 0.0
@@ -55,7 +66,7 @@ class VirtualClock:
         self._task: asyncio.Task[Any] | None = None
         self._moved_at = 0.0
         self._watch: Deadline
-        # Where the task stood when patience ended; None while it has not.
+        # What to say of the task since patience has ended; None while it has not.
         self._stood_still: str | None = None
 
     def __enter__(self) -> Self:
@@ -102,22 +113,27 @@ class VirtualClock:
         loop.slow_callback_duration = self._slow_callback_duration
         _internals(loop)._clock_resolution = self._resolution  # noqa: SLF001 -- see _internals
         self._entered = None
-        if self._stood_still is not None and self._task is not None and isinstance(error, asyncio.CancelledError):
-            self._task.uncancel()
-            raise RuntimeError(
-                f"the block of a VirtualClock waited {self._patience:g} real seconds and did not move the clock: what "
-                f"waits for time has to be a task of its own, and the block has to advance()\n{self._stood_still}"
-            ) from None
+        if self._stood_still is None or self._task is None:
+            return
+        self._task.uncancel()
+        # The block may have swallowed the cancellation.
+        if error is None or isinstance(error, asyncio.CancelledError):
+            raise RuntimeError(self._stood_still) from None
 
     def _check_task(self) -> None:
         """Cancel the task in the block if it waits for too long; a move under way has a bound of its own."""
-        task = self._task
+        if self._task is None or self._task.done():
+            # An asynchronous fixture has entered the block, in a task of its own. The test's has its time from now on.
+            self._task, self._moved_at = _outermost(self._loop), time.monotonic()
         left = self._patience if self._is_moving else self._moved_at + self._patience - time.monotonic()
-        if left > 0:
+        if self._task is None or left > 0:
             self._watch = after(left, self._check_task)
-        elif task is not None and not task.done():
-            self._stood_still = stands_at(task)
-            task.cancel()
+            return
+        self._stood_still = (
+            f"the block of a VirtualClock waited {self._patience:g} real seconds and did not move the clock: what "
+            f"waits for time has to be a task of its own, and the block has to advance()\n{stands_at(self._task)}"
+        )
+        self._task.cancel(self._stood_still)
 
     def time(self) -> float:
         """The loop's time, as `loop.time()` has it."""
@@ -141,7 +157,7 @@ class VirtualClock:
 
         Raises:
             ValueError: `seconds` is negative or not finite.
-            RuntimeError: the loop does not come to rest, or another task moves the clock now.
+            RuntimeError: the loop does not come to rest, or does so too often, or another task moves the clock now.
         """
         if not 0 <= seconds < math.inf:
             raise ValueError(f"a clock moves by zero or more seconds, not by {seconds!r}")
@@ -189,15 +205,18 @@ class VirtualClock:
         if self._is_moving:
             raise RuntimeError(f"another task moves this VirtualClock now: {call} has to wait for it")
         self._is_moving = True
-        end = time.monotonic() + self._patience
+        last_end = time.monotonic() + self._patience * MOVES
 
         async def rest() -> None:
+            begin = time.monotonic()
+            if begin > last_end:
+                raise RuntimeError(self._endless(call))
             for _ in range(MAX_TURNS):
                 await asyncio.sleep(0)
                 when = self._next_due()
                 if not _ready(loop) and (when is None or when > self._now):
                     return
-                if time.monotonic() > end:
+                if time.monotonic() > begin + self._patience:
                     raise RuntimeError(self._restless(call, f"{self._patience} real seconds"))
             raise RuntimeError(self._restless(call, f"{MAX_TURNS} turns"))
 
@@ -207,6 +226,13 @@ class VirtualClock:
             self._is_moving = False
             self._moved_at = time.monotonic()
 
+    def _endless(self, call: str) -> str:
+        """What to say of a move that comes to rest again and again."""
+        return (
+            f"{call}: not at its end after {self._patience * MOVES:g} real seconds, and {self.elapsed} virtual seconds "
+            "after the start of the clock: each timer on the way is met, so advance() by less, or have more patience"
+        )
+
     def _restless(self, call: str, bound: str) -> str:
         """What to say of a loop that does not come to rest."""
         shown = [_name(handle) for handle in list(_ready(self._loop))[:5]]
@@ -214,6 +240,17 @@ class VirtualClock:
             f"{call}: the loop did not come to rest in {bound}, {self.elapsed} virtual seconds after the start of the "
             f"clock; ready now: {'; '.join(shown) or 'a timer'}"
         )
+
+
+def checked_bound(seconds: float, name: str = "timeout") -> float:
+    """The bound of a wait.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise ValueError(f"{name}={seconds!r}: every wait has a bound, a number of seconds above 0")
+    return seconds
 
 
 def active(loop: asyncio.AbstractEventLoop) -> VirtualClock | None:
@@ -305,6 +342,15 @@ def _scheduled(loop: asyncio.BaseEventLoop) -> Sequence[asyncio.TimerHandle]:
     # To be asked for anew each time: the loop puts another list in its place.
     scheduled: Sequence[asyncio.TimerHandle] = _internals(loop)._scheduled  # noqa: SLF001 -- see _internals
     return scheduled
+
+
+def _outermost(loop: asyncio.BaseEventLoop) -> "asyncio.Task[Any] | None":
+    """The task that the loop runs until it is complete, as a test runner has it; None where it runs for ever."""
+    for task in asyncio.all_tasks(loop):
+        callbacks: Sequence[tuple[Any, Any]] = getattr(task, "_callbacks", None) or ()
+        if any(callback is _of_run_until_complete for callback, _ in callbacks):
+            return task
+    return None
 
 
 def _owner(handle: asyncio.Handle) -> object:

@@ -1,6 +1,6 @@
 """An application's events held against the ASGI text: each rule beside the clause that makes it one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,6 +20,7 @@ ACCEPT: Final = 'ASGI, WebSocket, "Accept - send event"'
 SEND: Final = 'ASGI, WebSocket, "Send - send event"'
 CLOSE: Final = 'ASGI, WebSocket, "Close - send event"'
 DENIAL: Final = 'ASGI, Extensions, "Websocket Denial Response"'
+RFC_TEXT: Final = "RFC 6455 section 5.6"
 RFC_CLOSE_CODE: Final = "RFC 6455 section 7.4"
 RFC_CLOSE_REASON: Final = "RFC 6455 section 5.5"
 RFC_SUBPROTOCOL: Final = "RFC 6455 section 4.2.2"
@@ -53,6 +54,12 @@ _MISUSES: Final[Mapping[tuple[str, WebSocketState], Misuse]] = MappingProxyType(
     {
         ("websocket.send", _CONNECTING): "send before accept",
         ("websocket.accept", _CONNECTED): "accept again",
+        ("websocket.accept", _DISCONNECTED): "accept after close",
+        ("websocket.http.response.body", _CONNECTING): "body before start",
+        ("websocket.accept", _RESPONSE): "accept in denial",
+        ("websocket.send", _RESPONSE): "send in denial",
+        ("websocket.close", _RESPONSE): "close in denial",
+        ("websocket.http.response.start", _RESPONSE): "start in denial",
         ("websocket.send", _DISCONNECTED): "send after close",
         ("websocket.close", _DISCONNECTED): "close after close",
     }
@@ -93,8 +100,9 @@ def typed(event: object) -> tuple[str, Mapping[str, Any]]:
     kind = event.get("type")
     if kind is None:
         raise Broken(EVENTS, "an event has a type", "no type")
-    if not isinstance(kind, str):
-        raise Broken(EVENTS, f"the type of an event is str, not {type(kind).__name__}")
+    # A type that is compared with those that there are has to be hashable, as every str is.
+    if not isinstance(kind, str) or not isinstance(kind, Hashable):
+        raise Broken(EVENTS, f"the type of an event is str, not {type(kind).__name__}", "unknown type")
     return kind, event
 
 
@@ -119,13 +127,14 @@ def _check(event: object, state: WebSocketState | None, scope: Scope) -> None:
 
 
 def _check_accept(event: Mapping[str, Any]) -> None:
-    check_headers(event.get("headers"), ACCEPT)
-    for name, _ in event.get("headers") or ():
-        if name.lower() == b"sec-websocket-protocol":
-            raise Broken(ACCEPT, "sec-websocket-protocol is no header of accept: use its subprotocol")
+    headers = event.get("headers", ())
+    check_headers(headers, ACCEPT)
+    if any(name == b"sec-websocket-protocol" for name, _ in headers):
+        why = "sec-websocket-protocol is no header of accept: use its subprotocol"
+        raise Broken(ACCEPT, why, "subprotocol in headers")
     subprotocol = event.get("subprotocol")
     if subprotocol is not None and not isinstance(subprotocol, str):
-        raise Broken(ACCEPT, f"subprotocol is str, not {type(subprotocol).__name__}")
+        raise Broken(ACCEPT, f"subprotocol is str, not {type(subprotocol).__name__}", "subprotocol not offered")
 
 
 def _check_offered(subprotocol: str | None, scope: Scope) -> None:
@@ -144,19 +153,30 @@ def _check_send(event: Mapping[str, Any]) -> None:
         is_there = "text" in event or "bytes" in event
         misuse: Misuse = "text and bytes None" if is_there else "neither text nor bytes"
         raise Broken(SEND, f"{rule}; this event has none of them", misuse)
-    if text is not None and not isinstance(text, str):
-        raise Broken(SEND, f"text is str, not {type(text).__name__}")
-    if data is not None and not isinstance(data, bytes):
-        raise Broken(SEND, f"bytes is bytes, not {type(data).__name__}")
+    if data is None:
+        _check_text(text)
+    elif not isinstance(data, bytes):
+        misuse = "bytes-like" if isinstance(data, bytearray | memoryview) else "bytes not bytes"
+        raise Broken(SEND, f"bytes is bytes, not {type(data).__name__}", misuse)
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise Broken(SEND, f"text is str, not {type(text).__name__}", "text not str")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        why = f"text is sent as UTF-8, which has no {text[error.start]!r} (at {error.start})"
+        raise Broken(RFC_TEXT, why, "text not UTF-8") from None
 
 
 def _check_close(event: Mapping[str, Any]) -> None:
     code, reason = event.get("code", 1000), event.get("reason") or ""
     if not isinstance(code, int):
-        misuse: Misuse | None = "close code None" if code is None else None
+        misuse: Misuse = "close code None" if code is None else "close code not int"
         raise Broken(CLOSE, f"code is int, not {type(code).__name__}", misuse)
     if not isinstance(reason, str):
-        raise Broken(CLOSE, f"reason is str, not {type(reason).__name__}")
+        raise Broken(CLOSE, f"reason is str, not {type(reason).__name__}", "reason not str")
     try:
         check_close(code, reason)
     except InvalidCloseCode as error:
@@ -171,7 +191,7 @@ def check_response_start(clause: str, event: Mapping[str, Any]) -> None:
     # RFC 9110 section 15.2: what is below 200 is no response, but comes before one.
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise Broken(clause, f"status is the status of a response, 200-599, not {status!r}")
-    check_headers(event.get("headers"), clause)
+    check_headers(event.get("headers", ()), clause)
 
 
 def check_response_body(clause: str, event: Mapping[str, Any]) -> None:
@@ -184,22 +204,26 @@ def check_response_body(clause: str, event: Mapping[str, Any]) -> None:
 def check_headers(headers: object, clause: str) -> None:
     """The rules for the headers of any event. Raises Broken."""
     if headers is None:
-        return
+        raise Broken(
+            clause, "headers are pairs of a name and a value, and may be left out, but are not None", "headers None"
+        )
     if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):
-        raise Broken(clause, f"headers are pairs of a name and a value, not {type(headers).__name__}")
+        raise Broken(clause, f"headers are pairs of a name and a value, not {type(headers).__name__}", "bad headers")
     for pair in headers:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise Broken(clause, f"a header is a pair of a name and a value, not {pair!r}")
+            raise Broken(clause, f"a header is a pair of a name and a value, not {pair!r}", "bad headers")
         for part in pair:
             if not isinstance(part, bytes):
                 why = f"the names and values of headers are bytes, not {type(part).__name__}: {part!r}"
                 raise Broken(clause, why, "str in headers")
-        if pair[0] != pair[0].lower():
-            raise Broken(clause, f"header names are lower-case, not {pair[0]!r}")
         try:
             encode_headers([(pair[0], pair[1])])
         except InvalidHeader as error:
-            raise Broken(RFC_HEADER, str(error)) from None
+            raise Broken(RFC_HEADER, str(error), "bad headers") from None
+    # Last: whoever takes these as they are takes headers that are right but for this.
+    for name, _ in headers:
+        if name != name.lower():
+            raise Broken(clause, f"header names are lower-case, not {name!r}", "upper-case header")
 
 
 _RULES: Final[Mapping[str, _Rule]] = MappingProxyType(

@@ -94,7 +94,7 @@ def _check(event: object, state: ResponseState, scope: Scope) -> None:
 
 
 def _check_trailers(event: Mapping[str, Any]) -> None:
-    check_headers(event.get("headers"), TRAILERS)
+    check_headers(event.get("headers", ()), TRAILERS)
 
 
 def _check_debug(event: Mapping[str, Any]) -> None:

@@ -4,7 +4,8 @@ AssertionError
 ├── ProtocolViolation      the application sent what the ASGI text forbids; also raised in its `send`
 ├── HandshakeFailed        the application accepted in a way that a client refuses
 ├── Unanswered             the application ended before it had answered a request, or its start or stop
-├── ApplicationCancelled   the application ended with a cancellation that nobody asked for
+├── ApplicationCancelled   the application was cancelled, and not by the test
+├── TaskFailed             a task of the application's raised, and nobody awaited it
 └── LeakedTasks            the application has ended and left tasks running
 TimeoutError
 └── WaitTimeout            what the test waited for did not come in time
@@ -14,20 +15,53 @@ ConnectionClosed
 """
 
 import asyncio
+import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from ..errors import ConnectionClosed
 from . import whereabouts
 from .manners import Misuse
 
-_SHOWN = 200
+# How much of an event, and of a text in it, a message shows.
+_SHOWN: Final = 200
+_SHOWN_OF_TEXT: Final = 40
+_SHOWN_OF_LIST: Final = 20
+_DEEPEST: Final = 4
 
 
 def show(event: object) -> str:
-    """The repr of an event, cut to a length that a message can bear."""
-    text = repr(dict(event)) if isinstance(event, Mapping) else repr(event)
+    """The repr of an event, cut to a length that a message can bear. Never raises."""
+    try:
+        text = repr(_cut(event, _DEEPEST))
+    except Exception as error:  # noqa: BLE001 -- a foreign repr must not change what happens
+        return f"<{type(event).__name__} whose repr raises {type(error).__name__}>"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+class _Shown(str):
+    """What `repr` shows as it is."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def _cut(value: object, depth: int) -> object:
+    """What has the same `repr`, but for what is long: that of a message of many megabytes takes seconds."""
+    if isinstance(value, str | bytes | bytearray) and len(value) > _SHOWN_OF_TEXT:
+        unit = "characters" if isinstance(value, str) else "bytes"
+        return _Shown(f"{value[:_SHOWN_OF_TEXT]!r}... of {len(value)} {unit}")
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if not depth:
+        return _Shown("...")
+    if isinstance(value, Mapping):
+        return {key: _cut(part, depth - 1) for key, part in islice(value.items(), _SHOWN_OF_LIST)}
+    parts = [_cut(part, depth - 1) for part in value[:_SHOWN_OF_LIST]]
+    if len(value) > len(parts):
+        parts.append(_Shown(f"... of {len(value)}"))
+    return parts if isinstance(value, list) else tuple(parts)
 
 
 class _RuleBroken(AssertionError):
@@ -67,10 +101,30 @@ class ProtocolViolation(_RuleBroken):
 
 
 class ApplicationCancelled(AssertionError):
-    """The application let out a CancelledError though nobody had cancelled it; the cause shows where it came from."""
+    """The application let out a CancelledError that the test had not asked for; the cause shows where it came from."""
 
     def __str__(self) -> str:
-        return "the application ended with a CancelledError that nobody asked for: what it awaited was cancelled"
+        return (
+            "the application ended with a CancelledError: what it awaited was cancelled, or it cancelled itself "
+            "(to end it from a test: stop())"
+        )
+
+
+class TaskFailed(AssertionError):
+    """A task of the application's raised, and nobody awaited it: its `name`, with the exception as the cause."""
+
+    def __init__(self, name: str, error: BaseException) -> None:
+        super().__init__(name, error)
+        self.name = name
+        self.__cause__ = error
+
+    def __str__(self) -> str:
+        error = self.__cause__
+        calls = list(traceback.walk_tb(None if error is None else error.__traceback__))
+        # The application's own line tells more than that of a library.
+        own = [(frame, line) for frame, line in calls if whereabouts.library_of(frame) is None] or calls
+        place = "".join(f" ({whereabouts.place_in(frame, line)})" for frame, line in own[-1:])
+        return f"task {self.name!r} of the application raised, and nobody awaited it: {show(error)}{place}"
 
 
 class LeakedTasks(AssertionError):
@@ -91,16 +145,22 @@ class LeakedTasks(AssertionError):
 
 
 class WaitTimeout(TimeoutError):
-    """What was `awaited` did not come within `seconds` of real time; `report` says how far things had come."""
+    """What was `awaited` did not come within `seconds` of real time; `report` says how far things had come.
 
-    def __init__(self, awaited: str, seconds: float, report: str) -> None:
-        super().__init__(awaited, seconds, report)
+    `place` is the line of the application's own at which it stands, where there is one.
+    """
+
+    def __init__(self, awaited: str, seconds: float, report: str, place: str = "") -> None:
+        super().__init__(awaited, seconds, report, place)
         self.awaited = awaited
         self.seconds = seconds
         self.report = report
+        self.place = place
 
     def __str__(self) -> str:
-        return f"waited {self.seconds:g} s for {self.awaited}, in vain\n{self.report}"
+        # The first line is all that a test runner's summary shows.
+        where = f"; the application stands at {self.place}" if self.place else ""
+        return f"waited {self.seconds:g} s for {self.awaited}, in vain{where}\n{self.report}"
 
 
 class ApplicationEnded(ConnectionClosed):
@@ -111,7 +171,7 @@ class ApplicationEnded(ConnectionClosed):
         self.why = why
 
     def __str__(self) -> str:
-        return f"{self.why}; the peer sees {super().__str__()}"
+        return f"{self.why}; the peer sees close code {self.code}"
 
 
 class HandshakeDenied(ConnectionClosed):

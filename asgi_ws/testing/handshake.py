@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from .._asgi import Event, Scope
 from ..headers import Headers
-from ..lifecycle import CloseCode
+from ..lifecycle import DENIAL_EXTENSION, CloseCode
 from . import conformance
 from .errors import HandshakeFailed
 
@@ -73,10 +73,13 @@ class Handshake:
             self.answer = Accepted(event.get("subprotocol"), Headers.from_raw(event.get("headers") or ()))
         elif event["type"] == "websocket.close":
             self.answer = Denied(403, Headers.from_raw([]), close_code=event.get("code", CloseCode.NORMAL))
+        elif event["type"] == f"{DENIAL_EXTENSION}.start":
+            # Some servers take another one before the body.
+            self._denial = [event]
         else:
             self._denial.append(event)
             start, *parts = self._denial
-            if parts and not event.get("more_body", False):
+            if not event.get("more_body", False):
                 body = b"".join(part.get("body", b"") for part in parts)
                 self.answer = Denied(start["status"], Headers.from_raw(start.get("headers") or ()), body)
 

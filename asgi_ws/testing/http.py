@@ -1,11 +1,13 @@
 """HTTP to an application, by the HTTP client library: its own transport, around the application under watch."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 from .._asgi import ASGIApp, Event, Receive, Scope, Send
 from .checked import CheckedRun
+from .clock import checked_bound
 from .conformance_http import (
     BODY,
     DEBUG_EXTENSION,
@@ -22,12 +24,17 @@ from .libraries import httpx2
 from .manners import SPEC, Manners, manners_of
 from .scopes import joined_path
 
+# A failing test shows its own line and the message, and none of these calls (pytest).
+__tracebackhide__ = True
+
 _PORTS: Final = {"http": 80, "https": 443}
 _UNANSWERED: Final = {
     ResponseState.START: (START, "http.response.start"),
     ResponseState.BODY: (BODY, "an http.response.body without more_body"),
     ResponseState.TRAILERS: (TRAILERS, "http.response.trailers"),
 }
+# A response is collected whole: an endless one must not take the memory that there is.
+_MOST_COLLECTED: Final = 64 * 1024 * 1024
 
 
 class _Exchange(CheckedRun):
@@ -48,6 +55,7 @@ class _Exchange(CheckedRun):
         timeout: float,
         raise_server_exceptions: bool,
         check_leaks: bool,
+        is_body_whole: bool,
     ) -> None:
         super().__init__(
             app, scope, timeout=timeout, raise_server_exceptions=raise_server_exceptions, check_leaks=check_leaks
@@ -60,18 +68,35 @@ class _Exchange(CheckedRun):
         self._lowers_names = manners is not SPEC
         self._state = ResponseState.START
         self._has_trailers = False
+        # How many bytes of a body there are, and whether more than fits has come.
+        self._collected = 0
+        self._is_full = False
+        # The request's body is one piece, which the transport follows with an end of its own.
+        self._is_body_whole = is_body_whole
 
     async def _read(self) -> Event:
+        await self._turn()
         event = await self._receive_of_transport()
+        if self._is_body_whole and event.get("more_body", False):
+            # Servers give such a body and its end as one event.
+            await self._receive_of_transport()
+            event = {**event, "more_body": False}
         self._given.append(show(event))
         return event
 
+    async def _turn(self) -> None:
+        # The transport never waits: an application that always has something to do would keep the loop, and every
+        # bound of a wait needs it.
+        await asyncio.sleep(0)
+
     async def _check(self, event: Event) -> None:
+        await self._turn()
         event = settled(event, lowers_names=self._lowers_names)
         broken = violation(event, self._state, self.scope)
         if broken is not None:
             self._refuse(broken)
         self._taken.append(show(event))
+        await self._until_room(event)
         kind = event["type"]
         if kind == "http.response.start":
             self._has_trailers = bool(event.get("trailers", False))
@@ -81,6 +106,19 @@ class _Exchange(CheckedRun):
             self.notes[kind] = event["info"]
         self._state = after(event, self._state, has_trailers=self._has_trailers)
         await self._send_of_transport(event)
+
+    async def _until_room(self, event: Event) -> None:
+        self._is_full = self._collected >= _MOST_COLLECTED
+        if self._is_full:
+            await asyncio.get_running_loop().create_future()
+        if self.scope["method"] != "HEAD":
+            self._collected += len(event.get("body", b""))
+
+    def _report(self) -> str:
+        report = super()._report()
+        if not self._is_full:
+            return report
+        return f"  send waits: a response is collected whole, and no more than {_MOST_COLLECTED} bytes of it\n{report}"
 
     async def finish(self) -> None:
         """Wait for the application to end, which has to have answered.
@@ -98,8 +136,7 @@ class _Exchange(CheckedRun):
             return
         if self.error is None:
             clause, missing = _UNANSWERED[self._state]
-            how = "was cancelled" if task.cancelled() else "returned"
-            raise Unanswered(clause, f"the application {how} without {missing}")
+            raise Unanswered(clause, f"the application returned without {missing}")
         # As servers do: 500, unless the response has begun. Then its end is missing, which is not to be seen here.
         if self._state is ResponseState.START:
             await self._send_of_transport({"type": "http.response.start", "status": 500, "headers": []})
@@ -131,7 +168,7 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
         self._extensions = extensions or {}
         self._client = client
         self._root_path = root_path
-        self._timeout = timeout
+        self._timeout = checked_bound(timeout)
         self._raise_server_exceptions = raise_server_exceptions
         self._check_leaks = check_leaks
         self._manners = manners_of(server)
@@ -144,8 +181,14 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
             ProtocolViolation: it sent what the ASGI text forbids.
             Unanswered: it returned before its response was complete.
             LeakedTasks: it left tasks running.
+            ValueError: the URL is none of HTTP.
             Exception: what it raised, unless that is to be a response with the status 500.
         """
+        if request.url.scheme not in _PORTS:
+            raise ValueError(
+                f"url {str(request.url)!r}: expected http:// or https://; a WebSocket is for "
+                "TestClient.websocket_connect, or for a WebSocketCommunicator"
+            )
         notes: dict[str, Any] = {}
 
         async def watched(scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,6 +201,7 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
                 timeout=self._timeout,
                 raise_server_exceptions=self._raise_server_exceptions,
                 check_leaks=self._check_leaks,
+                is_body_whole=isinstance(request.stream, httpx2.ByteStream),
             ) as exchange:
                 await exchange.finish()
             notes.update(exchange.notes)
@@ -231,7 +275,7 @@ def http_client(
         **options: of `httpx2.AsyncClient`: `headers`, `cookies`, `auth`, `follow_redirects` and others.
 
     Raises:
-        ValueError: for a server that there is not.
+        ValueError: for a server that there is not, and a timeout that is no bound.
     """
     transport = ApplicationTransport(
         app,

@@ -10,6 +10,9 @@ from .checked import CheckedRun
 from .conformance_lifespan import SHUTDOWN_COMPLETE, STARTUP_COMPLETE, Phase, violation
 from .errors import Unanswered, WaitTimeout
 
+# A failing test shows its own line and the message, and none of these calls (pytest).
+__tracebackhide__ = True
+
 # What an application that has said that it failed may take of the time-out to raise why.
 _SHARE_FOR_REASON: Final = 0.5
 
@@ -89,13 +92,14 @@ class LifespanManager(CheckedRun):
                 await self._until_ended("its end", self.timeout * _SHARE_FOR_REASON)
             self._failed = LifespanFailed(phase, event.get("message", ""))
         elif task.done():
-            self._failed = _unanswered(phase, "was cancelled" if task.cancelled() else "returned")
+            self._failed = _unanswered(phase, "returned")
         return False
 
     async def __aenter__(self) -> Self:
         """Start the application."""
         if self._future is not None:
             raise RuntimeError("a LifespanManager is one start and one stop: make another one")
+        await super().__aenter__()
         try:
             if not await self._ask("startup"):
                 self._raise_unmet()

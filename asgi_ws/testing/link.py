@@ -10,12 +10,15 @@ from ..queues import size_of
 
 # RFC 6455 section 5.5.1: a close frame has a code of two bytes before its reason.
 _CODE_BYTES: Final = 2
+_MESSAGES: Final = frozenset({"websocket.receive", "websocket.send"})
 
 
 def payload_bytes(event: Event) -> int:
     """What the frame of an event of either direction carries on the wire, in bytes."""
     if event["type"] == "websocket.close":
         return _CODE_BYTES + size_of(event.get("reason") or "")
+    if event["type"] not in _MESSAGES:
+        return 0
     data = event.get("text")
     return size_of(event.get("bytes") or b"" if data is None else data)
 
@@ -54,9 +57,14 @@ class Link:
         self.unread_bytes += payload_bytes(event) or 1
         self.flush()
 
-    def flush(self) -> None:
-        """The peer takes what it reads, if it reads."""
-        while self._unread and self.reads and self.is_up and self._has_room():
+    @property
+    def close_waits(self) -> bool:
+        """Whether the application's close is among what the peer has not read; nothing comes after it."""
+        return bool(self._unread) and self._unread[-1]["type"] == "websocket.close"
+
+    def flush(self, *, to_end: bool = False) -> None:
+        """The peer takes what it reads, if it reads; all of it, or as much as there is room for."""
+        while self._unread and self.reads and self.is_up and (to_end or self._has_room()):
             event = self._unread.popleft()
             self.unread_bytes -= payload_bytes(event) or 1
             self._take(event)

@@ -1,31 +1,43 @@
 """An event loop in a thread of its own, and calls into it that come back whatever the loop does."""
 
 import asyncio
+import inspect
 import selectors
 import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from textwrap import indent
 from typing import Any, Final, TypeVar, cast
 
-from .errors import WaitTimeout
-from .whereabouts import ASYNCIO, INDENT, KIT
+from .errors import ApplicationCancelled, WaitTimeout
+from .whereabouts import ASYNCIO, INDENT, KIT, library_of
+
+# A failing test shows its own line and the message, and none of these calls (pytest).
+__tracebackhide__ = True
 
 # How long the loop may take to answer when it is asked whether it runs.
 _SLACK: Final = 0.5
 # How often it is asked while a call is under way. What runs in the loop has bounds of its own, which come first.
 _ROUNDS: Final = 5
 
-# What leaves a loop at once, whichever task raises it.
+# What leaves a loop at once, whoever raises it there.
 _LEAVE_A_LOOP: Final = (SystemExit, KeyboardInterrupt)
 # Whose calls every stack of the thread begins with.
 _OF_LOOP: Final = (ASYNCIO, KIT, selectors.__file__, threading.__file__)
 
 _T = TypeVar("_T")
+
+
+class StillBlocked(WaitTimeout):
+    """The event loop was found blocked by an earlier call, and is so still: this one has not been begun."""
+
+    def __str__(self) -> str:
+        return f"an earlier call blocked the event loop: {super().__str__()}"
 
 
 class BackgroundLoop:
@@ -35,19 +47,32 @@ class BackgroundLoop:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._thread: LoopThread | None = None
+        # Ends the thread; None while there is none.
+        self._finalizer: weakref.finalize[Any, Any] | None = None
 
     def running(self) -> "LoopThread":
-        """The loop, which runs."""
+        """The loop, which runs. One that is blocked is left behind, unless a block needs that very one."""
         with self._lock:
-            if self._thread is None or not self._thread.is_alive:
-                self._thread = LoopThread(self._timeout)
-                weakref.finalize(self, self._thread.abandon)
-            return self._thread
+            thread = self._thread
+            if thread is None or not (thread.is_alive and (thread.kept or thread.is_usable())):
+                self._let_go()
+                self._thread = thread = LoopThread(self._timeout)
+                self._finalizer = weakref.finalize(self, thread.abandon)
+            return thread
+
+    def _let_go(self) -> None:
+        """Have the thread end when it can."""
+        if self._finalizer is not None:
+            self._finalizer()
+        self._thread = self._finalizer = None
 
     def stop(self) -> None:
         """End the loop, if it runs. Raises WaitTimeout, as `LoopThread.stop`."""
         with self._lock:
-            thread, self._thread = self._thread, None
+            thread = self._thread
+            if self._finalizer is not None:
+                self._finalizer.detach()
+            self._thread = self._finalizer = None
         if thread is not None:
             thread.stop()
 
@@ -59,16 +84,20 @@ class LoopThread:
         timeout: after so many seconds of waiting the loop is asked whether it still runs.
 
     Attributes:
-        is_stuck: whether a call has found the loop blocked: nobody waits for it any more.
-        kept: what runs in the loop and is to be kept until it has ended, since a loop itself keeps no task.
+        kept: what the test has a block of and needs this very loop. A loop itself keeps no task.
+
+    Raises:
+        Exception: what the event loop policy raises.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self.is_stuck = False
         self.kept: set[object] = set()
+        # Whether a call has found the loop blocked, and none since has found it running.
+        self._is_stuck = False
         self._is_stopping = False
-        self._stop = asyncio.Event()
+        # What left the loop though no task raised it: nobody else keeps it.
+        self._escaped: list[BaseException] = []
         started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(started,), name="asgi_ws.testing event loop", daemon=True
@@ -77,46 +106,58 @@ class LoopThread:
         self._loop = started.result()
 
     def _run(self, started: "Future[asyncio.AbstractEventLoop]") -> None:
-        with suppress(*_LEAVE_A_LOOP), asyncio.Runner() as runner:
+        runner = asyncio.Runner()
+        try:
             loop = runner.get_loop()
-            until_stopped = loop.create_task(self._until_stopped(), name="until the test client stops")
+        except BaseException as error:  # noqa: BLE001 -- it is the test's, which waits for it
+            started.set_exception(error)
+            return
+        with suppress(*_LEAVE_A_LOOP), runner:
             started.set_result(loop)
-            while not until_stopped.done():
-                # The task that raised it has kept it, for the test; the others go on.
-                with suppress(*_LEAVE_A_LOOP):
-                    loop.run_until_complete(until_stopped)
+            while not self._is_stopping:
+                self._run_until_left(loop)
+            loop.set_exception_handler(_tell)
         self.kept.clear()
 
-    async def _until_stopped(self) -> None:
-        await self._stop.wait()
+    def _run_until_left(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loop.run_forever()
+        except _LEAVE_A_LOOP as error:
+            # What a task raised the task has kept, for the test.
+            if not _is_of_task(error):
+                self._escaped.append(error)
+        else:
+            if not self._is_stopping:
+                self._escaped.append(RuntimeError("the application stopped the event loop: it called loop.stop()"))
 
     @property
     def is_alive(self) -> bool:
         """Whether calls can be made, though they may find it blocked."""
         return self._thread.is_alive() and not self._is_stopping
 
-    @property
     def is_usable(self) -> bool:
-        """Whether calls can be expected to come back with what they are for."""
-        return self.is_alive and not self.is_stuck
+        """Whether calls can be expected to come back with what they are for. A loop that was blocked is asked again."""
+        if self._is_stuck and self.is_alive:
+            self._is_stuck = not self._answers()
+        return self.is_alive and not self._is_stuck
 
     def call(self, work: Callable[[], Coroutine[Any, Any, _T]], awaited: str) -> _T:
         """Run a coroutine in the loop; what it returns or raises.
 
         Raises:
             WaitTimeout: the loop is blocked, with its thread's stack.
-            RuntimeError: the call is made from within the loop, or the loop has ended.
+            RuntimeError: the call is made from within the loop, or the loop has ended, or the application stopped it.
         """
         if threading.current_thread() is self._thread:
             raise RuntimeError(f"{awaited} from within the loop that it needs: use the asynchronous kit there")
-        if self._is_stopping:
+        if not self.is_alive:
             raise _ended(awaited)
-        if self.is_stuck and not self._answers():
-            raise self._late(awaited, _SLACK)
-        self.is_stuck = False
-        error, result = self._result(asyncio.run_coroutine_threadsafe(_kept_in(work), self._loop), awaited)
+        if not self.is_usable():
+            raise StillBlocked(awaited, _SLACK, *self._stand())
+        error, result = self._result(asyncio.run_coroutine_threadsafe(_outcome(work), self._loop), awaited)
         if error is not None:
             raise error
+        self._raise_escaped()
         return cast(_T, result)
 
     def _result(self, future: "Future[_T]", awaited: str) -> _T:
@@ -125,8 +166,9 @@ class LoopThread:
                 if wait([future], self.timeout + _SLACK).done:
                     return future.result()
                 if not self._answers():
+                    self._is_stuck = True
                     break
-            raise self._late(awaited, self.timeout)
+            raise WaitTimeout(awaited, self.timeout, *self._stand())
         except CancelledError:
             # The loop ends, and cancels what runs in it.
             raise _ended(awaited) from None
@@ -134,56 +176,86 @@ class LoopThread:
             future.cancel()
             raise
 
+    def _raise_escaped(self) -> None:
+        if self._escaped:
+            raise self._escaped.pop(0)
+
     def _answers(self) -> bool:
         turned = threading.Event()
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(turned.set)
         return turned.wait(_SLACK)
 
-    def _late(self, awaited: str, seconds: float) -> WaitTimeout:
-        """What to raise when the loop does not give what is awaited."""
-        self.is_stuck = True
-        return WaitTimeout(awaited, seconds, self._report())
-
-    def _report(self) -> str:
+    def _stand(self) -> tuple[str, str]:
+        """Where the thread stands, as a report, and as the innermost line of the application's own."""
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 -- the documented way to another thread's stack
-        stack = traceback.StackSummary.extract([] if frame is None else traceback.walk_stack(frame))
-        stack.reverse()
-        shown = [entry for entry in stack if not entry.filename.startswith(_OF_LOOP)]
+        calls = [] if frame is None else [call for call, _ in traceback.walk_stack(frame)][::-1]
+        shown = [call for call in calls if not call.f_code.co_filename.startswith(_OF_LOOP)]
         if not shown:
-            return "  the event loop goes on, and nothing in it ends this wait"
-        where = "".join(traceback.format_list(shown)).rstrip()
-        return f"  the event loop is blocked: its thread stands at\n{indent(where, INDENT * 2)}"
+            return "  the event loop goes on, and nothing in it ends this wait", ""
+        stack = traceback.StackSummary.extract((call, call.f_lineno) for call in shown)
+        where = "".join(traceback.format_list(stack)).rstrip()
+        own = [call for call in shown if library_of(call) is None][-1:]
+        place = "".join(f"{Path(at.f_code.co_filename).name}:{at.f_lineno} in {at.f_code.co_qualname}" for at in own)
+        return f"  the event loop is blocked: its thread stands at\n{indent(where, INDENT * 2)}", place
 
     def stop(self) -> None:
         """End the loop: what still runs in it is cancelled. A loop that is blocked ends when it can.
 
         Raises:
             WaitTimeout: what was cancelled does not end.
+            BaseException: what left the loop, and no call has raised.
         """
-        if self._is_stopping:
+        if not self.is_alive:
             return
-        self._is_stopping = True
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stop.set)
-        if self.is_stuck or threading.current_thread() is self._thread:
-            return
-        self._thread.join(self.timeout + _SLACK)
-        if self._thread.is_alive():
-            raise self._late("the test client's loop to end", self.timeout)
+        is_within = threading.current_thread() is self._thread
+        can_end = not is_within and self.is_usable()
+        self.abandon()
+        if can_end:
+            self._thread.join(self.timeout + _SLACK)
+            if self._thread.is_alive():
+                raise WaitTimeout("the test client's loop to end", self.timeout, *self._stand())
+        self._raise_escaped()
 
     def abandon(self) -> None:
-        """End the loop, when nobody is left who could be told of it."""
-        with suppress(WaitTimeout):
-            self.stop()
+        """Have the loop end when it can, and wait for nothing."""
+        self._is_stopping = True
+        # It may have ended.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._loop.stop)
 
 
-async def _kept_in(work: Callable[[], Coroutine[Any, Any, _T]]) -> tuple[BaseException | None, _T | None]:
-    """What the work raises of those that leave a loop, and what it returns."""
+async def _outcome(work: Callable[[], Coroutine[Any, Any, _T]]) -> tuple[BaseException | None, _T | None]:
+    """What the work raises, which must not leave the loop by itself, and what it returns."""
     try:
         return None, await work()
-    except _LEAVE_A_LOOP as error:
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 -- it is raised in the caller's thread
         return error, None
+
+
+@contextmanager
+def beside(error: BaseException | None) -> Iterator[None]:
+    """What goes wrong in the block is a note to the error that there is already."""
+    try:
+        yield
+    except Exception as late:
+        if error is None:
+            raise
+        with suppress(Exception):
+            error.add_note(f"Besides, {type(late).__name__}: {str(late).partition(chr(10))[0]}")
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what asyncio logs at a loop's end, but for the applications that this end has cancelled."""
+    if not isinstance(context.get("exception"), ApplicationCancelled):
+        loop.default_exception_handler(context)
+
+
+def _is_of_task(error: BaseException) -> bool:
+    """Whether a coroutine raised it, and not a plain callback of the loop."""
+    return any(frame.f_code.co_flags & inspect.CO_COROUTINE for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _ended(awaited: str) -> RuntimeError:

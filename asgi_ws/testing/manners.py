@@ -16,21 +16,41 @@ _MIB: Final = 1024 * 1024
 Misuse: TypeAlias = Literal[
     "send before accept",
     "accept again",
+    "accept after close",
+    "accept after refusal",
     "subprotocol not offered",
+    "subprotocol in headers",
     "str in headers",
+    "headers None",
+    "upper-case header",
+    "bad headers",
+    "body before start",
+    "accept in denial",
+    "send in denial",
+    "close in denial",
+    "start in denial",
+    "denial without headers",
+    "denial without body",
     "denial in parts",
     "unknown type",
     "no type",
     "text and bytes",
     "neither text nor bytes",
     "text and bytes None",
+    "text not str",
+    "text not UTF-8",
+    "bytes-like",
+    "bytes not bytes",
     "registered close code",
     "invalid close code",
     "close code None",
+    "close code not int",
     "long reason",
+    "reason not str",
     "send after close",
     "close after close",
     "send after refusal",
+    "close after refusal",
     "send after disconnect",
     "close after disconnect",
 ]
@@ -62,12 +82,18 @@ class Manners:
         code_of_lost_connection: what it is told where there was no close frame.
         code_of_own_close: what it is told after its own close; None is the code that it has sent.
         code_of_refusal: what it is told after its own close before accept.
-        code_of_denial: what it is told after its denial response; None is nothing, `receive` waits.
-        after_disconnect: what a further `receive` gives: it waits for ever, gives 1005 once if there was a close frame
-            of either side, or gives 1005 again and again.
+        code_after_refusal: what it is told once more after that; None is nothing, `receive` waits.
+        code_of_denial: what it is told after its denial response; None is nothing.
+        code_after_denial: what it is told once more after that; None is nothing.
+        after_disconnect: what a further `receive` gives at the end of a connection: it waits for ever, gives 1005 once
+            if there was a close frame of either side, or gives 1005 again and again.
         answers_with: the code of the close frame that answers the client's; None is the client's own.
         raises: in `send`, for a misuse; for one that is not there `send` returns.
-        answers_bad_subprotocol: the handshake is answered with a subprotocol that was not offered; else not at all.
+        raises_else: for what breaks the ASGI text and is no `Misuse`.
+        answers_bad_accept: the handshake is answered with a subprotocol that was not offered, and by what follows an
+            `accept` that has raised; else not at all.
+        reads_denial_late: the start of a denial response is looked at, and raises, with its first body.
+        forgets_denial_for: types of events that are taken as if no denial response had begun, before its first body.
         sends_accept_headers: those of `websocket.accept` go out.
         sends_empty_messages: "" and b"" go out; else they count as None.
         sends_close_reason: the reason goes out.
@@ -76,9 +102,11 @@ class Manners:
         code_for_reserved: what goes out for 1005, 1006 and 1015, where it does not raise; None is a broken frame.
         status_of_return: of the response to the handshake when the application returns before accept; None is none.
         status_of_raise: the same when it raises.
+        status_of_half_denial: the same when it ends in any way within a denial response.
         code_of_return: in the close frame when the application returns after accept; None leaves the connection open.
         code_of_raise: the same when it raises.
         send_blocks: `send` waits for a client that does not read.
+        has_lifespan: start and stop are events; else start is at the first connection.
     """
 
     name: str
@@ -98,13 +126,18 @@ class Manners:
     code_of_lost_connection: int = 1006
     code_of_own_close: int | None = None
     code_of_refusal: int = 1006
+    code_after_refusal: int | None = None
     code_of_denial: int | None = 1006
+    code_after_denial: int | None = None
     after_disconnect: Literal["nothing", "once", "always"] = "nothing"
     answers_with: int | None = None
     raises: Mapping[Misuse, type[Exception]] = field(
         default_factory=lambda: MappingProxyType({"send after disconnect": OSError})
     )
-    answers_bad_subprotocol: bool = True
+    raises_else: type[Exception] = RuntimeError
+    answers_bad_accept: bool = True
+    reads_denial_late: bool = False
+    forgets_denial_for: frozenset[str] = frozenset()
     sends_accept_headers: bool = True
     sends_empty_messages: bool = True
     sends_close_reason: bool = True
@@ -113,9 +146,11 @@ class Manners:
     code_for_reserved: int | None = None
     status_of_return: int | None = 500
     status_of_raise: int = 500
+    status_of_half_denial: int | None = None
     code_of_return: int | None = 1006
     code_of_raise: int = 1006
     send_blocks: bool = True
+    has_lifespan: bool = True
 
     @property
     def denial_response(self) -> bool:
@@ -135,19 +170,37 @@ UVICORN: Final = Manners(
     spec_version="2.4",
     max_message_bytes=16 * _MIB,
     code_of_lost_connection=1005,
+    code_after_refusal=1005,
+    code_after_denial=1006,
     after_disconnect="once",
     raises=MappingProxyType(
         {
             "send before accept": RuntimeError,
             "accept again": RuntimeError,
+            "accept after close": RuntimeError,
+            "accept after refusal": RuntimeError,
             "str in headers": AttributeError,
+            "headers None": TypeError,
+            "bad headers": ValueError,
+            "body before start": RuntimeError,
+            "accept in denial": RuntimeError,
+            "send in denial": RuntimeError,
+            "close in denial": RuntimeError,
+            "start in denial": RuntimeError,
+            "denial without body": KeyError,
             "unknown type": RuntimeError,
             "no type": KeyError,
+            "text not str": AttributeError,
+            "text not UTF-8": UnicodeEncodeError,
+            "bytes not bytes": TypeError,
             "invalid close code": Exception,
+            "close code not int": TypeError,
             "long reason": Exception,
+            "reason not str": AttributeError,
             "send after close": RuntimeError,
             "close after close": RuntimeError,
             "send after refusal": RuntimeError,
+            "close after refusal": RuntimeError,
             "send after disconnect": OSError,
             "close after disconnect": OSError,
         }
@@ -170,20 +223,41 @@ HYPERCORN: Final = Manners(
         {
             "send before accept": Exception,
             "accept again": Exception,
+            "accept after close": Exception,
+            "accept after refusal": Exception,
             "subprotocol not offered": Exception,
+            "subprotocol in headers": Exception,
             "str in headers": TypeError,
+            "headers None": TypeError,
+            "bad headers": ValueError,
+            "body before start": AttributeError,
+            "accept in denial": Exception,
+            "send in denial": Exception,
+            "close in denial": AttributeError,
+            "start in denial": Exception,
+            "denial without headers": KeyError,
             "unknown type": Exception,
             "no type": KeyError,
             "neither text nor bytes": KeyError,
             "text and bytes None": TypeError,
+            "text not str": TypeError,
+            "text not UTF-8": UnicodeEncodeError,
+            "bytes not bytes": TypeError,
             "close code None": TypeError,
+            "close code not int": ValueError,
+            "reason not str": AttributeError,
             "send after close": Exception,
             "send after refusal": Exception,
+            "close after refusal": AttributeError,
         }
     ),
-    answers_bad_subprotocol=False,
+    raises_else=Exception,
+    answers_bad_accept=False,
+    reads_denial_late=True,
+    forgets_denial_for=frozenset({"websocket.accept", "websocket.close", f"{DENIAL_EXTENSION}.start"}),
     truncates_close_reason=True,
     code_for_reserved=1000,
+    status_of_half_denial=500,
     code_of_return=1011,
     code_of_raise=1011,
 )
@@ -203,14 +277,21 @@ DAPHNE: Final = Manners(
         {
             "send before accept": ValueError,
             "accept again": AttributeError,
+            "accept after close": AttributeError,
             "no type": KeyError,
             "text and bytes": ValueError,
+            "text not str": AttributeError,
+            "text not UTF-8": UnicodeEncodeError,
+            "bytes-like": AssertionError,
+            "bytes not bytes": AssertionError,
             "registered close code": Exception,
             "invalid close code": Exception,
+            "close code not int": Exception,
             "send after close": RuntimeError,
         }
     ),
-    answers_bad_subprotocol=False,
+    raises_else=ValueError,
+    answers_bad_accept=False,
     sends_accept_headers=False,
     sends_empty_messages=False,
     sends_close_reason=False,
@@ -218,6 +299,7 @@ DAPHNE: Final = Manners(
     code_of_return=None,
     code_of_raise=1011,
     send_blocks=False,
+    has_lifespan=False,
 )
 
 GRANIAN: Final = Manners(
@@ -239,6 +321,13 @@ GRANIAN: Final = Manners(
     raises=MappingProxyType(
         {
             "accept again": RuntimeError,
+            "accept after close": RuntimeError,
+            "str in headers": RuntimeError,
+            "headers None": RuntimeError,
+            "bad headers": RuntimeError,
+            "body before start": RuntimeError,
+            "start in denial": RuntimeError,
+            "denial without headers": RuntimeError,
             "denial in parts": RuntimeError,
             "unknown type": RuntimeError,
             "no type": RuntimeError,
@@ -247,9 +336,11 @@ GRANIAN: Final = Manners(
             "text and bytes None": RuntimeError,
         }
     ),
+    forgets_denial_for=frozenset({"websocket.accept"}),
     sends_accept_headers=False,
     status_of_return=403,
     status_of_raise=403,
+    status_of_half_denial=403,
     code_of_return=1005,
     code_of_raise=1005,
 )

@@ -11,13 +11,18 @@ from typing import Any, Final, Self
 
 from .._asgi import ASGIApp, Event, Receive, Scope, Send
 from . import clock, whereabouts
-from .errors import ApplicationCancelled, LeakedTasks, ProtocolViolation, Unanswered, WaitTimeout, show
+from .errors import ApplicationCancelled, LeakedTasks, ProtocolViolation, TaskFailed, Unanswered, WaitTimeout, show
 from .libraries import ApplicationCommunicator
+from .unseen import UnseenErrors
+
+# A failing test shows its own line and the message, and none of these calls (pytest).
+__tracebackhide__ = True
 
 # How many events of either direction a report shows.
 _REMEMBERED: Final = 10
 # What an application may take of the time-out to end the tasks that it has left behind.
 _SHARE_FOR_TASKS: Final = 0.5
+_RAISED_UNSEEN: Final = "The application raised this, and nothing in the test was waiting for it."
 
 
 def _listed(what: str, events: Collection[str], more: str = "") -> str:
@@ -30,7 +35,7 @@ def _listed(what: str, events: Collection[str], more: str = "") -> str:
 
 def _note(failure: BaseException) -> str:
     """A further failure, below the one that the test fails with. Those of the kit say where things stand themselves."""
-    if isinstance(failure, ProtocolViolation | Unanswered | LeakedTasks | WaitTimeout):
+    if isinstance(failure, ProtocolViolation | Unanswered | LeakedTasks | TaskFailed | WaitTimeout):
         return f"Besides, {type(failure).__name__}: {failure}"
     return f"Besides, the application raised:\n{''.join(traceback.format_exception(failure)).rstrip()}"
 
@@ -59,8 +64,9 @@ class Run(ApplicationCommunicator):
         raise_server_exceptions: bool = True,
         check_leaks: bool = True,
     ) -> None:
+        # None is what it means elsewhere to wait without a bound.
         super().__init__(self._call, scope)  # type: ignore[no-untyped-call] # asgiref has no types
-        self.timeout = timeout
+        self.timeout = clock.checked_bound(timeout)
         self.raise_server_exceptions = raise_server_exceptions
         self.check_leaks = check_leaks
         self._app = app
@@ -74,6 +80,10 @@ class Run(ApplicationCommunicator):
         self._taken: deque[str] = deque(maxlen=_REMEMBERED)
         # Failures that the test has met already, by identity: an exception need not be hashable.
         self._met: dict[int, BaseException] = {}
+        self._unseen = UnseenErrors(self)
+        # Whether the test is in the block, and whether the kit has cancelled the application.
+        self._is_entered = False
+        self._is_stopping = False
 
     # -- the application
 
@@ -82,8 +92,7 @@ class Run(ApplicationCommunicator):
         try:
             await self._app(scope, self._receive, self._send)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if self._is_stopping:
                 raise
             raise ApplicationCancelled from error
 
@@ -93,6 +102,9 @@ class Run(ApplicationCommunicator):
         is_new = self._future is None
         task: asyncio.Task[None] = super().future
         if is_new:
+            # Outside a block nothing would tell of them, and nothing would end this.
+            if self._is_entered and self.raise_server_exceptions:
+                self._unseen.start()
             task.set_name(f"application of {type(self).__name__}")
             task.add_done_callback(lambda _: self._changed())
         return task
@@ -102,6 +114,14 @@ class Run(ApplicationCommunicator):
         """What the application raised; None while it has not."""
         task = self._future
         return None if task is None or not task.done() or task.cancelled() else task.exception()
+
+    def stop(self, exceptions: bool = True) -> None:
+        """Cancel the application, which is no failure then. Raises what it raised if it has ended by itself."""
+        self._is_stopping = True
+        if self._future is not None:
+            self._future.cancel()
+        if exceptions:
+            self._raise_unmet()
 
     def _start(self) -> None:
         """Run the application, unless it does already."""
@@ -149,7 +169,7 @@ class Run(ApplicationCommunicator):
         try:
             while not ready():
                 if is_late:
-                    raise WaitTimeout(awaited, seconds, self._report())
+                    raise WaitTimeout(awaited, seconds, self._report(), whereabouts.place_of(self.future))
                 waiter = loop.create_future()
                 self._waiters.append(waiter)
                 try:
@@ -183,6 +203,8 @@ class Run(ApplicationCommunicator):
     def _report(self) -> str:
         unreceived = self.input_queue.qsize()
         missed = f" and has not received the last {unreceived}" if unreceived else ""
+        if unreceived and self._given and self._given[-1].startswith("{'type': 'websocket.disconnect'"):
+            missed += ", so it does not know that the peer has left"
         lines = [
             _listed("the application has sent", self._taken),
             _listed("the application was sent", self._given, missed),
@@ -249,7 +271,9 @@ class Run(ApplicationCommunicator):
 
         Some of it may be kept until the test `is_over`.
         """
-        return [] if self.error is None or not self.raise_server_exceptions else [self.error]
+        if not self.raise_server_exceptions:
+            return []
+        return [*([] if self.error is None else [self.error]), *(self._unseen.failures if is_over else ())]
 
     def _raise_unmet(self) -> None:
         """Raise what went wrong and the test has not met yet."""
@@ -263,6 +287,11 @@ class Run(ApplicationCommunicator):
     # -- the block
 
     async def __aenter__(self) -> Self:
+        if self._is_entered:
+            raise RuntimeError(f"a {type(self).__name__} is used once: make another one")
+        if self._future is not None:
+            raise RuntimeError("the application runs already: enter the block before the first call")
+        self._is_entered = True
         return self
 
     async def __aexit__(
@@ -271,21 +300,38 @@ class Run(ApplicationCommunicator):
         if self._future is None:
             return
         late: list[BaseException] = []
-        if error is None:
-            try:
-                await self._leave()
-            except WaitTimeout as timeout:
-                late.append(timeout)
-        late += await self._stop(is_patient=error is None and not late)
+        try:
+            if error is None:
+                try:
+                    await self._leave()
+                except WaitTimeout as timeout:
+                    late.append(timeout)
+            late += await self._stop(is_patient=error is None and not late)
+        except BaseException:
+            # The test is cancelled while it leaves, and may be so again at each wait.
+            self._abandon()
+            raise
+        finally:
+            self._unseen.stop()
         unmet = self._unmet([*self._failures(is_over=True), *late])
         self._met.update((id(failure), failure) for failure in unmet)
         first = unmet.pop(0) if error is None and unmet else error
         if first is None:
             return
-        for failure in unmet:
-            first.add_note(_note(failure))
+        # An exception that takes no notes is worth more than the notes.
+        with suppress(Exception):
+            if first is not error and first is self.error:
+                first.add_note(_RAISED_UNSEEN)
+            for failure in unmet:
+                first.add_note(_note(failure))
         if first is not error:
             raise first
+
+    def _abandon(self) -> None:
+        """Cancel what runs, and wait for nothing."""
+        self._is_stopping = True
+        for task in {self.future, *(whereabouts.tasks_of(self) if self.check_leaks else ())}:
+            task.cancel()
 
     async def _leave(self) -> None:
         """Tell the application that the test is done with it, and wait for its end. Raises WaitTimeout."""
@@ -297,16 +343,17 @@ class Run(ApplicationCommunicator):
         With `is_patient` the tasks of an application that has ended get a moment to end as well, and must.
         """
         has_ended = self.future.done()
+        self._is_stopping = True
         failures = await self._cancel([self.future], "the application to end when it is cancelled")
         left = whereabouts.tasks_of(self)
-        if not left:
+        if not left or not self.check_leaks:
             return failures
         if is_patient and has_ended:
             with suppress(WaitTimeout):
                 await self._until_all_done(left, "its tasks to end", self.timeout * _SHARE_FOR_TASKS)
         # Those of now: one that ended may have started another.
         left = whereabouts.tasks_of(self)
-        if left and is_patient and has_ended and self.check_leaks:
+        if left and is_patient and has_ended:
             failures.append(LeakedTasks(sorted(left, key=lambda task: task.get_name())))
         return failures + await self._cancel(left, "the application's tasks to end when they are cancelled")
 

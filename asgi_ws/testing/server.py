@@ -9,26 +9,19 @@ from contextvars import Context
 from typing import Any, Final
 
 from .._asgi import Event, Scope
-from ..errors import InvalidCloseCode
-from ..lifecycle import (
-    ABORT_EXTENSION,
-    DENIAL_EXTENSION,
-    MAX_REASON_BYTES,
-    CloseCode,
-    WebSocketState,
-    check_close,
-)
+from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState
 from .conformance import violation
 from .errors import ProtocolViolation
 from .link import Link, payload_bytes
 from .manners import SPEC, Manners, Misuse
+from .misuse import BAD_CLOSES, allowed, mended, met
 
 _CONNECTING: Final = WebSocketState.CONNECTING
 _CONNECTED: Final = WebSocketState.CONNECTED
 _RESPONSE: Final = WebSocketState.RESPONSE
 _DISCONNECTED: Final = WebSocketState.DISCONNECTED
-# RFC 6455 section 7.4.1: codes that report what was never in a close frame.
-_REPORTS: Final = frozenset({1005, 1006, 1015})
+_NOT_OFFERED: Final = "subprotocol not offered"
+_IN_DENIAL: Final = frozenset({"accept in denial", "close in denial", "start in denial"})
 # A send that need not wait gives up its turn after so many.
 _SENDS_IN_A_ROW: Final = 100
 
@@ -71,6 +64,9 @@ class Server:
         self._is_gone = True
         # Whether the handshake was refused: by a close, or by a response.
         self._is_refused = False
+        # What the body of a denial response raises for its start, and whether a part of it has gone out.
+        self._bad_denial: Exception | None = None
+        self._has_denial_body = False
         # How many calls of send() there were.
         self._sends = 0
         # Calls of receive() that give a future; those that the application has given up are among them.
@@ -92,12 +88,12 @@ class Server:
         return future
 
     async def _receive(self) -> Event:
-        if self._disconnects:
+        if self._disconnects and not self._is_refused:
             repeats = self._manners.after_disconnect
             if repeats == "always" or (repeats == "once" and self._had_close_frame and self._disconnects == 1):
                 self._disconnects += 1
-                if not self._is_gone:
-                    await asyncio.sleep(0)
+                # Whoever asks again and again leaves the others a turn.
+                await asyncio.sleep(0)
                 return {"type": "websocket.disconnect", "code": CloseCode.NO_STATUS}
         event = await self._inbox.get()
         self._disconnects += event["type"] == "websocket.disconnect"
@@ -120,7 +116,7 @@ class Server:
         if is_late and (broken is None or self._manners is not SPEC):
             self._take_late(event)
         elif broken is not None:
-            self._take_broken(event, broken)
+            await self._take_broken(event, broken)
         elif event["type"] in (self._scope.get("extensions") or {}):
             self._extend(event)
         elif self.state is _CONNECTED:
@@ -142,18 +138,38 @@ class Server:
             self.state = _CONNECTED
             self._link.write(event if manners.sends_accept_headers else {**event, "headers": []})
         elif kind == f"{DENIAL_EXTENSION}.start":
-            self.state = _RESPONSE
-            self._link.write(event)
+            why = "the event has no headers"
+            missed = None if "headers" in event else allowed("denial without headers", why, manners)
+            self._begin_denial(event, missed)
         elif kind == f"{DENIAL_EXTENSION}.body":
-            is_last = not event.get("more_body", False)
-            if not is_last:
-                self._meet("denial in parts", f"{manners.name} takes a denial response with a single body")
-            self._link.write(event)
-            if is_last:
-                self._refused(manners.code_of_denial)
+            self._take_body(event)
         else:
+            # Its code and its reason go nowhere, and may be anything.
+            code = event.get("code")
+            self._link.write({"type": kind, "code": code} if isinstance(code, int) else {"type": kind})
+            self._refused(manners.code_of_refusal, manners.code_after_refusal)
+
+    def _begin_denial(self, event: Event, error: Exception | None) -> None:
+        if error is not None and not self._manners.reads_denial_late:
+            raise error
+        self.state = _RESPONSE
+        self._bad_denial = error
+        if error is None:
             self._link.write(event)
-            self._refused(manners.code_of_refusal)
+
+    def _take_body(self, event: Event) -> None:
+        manners = self._manners
+        is_last = not event.get("more_body", False)
+        if self._bad_denial is not None:
+            raise self._bad_denial
+        if not is_last:
+            self._meet("denial in parts", "it takes a denial response with a single body")
+        if "body" not in event:
+            self._meet("denial without body", "the event has no body")
+        self._has_denial_body = True
+        self._link.write(event)
+        if is_last:
+            self._refused(manners.code_of_denial, manners.code_after_denial)
 
     def _extend(self, event: Event) -> None:
         self.extension_events.append(event)
@@ -161,11 +177,12 @@ class Server:
             self._leave(self._manners.code_of_lost_connection, None)
             self.state = _DISCONNECTED
 
-    def _refused(self, code: int | None) -> None:
+    def _refused(self, *codes: int | None) -> None:
         self.state = _DISCONNECTED
         self._is_refused = True
-        if code is not None:
-            self._tell_end(code, None)
+        for code in codes:
+            if code is not None:
+                self._tell_end(code, None)
 
     async def _take_connected(self, event: Event) -> None:
         manners = self._manners
@@ -183,7 +200,7 @@ class Server:
     def _close(self, code: int, reason: str) -> None:
         manners = self._manners
         if 1001 <= code <= 1014:
-            self._meet("registered close code", f"{manners.name} sends no close code {code}")
+            self._meet("registered close code", f"it sends no close code {code}")
         self.state = _DISCONNECTED
         self._link.write({"type": "websocket.close", "code": code, "reason": reason * manners.sends_close_reason})
         self._had_close_frame = True
@@ -205,55 +222,50 @@ class Server:
 
     # -- events that are not
 
-    def _take_broken(self, event: Event, broken: ProtocolViolation) -> None:
+    async def _take_broken(self, event: Event, broken: ProtocolViolation) -> None:
         self.violation = self.violation or broken
         self._link.changed()
-        manners, misuse = self._manners, broken.misuse
-        if manners is SPEC or misuse is None:
+        manners = self._manners
+        if manners is SPEC:
             raise broken
-        if self._is_answered and misuse in {"send after close", "close after close"}:
+        if self._is_answered and broken.misuse in {"send after close", "close after close"}:
             self._refuse_late()
             return
-        if misuse == "send after close" and self._is_refused:
-            misuse = "send after refusal"
-        if misuse == "text and bytes" and not manners.sends_empty_messages and not (event["text"] and event["bytes"]):
-            self._link.write({**event, "text": event["text"] or None})
+        misuse, error = met(broken, manners, is_refused=self._is_refused)
+        if misuse in _IN_DENIAL and not self._has_denial_body and event["type"] in manners.forgets_denial_for:
+            self.state = _CONNECTING
+            await self.send(event)
             return
-        if misuse == "subprotocol not offered" and not manners.answers_bad_subprotocol:
+        if self.state is _CONNECTING:
+            self._take_bad_answer(event, misuse, error)
+        elif error is not None:
+            raise error
+        # A response that has begun raises with its body.
+        other = mended(event, misuse, manners) if error is None else None
+        if misuse in BAD_CLOSES and other is not None:
+            await self._take_connected(other)
+        elif other is not None:
+            await self.send(other)
+
+    def _take_bad_answer(self, event: Event, misuse: Misuse | None, error: Exception | None) -> None:
+        """An answer to the handshake that has something wrong within, or another event before the answer."""
+        kind, manners = event.get("type") if isinstance(event, Mapping) else None, self._manners
+        if kind == f"{DENIAL_EXTENSION}.start" and error is not None:
+            self._begin_denial(event, error)
+            return
+        if kind == "websocket.accept" and not manners.answers_bad_accept and (error or misuse == _NOT_OFFERED):
             # Accepted for the server, and the client has no answer, whatever the application does next.
             self.state = _CONNECTED
             self._link.cut()
-        self._meet(misuse, str(broken))
-        if misuse == "subprotocol not offered" and manners.answers_bad_subprotocol:
+        if error is not None:
+            raise error
+        if misuse == _NOT_OFFERED and manners.answers_bad_accept:
             self._answer(event)
-        elif misuse == "str in headers":
-            self._answer({**event, "headers": []})
-        elif misuse == "text and bytes":
-            self._link.write({"type": "websocket.send", "bytes": event["bytes"]})
-        elif misuse in {"close code None", "invalid close code", "long reason"}:
-            self._close_badly(event)
-
-    def _close_badly(self, event: Event) -> None:
-        """Send a close frame that is not as the application wants it, or that breaks the connection."""
-        manners, code, reason = self._manners, event.get("code", CloseCode.NORMAL), event.get("reason") or ""
-        if code is None:
-            sent: int | None = manners.code_for_none
-        elif code in _REPORTS:
-            sent = manners.code_for_reserved
-        else:
-            sent = code if _is_sendable(code) else None
-        if manners.truncates_close_reason or not manners.sends_close_reason:
-            reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-        elif len(reason.encode()) > MAX_REASON_BYTES:
-            sent = None
-        # The client fails the connection over a frame that is broken: nothing is left of it but its end.
-        self._close(CloseCode.ABNORMAL if sent is None else sent, "" if sent is None else reason)
 
     def _meet(self, misuse: Misuse, why: str) -> None:
-        """Raise what this server raises for a misuse, if it does."""
-        error = self._manners.raises.get(misuse)
+        error = allowed(misuse, why, self._manners)
         if error is not None:
-            raise error(why)
+            raise error
 
     def _refuse_late(self, misuse: Misuse = "send after disconnect") -> None:
         error = self._manners.raises.get(misuse)
@@ -340,11 +352,3 @@ def _own(event: Any) -> Any:
     if isinstance(own.get("headers"), Iterator):
         own["headers"] = list(own["headers"])
     return own
-
-
-def _is_sendable(code: int) -> bool:
-    try:
-        check_close(code, "")
-    except InvalidCloseCode:
-        return False
-    return True

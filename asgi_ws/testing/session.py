@@ -1,9 +1,11 @@
 """A WebSocket for tests without await: the communicator in a background loop, by the names of Starlette's session."""
 
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import cache
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from .._asgi import Event, RawHeaders, Scope
 from ..codec import STANDARD_JSON
@@ -13,7 +15,16 @@ from .communicator import WebSocketCommunicator
 from .errors import ApplicationEnded, show
 from .handshake import Accepted, Answer, Denied
 from .libraries import httpx2
-from .loop_thread import BackgroundLoop, LoopThread
+from .loop_thread import BackgroundLoop, LoopThread, beside
+
+# A failing test shows its own line and the message, and none of these calls (pytest).
+__tracebackhide__ = True
+
+# What a test that was written for Starlette catches, by the module that it is in. The first is the second as well.
+_COUNTERPARTS: Final = {
+    "starlette.testclient": "WebSocketDenialResponse",
+    "starlette.websockets": "WebSocketDisconnect",
+}
 
 _T = TypeVar("_T")
 Mode = Literal["text", "binary"]
@@ -37,6 +48,32 @@ class WebSocketDenialResponse(httpx2.Response, ConnectionClosed):  # type: ignor
         if self.unseen_code is None:
             return text
         return f"{text}, and never the code {self.unseen_code} that the application gave before accept"
+
+
+@cache
+def _of_both(ours: Any, theirs: Any) -> Any:
+    """One class of both families, by our name."""
+    names = {"__module__": ours.__module__, "__qualname__": ours.__qualname__, "__doc__": ours.__doc__}
+    return type(ours.__name__, (ours, theirs), names)
+
+
+def _for_test(kind: Any) -> Any:
+    """The class to raise in the test: Starlette's as well, where that is imported."""
+    for module, name in _COUNTERPARTS.items():
+        theirs = getattr(sys.modules.get(module), name, None)
+        if theirs is not None and (name == "WebSocketDisconnect" or issubclass(kind, WebSocketDenialResponse)):
+            return _of_both(kind, theirs)
+    return kind
+
+
+def _told_to_test(closed: ConnectionClosed) -> ConnectionClosed:
+    """The same, in the class to raise in the test. The application may hold the original."""
+    kind = _for_test(type(closed))
+    if kind is type(closed):
+        return closed
+    told: ConnectionClosed = kind.__new__(kind, *closed.args)
+    told.__dict__.update(closed.__dict__)
+    return told
 
 
 class WebSocketTestSession:
@@ -71,9 +108,14 @@ class WebSocketTestSession:
         """
         self._loop = self._background.running()
         self._loop.kept.add(self._communicator)
-        answer = self._call(self._open, "the answer to the handshake")
+        answer: Answer | None = None
+        try:
+            answer = self._call(self._open, "the answer to the handshake")
+        finally:
+            if not isinstance(answer, Accepted):
+                self._loop.kept.discard(self._communicator)
         if not isinstance(answer, Accepted):
-            raise WebSocketDenialResponse(answer)
+            raise _for_test(WebSocketDenialResponse)(answer)
         self.accepted_subprotocol = answer.subprotocol
         self.extra_headers = answer.headers.raw
         return self
@@ -94,15 +136,25 @@ class WebSocketTestSession:
 
         Raises:
             Exception: what went wrong in the application and the test has not met, as in `WebSocketCommunicator`.
+            WaitTimeout: the event loop is blocked. Beside an error of the block's own it is a note to that.
         """
-        if self._loop is not None and self._loop.is_usable:
-            self._loop.call(lambda: self._communicator.__aexit__(kind, error, trace), "the application to end")
+        if self._loop is None:
+            return
+        try:
+            with beside(error):
+                self._loop.call(lambda: self._communicator.__aexit__(kind, error, trace), "the application to end")
+        finally:
             self._loop.kept.discard(self._communicator)
 
     def _call(self, work: Callable[[], Coroutine[Any, Any, _T]], awaited: str) -> _T:
         if self._loop is None:
             raise RuntimeError("there is no connection yet: with client.websocket_connect(...) as websocket: ...")
-        return self._loop.call(work, awaited)
+        try:
+            return self._loop.call(work, awaited)
+        except ConnectionClosed as closed:
+            if closed is self._communicator.error:
+                raise
+            raise _told_to_test(closed) from closed.__cause__
 
     @property
     def close_code(self) -> int | None:

@@ -9,6 +9,7 @@ import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
+from itertools import groupby
 from pathlib import Path
 from textwrap import indent
 from typing import Any, Final
@@ -17,6 +18,8 @@ from typing import Any, Final
 OWNER: Final[ContextVar[object]] = ContextVar("asgi_ws.testing.OWNER")
 
 KIT: Final = str(Path(__file__).parent)
+PACKAGE: Final = Path(__file__).parent.parent
+STANDARD: Final = Path(asyncio.__file__).parent.parent
 ASYNCIO: Final = str(Path(asyncio.__file__).parent)
 # The kit's functions that an application waits in, by file and name, and what that means to the application's author.
 MEANINGS: Final = {
@@ -53,10 +56,38 @@ def stands_at(task: asyncio.Task[Any]) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}\n... cut here"
 
 
+def place_of(task: asyncio.Task[Any]) -> str:
+    """The innermost call of a suspended task that is in no library, as `app.py:12 in echo`; "" where there is none.
+
+    Never raises, as `stands_at`.
+    """
+    try:
+        own = [frame for frame in _chain(None if task.done() else task.get_coro()) if library_of(frame) is None]
+    except Exception:  # noqa: BLE001 -- no foreign object may hide what went wrong
+        return ""
+    return "".join(f"{place_in(at, at.f_lineno)} in {_short(at.f_code.co_qualname)}" for at in own[-1:])
+
+
+def place_in(frame: types.FrameType, line: int) -> str:
+    """A line of a call's file, as `app.py:12`."""
+    return f"{Path(frame.f_code.co_filename).name}:{line}"
+
+
+def _short(qualname: str) -> str:
+    """The name of a function without that of the function around it, which may be a whole test's."""
+    return qualname.rpartition("<locals>.")[2]
+
+
 def report(tasks: Iterable[asyncio.Task[Any]]) -> str:
-    """Each task by its name, with where it stands."""
+    """Each task by its name and what it runs, with where it stands."""
     ordered = sorted(tasks, key=lambda task: task.get_name())
-    return "\n".join(f"task {task.get_name()!r}:\n{indent(stands_at(task), INDENT)}" for task in ordered)
+    return "\n".join(f"{_title(task)}:\n{indent(stands_at(task), INDENT)}" for task in ordered)
+
+
+def _title(task: asyncio.Task[Any]) -> str:
+    coroutine: object = task.get_coro()
+    name: str = getattr(coroutine, "__qualname__", type(coroutine).__qualname__)
+    return f"task {task.get_name()!r} ({_short(name)})"
 
 
 def tasks_of(owner: object) -> set[asyncio.Task[Any]]:
@@ -117,7 +148,7 @@ def _waiting(task: asyncio.Task[Any], stack: list[types.FrameType], seen: set[as
     # There is no public way to it; `repr(task)` shows it, cut short.
     future: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
     if future is None or future.done():
-        yield "goes on with the loop's next turn"
+        yield "is about to run"
         return
     awaited = [awaited for awaited in _awaited(future, stack[-1:]) if not awaited.done()]
     for other in sorted(awaited, key=lambda task: task.get_name()):
@@ -211,20 +242,37 @@ def _shown(stack: list[types.FrameType]) -> Iterator[str]:
             break
         if not _is_in(frame, KIT):
             shown.append(frame)
-    left_out = len(shown) - OUTERMOST - INNERMOST
+    parts = list(_parts(shown))
+    left_out = len(parts) - OUTERMOST - INNERMOST
     if left_out > 0:
-        yield from _lines(shown[:OUTERMOST])
-        yield f"{INDENT}... {left_out} more calls"
-        shown = shown[-INNERMOST:]
-    yield from _lines(shown)
+        parts[OUTERMOST:-INNERMOST] = [f"{INDENT}... {left_out} more"]
+    yield from (line for part in parts for line in part.splitlines())
     if meaning is not None:
         yield meaning
 
 
-def _lines(frames: list[types.FrameType]) -> Iterator[str]:
-    summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)
-    for entry in summary.format():
-        yield from entry.splitlines()
+def _parts(stack: list[types.FrameType]) -> Iterator[str]:
+    """A stack's calls, those of libraries in a row as one: the author of an application looks for the others."""
+    has_own = any(library_of(frame) is None for frame in stack)
+    for is_own, group in groupby(stack, key=lambda frame: library_of(frame) is None):
+        frames = list(group)
+        if is_own or not has_own:
+            yield from traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames).format()
+        else:
+            names = ", ".join(dict.fromkeys(filter(None, map(library_of, frames))))
+            calls = "1 call" if len(frames) == 1 else f"{len(frames)} calls"
+            yield f"{INDENT}... {calls} in {names}, to {_short(frames[-1].f_code.co_qualname)}"
+
+
+def library_of(frame: types.FrameType) -> str | None:
+    """The name of the library, or of the standard module, that a call is in; None for the application's own."""
+    path = Path(frame.f_code.co_filename)
+    for place in ("site-packages", "dist-packages"):
+        if place in path.parts:
+            return Path(path.parts[path.parts.index(place) + 1]).stem
+    if path.is_relative_to(PACKAGE):
+        return PACKAGE.name
+    return Path(path.relative_to(STANDARD).parts[0]).stem if path.is_relative_to(STANDARD) else None
 
 
 def _meaning(frame: types.FrameType) -> str | None:

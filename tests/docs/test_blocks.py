@@ -32,6 +32,7 @@ NOT_RUN: Final = {
     ("docs/how-to/authentication.md", "js"): "one line for a browser; test_examples offers the same subprotocols",
     ("docs/how-to/deployment.md", "caddy"): "Caddy is not among what the tests install",
     ("docs/how-to/deployment.md", "nginx"): "nginx is not among what the tests install",
+    ("docs/how-to/testing.md", "text"): "a message; test_the_message_of_a_wait_in_vain_is_as_shown has it",
     ("docs/how-to/testing.md", "toml"): "settings; test_shown_tests runs the page's tests with them",
     ("docs/how-to/origins.md", "text"): "a log line; test_the_log_line_of_a_refused_origin_is_as_shown has it",
     ("docs/reference/errors.md", "text"): "a drawing; test_the_tree_of_errors_is_drawn_as_it_is reads it",

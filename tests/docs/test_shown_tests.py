@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from asgi_ws.testing import WaitTimeout, WebSocketCommunicator
 from tests.servers.launch import PROJECT
 
 from .blocks import blocks_in
@@ -41,3 +43,25 @@ def test_the_tests_on_a_page_pass(page: str, tmp_path: Path) -> None:
     passed = re.search(r"(\d+) passed", run.stdout)
     assert passed is not None
     assert int(passed[1]) >= len(TEST.findall(source))
+
+
+def placed(message: str) -> list[str]:
+    """The lines of a message, without what depends on the place of the file and on the framework's version."""
+    message = re.sub(r'(File ")[^"]*(", line )\d+', r"\1\2", message)
+    return re.sub(r"\S+\.(?:py|md):\d+|\.\.\. \d+ calls in .*", "", message).splitlines()
+
+
+async def test_the_message_of_a_wait_in_vain_is_as_shown() -> None:
+    page = "docs/how-to/testing.md"
+    namespace: dict[str, Any] = {}
+    for block in blocks_in("python"):
+        if block.page == page:
+            code = compile("\n" * (block.line - 1) + block.text, PROJECT / page, "exec", dont_inherit=True)
+            exec(code, namespace)
+    async with WebSocketCommunicator(namespace["app"], "/forgetful", timeout=0.2) as ws:
+        await ws.connect()
+        await ws.send("hello")
+        with pytest.raises(WaitTimeout) as late:
+            await ws.receive()
+        ws.stop()
+    assert placed(str(late.value)) == placed(text_of(page, "text"))

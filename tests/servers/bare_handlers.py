@@ -45,7 +45,7 @@ def send(**keys: Any) -> Step:
     return {"type": "websocket.send", **keys}
 
 
-def close(code: int | None = 1000, **keys: Any) -> Step:
+def close(code: int | str | None = 1000, **keys: Any) -> Step:
     return {"type": "websocket.close", "code": code, **keys}
 
 
@@ -55,6 +55,11 @@ def start(**keys: Any) -> Step:
 
 def body(data: bytes, **keys: Any) -> Step:
     return {"type": "websocket.http.response.body", "body": data, **keys}
+
+
+def _without(step: Step, key: str) -> Step:
+    assert not isinstance(step, str)
+    return {name: value for name, value in step.items() if name != key}
 
 
 # Shows that the connection is still good, and ends it.
@@ -75,10 +80,38 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     "accept-twice": (ACCEPT, ACCEPT, *_FINISH),
     "send-early": (send(text="early"), ACCEPT, *_FINISH),
     "receive-early": (RECEIVE, ACCEPT, *_FINISH),
-    "close-early": (close(4001, reason="no"), RECEIVE),
+    "accept-headers-none": (accept(headers=None),),
+    "accept-upper-case": (accept(headers=[(b"X-Probe", b"one")]), *_FINISH),
+    "accept-subprotocol-header": (accept(headers=[(b"sec-websocket-protocol", b"a")]),),
+    "accept-subprotocol-bytes": (accept(subprotocol=b"a"),),
+    "accept-headers-dict": (accept(headers={b"x-probe": b"one"}),),
+    "close-early": (close(4001, reason="no"), RECEIVE, RECEIVE),
+    "close-early-list": (close(4001, reason=["no"]), RECEIVE),
     "close-early-send": (close(4001, reason="no"), send(text="late")),
-    "deny": (start(), body(b"who are you?"), RECEIVE),
+    "close-early-close": (close(4001), close(4002)),
+    "close-early-accept": (close(4001), ACCEPT),
+    "close-early-deny": (close(4001), start(), body(b"late")),
+    "deny": (start(), body(b"who are you?"), RECEIVE, RECEIVE),
     "deny-in-two": (start(), body(b"who ", more_body=True), body(b"are you?")),
+    "deny-and-return": (start(),),
+    "deny-and-raise": (start(), RAISE),
+    "deny-without-headers": (_without(start(), "headers"), body(b"who are you?")),
+    "deny-headers-none": (start(headers=None), body(b"who are you?")),
+    "deny-str-headers": (start(headers=[("x-probe", "denied")]), body(b"who are you?")),
+    "deny-upper-case": (start(headers=[(b"X-Probe", b"denied")]), body(b"who are you?")),
+    "deny-without-body": (start(), _without(body(b""), "body")),
+    "deny-accept": (start(), ACCEPT, body(b"who are you?")),
+    "deny-close": (start(), close(4001), body(b"who are you?")),
+    "deny-send": (start(), send(text="early"), body(b"who are you?")),
+    "deny-and-close": (start(), body(b"who are you?"), close(4001)),
+    "deny-and-send": (start(), body(b"who are you?"), send(text="late")),
+    "deny-and-deny": (start(), body(b"who are you?"), start()),
+    "deny-in-two-and-accept": (start(), body(b"who ", more_body=True), ACCEPT, body(b"are you?")),
+    "deny-twice": (start(), start(status=402), body(b"who are you?")),
+    "deny-after-close": (ACCEPT, close(4001), start(), body(b"late")),
+    "deny-late": (ACCEPT, start(), *_FINISH),
+    "body-early": (body(b"early"), ACCEPT, *_FINISH),
+    "body-late": (ACCEPT, body(b"late"), *_FINISH),
     "unknown-type-early": ({"type": "websocket.unknown"}, ACCEPT, *_FINISH),
     "return-early": (),
     "raise-early": (RAISE,),
@@ -96,7 +129,14 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     "send-both-and-one-empty": (ACCEPT, send(text="", bytes=b"b"), *_FINISH),
     "send-both-none": (ACCEPT, send(text=None, bytes=None), *_FINISH),
     "send-neither": (ACCEPT, send(), *_FINISH),
+    "send-surrogate": (ACCEPT, send(text="\ud800"), *_FINISH),
+    "send-bytearray": (ACCEPT, send(bytes=bytearray(b"ab")), *_FINISH),
+    "send-memoryview": (ACCEPT, send(bytes=memoryview(b"ab")), *_FINISH),
+    "send-text-bytes": (ACCEPT, send(text=b"ab"), *_FINISH),
+    "send-bytes-str": (ACCEPT, send(bytes="ab"), *_FINISH),
+    "send-int": (ACCEPT, send(text=1), *_FINISH),
     "send-unknown-type": (ACCEPT, {"type": "websocket.unknown"}, *_FINISH),
+    "send-type-int": (ACCEPT, {"type": 1}, *_FINISH),
     "send-without-type": (ACCEPT, {"text": "a"}, *_FINISH),
     # -- the client's end
     "watch": (ACCEPT, RECEIVE, RECEIVE, send(text="late"), close(4002)),
@@ -106,6 +146,10 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     # -- the application's end
     "own-close": (ACCEPT, close(4001, reason="done"), send(text="late"), close(4002), RECEIVE, RECEIVE),
     "own-close-answered": (ACCEPT, close(4001), GO, send(text="late"), close(4002), RECEIVE, RECEIVE),
+    "close-accept": (ACCEPT, close(4001), ACCEPT),
+    "close-str": (ACCEPT, close("4001"), *_FINISH),
+    "close-reason-bytes": (ACCEPT, close(4001, reason=b"done"), *_FINISH),
+    "close-reason-list": (ACCEPT, close(4001, reason=["done"]), *_FINISH),
     "close-without-code": (ACCEPT, {"type": "websocket.close"}),
     "close-none": (ACCEPT, close(None), close(4001)),
     "close-reason-none": (ACCEPT, close(4001, reason=None)),

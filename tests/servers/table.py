@@ -24,7 +24,6 @@ class Server:
         seconds_to_settle: how long after a handshake a stop may be asked for, and how late an error may be logged.
             daphne's stop looks for a task in every request, and fails on one that became a WebSocket; it reaps those,
             and logs how they ended, once a second.
-        has_lifespan: start and stop are events; else start is at the first connection.
     """
 
     name: str
@@ -37,7 +36,11 @@ class Server:
     told_at_shutdown: tuple[int | None, ...] = (1012,)
     ends_connections: bool = True
     seconds_to_settle: float = 0.0
-    has_lifespan: bool = True
+
+    @property
+    def has_lifespan(self) -> bool:
+        """Whether start and stop are events."""
+        return self.manners.has_lifespan
 
     def sees_close(self, code: int, reason: str) -> tuple[int, str]:
         """What the application is told of a client's close frame."""
@@ -86,7 +89,6 @@ SERVERS: Final = (
         arguments=("daphne", "--bind=127.0.0.1", "--port={port}", "{app}"),
         code_at_shutdown=4912,
         seconds_to_settle=1.2,
-        has_lifespan=False,
     ),
     Server(
         name="granian",

@@ -78,6 +78,13 @@ async def _test(app: ASGIApp, use: Callable[[WebSocketCommunicator], Awaitable[o
         await use(ws)
 
 
+async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
+    """End tasks that an application has left running, as it may."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
 async def cancel_this_task() -> None:
     """As the application's own doing."""
     task = asyncio.current_task()

@@ -133,11 +133,24 @@ async def test_leaving_the_block_waits_for_the_application_to_end_of_itself() ->
 
 async def test_an_application_that_does_not_end_of_itself_fails_the_test_and_is_cancelled() -> None:
     application = run(echo, timeout=TIMEOUT)
-    await application.send_input(CONNECT)
-    with pytest.raises(WaitTimeout, match="for the application to end, in vain"):
+
+    async def use() -> None:
         async with application:
+            await application.send_input(CONNECT)
             await application.receive_output()
+
+    with pytest.raises(WaitTimeout, match="for the application to end, in vain"):
+        await use()
     assert application.future.cancelled()
+
+
+async def test_the_block_is_entered_before_the_first_call() -> None:
+    application = run(echo)
+    await application.send_input(CONNECT)
+    with pytest.raises(RuntimeError, match="runs already: enter the block before the first call"):
+        await application.__aenter__()
+    application.stop()
+    await asyncio.wait([application.future])
 
 
 async def test_a_breach_of_the_text_ends_these_waits_too() -> None:

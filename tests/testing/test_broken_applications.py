@@ -1,8 +1,11 @@
 """Applications that are broken on purpose: each fails its test in time, with a message that says what to look at."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from itertools import takewhile
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import fastapi
@@ -120,7 +123,8 @@ WAS_SENT_HELLO = (
     "  the application was sent:\n    {'type': 'websocket.connect'}\n    {'type': 'websocket.receive', 'text': 'hello'}"
 )
 WAS_SENT_THE_END = (
-    "  the application was sent and has not received the last 1:\n    {'type': 'websocket.connect'}\n"
+    "  the application was sent and has not received the last 1, so it does not know that the peer has left:\n"
+    "    {'type': 'websocket.connect'}\n"
     "    {'type': 'websocket.disconnect', 'code': 1000, 'reason': ''}"
 )
 IN_NEXT_JOB = ("in next_job\n        return await takes_from(", "in takes_from\n        return await queue.get()")
@@ -222,9 +226,12 @@ HANGS: dict[str, tuple[ASGIApp, Use, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", HANGS)
 async def test_an_application_that_hangs_is_shown_with_what_had_come_and_where_it_stands(name: str) -> None:
     app, use, awaited, told = HANGS[name]
+    # Its own calls come before those of the tasks that it waits for.
+    calls = [part.partition("\n")[0] for part in takewhile(lambda part: not part.startswith("which"), told)]
     error = await fails(WaitTimeout, app, use)
     first, _, rest = str(error).partition("\n")
-    assert first == awaited
+    assert first == f"{awaited}; the application stands at {error.place}"
+    assert re.fullmatch(rf"{Path(__file__).name}:\d+ {calls[-1]}", error.place)
     assert f'File "{__file__}", line ' in rest
     at = 0
     for part in told:
@@ -305,7 +312,7 @@ async def test_an_application_that_ignores_cancellation_is_left_behind_with_word
     notes = error.__notes__
     assert notes[0].startswith(
         f"Besides, WaitTimeout: waited {TIMEOUT:g} s for the application to end when it is cancelled, in vain\n"
-        "  task 'application of WebSocketCommunicator':\n"
+        "  task 'application of WebSocketCommunicator' (WebSocketCommunicator._call):\n"
     )
     assert "in stubborn\n" in notes[0]
     assert "await let_go.wait()" in notes[0]
@@ -328,7 +335,7 @@ async def test_a_task_that_ignores_cancellation_is_named(let_go: asyncio.Event) 
     assert note.startswith(
         f"Besides, WaitTimeout: waited {TIMEOUT_OF_LEAKS:g} s for the application's tasks to end when they "
         "are cancelled, in vain\n"
-        "  task 'stubborn':\n"
+        "  task 'stubborn' (stubborn):\n"
     )
 
 
@@ -350,7 +357,7 @@ async def test_a_task_that_an_application_leaves_behind_is_named_with_where_it_s
     lines = str(error).splitlines()
     assert lines[:2] == [
         "the application has ended and left tasks running; keep them in a TaskGroup, or cancel and await them:",
-        "task 'first':",
+        "task 'first' (poll):",
     ]
-    assert "task 'second':" in lines
+    assert "task 'second' (poll):" in lines
     assert str(error).count("return await queue.get()") == 2

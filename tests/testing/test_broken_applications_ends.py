@@ -71,7 +71,7 @@ async def test_an_application_that_returns_without_closing_ends_the_wait_for_a_m
         with pytest.raises(ConnectionClosed) as closed:
             await ws.receive()
     assert str(closed.value) == (
-        "the application returned without closing the connection; the peer sees connection closed with code 1006"
+        "the application returned without closing the connection; the peer sees close code 1006"
     )
 
 
@@ -138,7 +138,7 @@ async def test_a_cancellation_that_nobody_asked_for_is_no_quiet_end() -> None:
         awaited.cancel()
         await awaited
 
-    with pytest.raises(ApplicationCancelled, match="a CancelledError that nobody asked for") as failure:
+    with pytest.raises(ApplicationCancelled, match="with a CancelledError: what it awaited was cancelled") as failure:
         async with WebSocketCommunicator(app) as ws:
             await ws.connect()
     assert isinstance(failure.value.__cause__, asyncio.CancelledError)

@@ -116,6 +116,17 @@ def test_the_template_of_a_response_is_there_as_with_starlettes_client() -> None
     assert (response.template, response.context) == ("index.html", {"a": 1})
 
 
+def test_arguments_stand_where_starlette_has_them() -> None:
+    client = TestClient(app, "http://testserver", True, "", "asyncio", None, {"name": "value"})
+    assert client.get("/show").text.splitlines()[2] == "name=value"
+
+
+@pytest.mark.parametrize("backend", [{"backend": "trio"}, {"backend_options": {"use_uvloop": True}}])
+def test_another_backend_is_refused(backend: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="this client needs asyncio, without options"):
+        TestClient(app, **backend)
+
+
 def test_a_websocket_url_is_no_request(client: TestClient) -> None:
     with pytest.raises(ValueError, match=r"a WebSocket is for TestClient\.websocket_connect"):
         client.get("ws://testserver/echo")
@@ -152,16 +163,26 @@ def test_the_state_of_the_lifespan_reaches_requests_and_connections() -> None:
     assert events == ["open", "closed"]
 
 
-def test_a_failure_of_the_start_is_raised_and_leaves_no_thread() -> None:
-    gc.collect()
+def test_a_server_that_has_no_lifespan_runs_none() -> None:
+    async def knows_connections_alone(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
 
+    with TestClient(knows_connections_alone, server="daphne") as client:
+        assert client.get("/").status_code == 204
+        with pytest.raises(RuntimeError, match="entered already"):
+            client.__enter__()
+
+
+def test_a_failure_of_the_start_is_raised_and_leaves_no_thread() -> None:
     async def fails(scope: Scope, receive: Receive, send: Send) -> None:
         raise KeyError("no database")
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(KeyError, match="no database"), TestClient(fails):
         pass
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
 
 
 def test_a_block_cannot_be_entered_twice_at_once(client: TestClient) -> None:
@@ -185,16 +206,50 @@ def test_all_uses_of_a_client_share_one_loop() -> None:
 
 @pytest.mark.parametrize("how", ["close", "forget"])
 def test_the_thread_ends_when_the_client_does(how: str) -> None:
-    gc.collect()
-    before = threading.active_count()
+    before = set(threading.enumerate())
     client = TestClient(app)
     client.get("/show")
-    assert threading.active_count() == before + 1
+    (thread,) = set(threading.enumerate()) - before
     if how == "close":
         client.close()
-    del client
+    else:
+        del client
+        gc.collect()
+        # Whoever drops the client last does not wait for it.
+        thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_the_thread_ends_when_the_client_is_dropped_with_a_connection_and_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = set(threading.enumerate())
+    websocket = TestClient(app).websocket_connect("/echo").__enter__()
+    (thread,) = set(threading.enumerate()) - before
+    del websocket
     gc.collect()
-    assert threading.active_count() == before
+    thread.join(5)
+    assert (thread.is_alive(), caplog.text) == (False, "")
+
+
+def test_what_goes_wrong_at_the_end_of_the_loop_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def leaves(scope: Scope, receive: Receive, send: Send) -> None:
+        kept.append(asyncio.create_task(fails()))
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    async def fails() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise KeyError("own")
+
+    kept: list[asyncio.Task[None]] = []
+    client = TestClient(leaves, check_leaks=False)
+    client.get("/")
+    client.close()
+    assert "KeyError: 'own'" in caplog.text
 
 
 def test_a_closed_client_is_closed() -> None:
@@ -202,6 +257,10 @@ def test_a_closed_client_is_closed() -> None:
     client.close()
     with pytest.raises(RuntimeError, match="closed"):
         client.get("/show")
+    with pytest.raises(RuntimeError, match="closed"), client:
+        pass
+    with pytest.raises(RuntimeError, match="closed"), client.virtual_time():
+        pass
 
 
 def test_a_session_that_outlives_its_client_is_told_so() -> None:
@@ -209,7 +268,8 @@ def test_a_session_that_outlives_its_client_is_told_so() -> None:
         websocket: WebSocketTestSession = client.websocket_connect("/echo").__enter__()
     with pytest.raises(RuntimeError, match="the test client's loop has ended"):
         websocket.send_text("x")
-    websocket.__exit__(None, None, None)
+    with pytest.raises(RuntimeError, match="the test client's loop has ended"):
+        websocket.__exit__(None, None, None)
 
 
 async def test_a_client_may_block_a_running_loop() -> None:
@@ -244,7 +304,8 @@ def test_an_idle_connection_is_closed_after_its_time() -> None:
         assert websocket.receive_nothing()
         clock.advance(1)
         assert websocket.wait_closed()[0] == 4408
-        assert (clock.elapsed, clock.time() - started) == (119, pytest.approx(119))
+        assert clock.elapsed == 119
+        assert clock.time() - started == pytest.approx(119)
 
 
 async def _listens(ws: WebSocket) -> None:

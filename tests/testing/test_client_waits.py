@@ -5,7 +5,8 @@ import inspect
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -46,6 +47,11 @@ async def hangs(request: Request) -> Response:
 async def blocks(request: Request) -> Response:
     block()
     return Response("")
+
+
+@http_app
+async def answers(request: Request) -> Response:
+    return Response("ok")
 
 
 @websocket_app
@@ -165,10 +171,18 @@ def test_a_request_that_blocks_the_loop_ends_with_the_line_that_does(client: Tes
     assert "asyncio" not in str(late.value)
     assert late.value.awaited == "the response to GET http://testserver/blocks"
     assert time.monotonic() - begin < 5
+    LET_GO.set()
 
 
 def test_leaving_a_loop_that_is_blocked_does_not_hang() -> None:
     begin = time.monotonic()
+    with pytest.raises(WaitTimeout, match=r"an earlier call blocked the event loop: .* the application to end") as late:
+        _blocks_everything()
+    assert "for lifespan.shutdown.complete, in vain" in "".join(late.value.__notes__)
+    assert time.monotonic() - begin < 10
+
+
+def _blocks_everything() -> None:
     with (
         TestClient(app, timeout=0.2) as client,
         client.virtual_time(),
@@ -176,9 +190,9 @@ def test_leaving_a_loop_that_is_blocked_does_not_hang() -> None:
     ):
         with pytest.raises(WaitTimeout, match=r"LET_GO\.wait"):
             _say_and_listen(websocket)
-        with pytest.raises(WaitTimeout, match="the event loop is blocked"):
+        with pytest.raises(WaitTimeout, match=r"an earlier call blocked the event loop: .* for room") as later:
             websocket.send_text("x")
-    assert time.monotonic() - begin < 5
+        assert later.value.place.startswith("test_client_waits.py:")
 
 
 def _say_and_listen(websocket: WebSocketTestSession) -> None:
@@ -196,11 +210,82 @@ def test_a_loop_that_goes_on_after_all_is_used_again() -> None:
 
 def test_a_client_that_is_left_blocked_starts_again_in_another_loop() -> None:
     client = TestClient(app, timeout=0.2)
-    with client, pytest.raises(WaitTimeout):
-        client.get("/blocks")
+    with pytest.raises(WaitTimeout, match=r"an earlier call blocked the event loop: .* lifespan\.shutdown"):
+        _is_blocked_twice(client)
     with client, client.websocket_connect("/silent") as websocket:
         websocket.send_text("x")
         assert websocket.wait_closed() == (1000, "")
+
+
+def _is_blocked_twice(client: TestClient) -> None:
+    with client:
+        with pytest.raises(WaitTimeout, match="the event loop is blocked"):
+            client.get("/blocks")
+        with pytest.raises(WaitTimeout, match=r"an earlier call blocked the event loop: .* the response to GET"):
+            client.get("/silent")
+
+
+def test_a_client_without_a_block_goes_on_in_another_loop() -> None:
+    client = TestClient(App([Route("/blocks", blocks), Route("/", answers)]), timeout=0.2)
+    with pytest.raises(WaitTimeout, match="the event loop is blocked"):
+        client.get("/blocks")
+    assert client.get("/").text == "ok"
+
+
+def test_a_loop_that_has_recovered_is_left_as_any_other() -> None:
+    events = []
+
+    @asynccontextmanager
+    async def resource() -> AsyncIterator[None]:
+        yield
+        events.append("closed")
+
+    @websocket_app
+    async def blocks_and_fails(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.receive()
+        block()
+        raise KeyError("own")
+
+    def use(client: TestClient) -> None:
+        with client.websocket_connect("/") as websocket:
+            with pytest.raises(WaitTimeout, match="the event loop is blocked"):
+                _say_and_listen(websocket)
+            LET_GO.set()
+
+    recovers = App([WebSocketRoute("/", blocks_and_fails)], lifespan=[resource])
+    with TestClient(recovers, timeout=0.2) as client, pytest.raises(KeyError, match="own"):
+        use(client)
+    assert events == ["closed"]
+
+
+def test_a_loop_that_does_not_end_is_a_note_to_the_tests_own_error() -> None:
+    async def stays(scope: Scope, receive: Receive, send: Send) -> None:
+        kept.append(asyncio.create_task(_stubborn()))
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    kept: list[asyncio.Task[None]] = []
+    with pytest.raises(ZeroDivisionError) as own, TestClient(stays, timeout=0.1, check_leaks=False):
+        raise ZeroDivisionError
+    assert own.value.__notes__ == ["Besides, WaitTimeout: waited 0.1 s for the test client's loop to end, in vain"]
+
+
+async def _stubborn() -> None:
+    while not LET_GO.is_set():
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.05)
+
+
+def test_a_loop_that_cannot_be_made_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(asyncio.get_event_loop_policy(), "new_event_loop", fails)
+    with pytest.raises(OSError, match="too many open files"):
+        TestClient(app).get("/")
 
 
 def test_what_cannot_be_cancelled_does_not_hold_the_client() -> None:
@@ -247,6 +332,56 @@ def test_one_that_does_so_over_a_websocket_leaves_the_others_alone() -> None:
         other.close()
 
 
+def _of_handler(act: Callable[[], object]) -> TestClient:
+    """A client of an application that acts outside of its tasks, in a callback of the loop."""
+
+    @http_app
+    async def handler(request: Request) -> Response:
+        asyncio.get_running_loop().call_soon(act)
+        return Response("")
+
+    return TestClient(App([Route("/", handler), Route("/other", answers)]))
+
+
+def test_a_callback_that_ends_the_process_ends_the_test() -> None:
+    client = _of_handler(lambda: sys.exit(3))
+    with pytest.raises(SystemExit) as ended:
+        client.get("/")
+    assert ended.value.code == 3
+    assert client.get("/other").text == "ok"
+
+
+def test_what_left_the_loop_last_is_raised_by_its_end() -> None:
+    loop = LoopThread(5)
+
+    async def running() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    def exits() -> None:
+        left.set()
+        sys.exit(3)
+
+    left = threading.Event()
+    loop.call(running, "the loop").call_soon_threadsafe(exits)
+    assert left.wait(5)
+    with pytest.raises(SystemExit):
+        loop.stop()
+    loop.stop()
+
+
+def test_an_application_that_stops_the_loop_is_told_so() -> None:
+    @http_app
+    async def stops(request: Request) -> Response:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0.05)
+        return Response("")
+
+    client = TestClient(App([Route("/", stops), Route("/other", answers)]))
+    with pytest.raises(RuntimeError, match=r"the application stopped the event loop: it called loop\.stop\(\)"):
+        client.get("/")
+    assert client.get("/other").text == "ok"
+
+
 def test_a_call_that_has_no_bound_of_its_own_gets_one() -> None:
     loop = LoopThread(0.01)
     with pytest.raises(WaitTimeout, match="the event loop goes on, and nothing in it ends this wait"):
@@ -282,3 +417,15 @@ def test_an_application_that_calls_its_own_test_client_is_told_so() -> None:
     own = TestClient(App([Route("/", calls)]))
     with pytest.raises(RuntimeError, match="from within the loop that it needs"):
         own.get("/")
+
+
+def test_a_connection_is_never_without_its_loop() -> None:
+    client = TestClient(app, timeout=0.2)
+    with client.websocket_connect("/silent") as websocket:
+        with pytest.raises(WaitTimeout, match="the event loop is blocked"):
+            client.get("/blocks")
+        with pytest.raises(WaitTimeout, match="an earlier call blocked the event loop"):
+            client.get("/blocks")
+        LET_GO.set()
+        websocket.send_text("x")
+        assert websocket.wait_closed() == (1000, "")

@@ -1,9 +1,13 @@
 """The WebSockets of the test client without await: handshakes, messages, and a network that fails."""
 
-from collections.abc import Awaitable, Callable, Iterator
+import sys
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import Any
 
+import httpx2
 import pytest
+import starlette.testclient
+import starlette.websockets
 
 from asgi_ws import (
     App,
@@ -143,6 +147,7 @@ def test_a_session_is_used_in_its_block(client: TestClient) -> None:
     websocket = client.websocket_connect("/echo")
     with pytest.raises(RuntimeError, match="there is no connection yet"):
         websocket.send_text("x")
+    websocket.__exit__(None, None, None)
 
 
 # -- messages
@@ -261,3 +266,123 @@ def test_a_connection_can_be_lost(is_silent: bool) -> None:
         websocket.abort()
         assert websocket.wait_closed() == (1006, "")
     assert ended == [1006]
+
+
+# -- tests that were written for Starlette
+
+
+def test_a_test_may_catch_starlettes_exceptions_and_the_application_never_meets_them() -> None:
+    async def closes(ws: WebSocket) -> None:
+        await ws.accept()
+        try:
+            await ws.receive()
+        except ConnectionClosed as closed:
+            met.append(type(closed))
+        else:
+            await ws.close(4001, "why")
+
+    met: list[type[Exception]] = []
+    with only(closes).websocket_connect("/"):
+        pass
+    with only(closes).websocket_connect("/") as websocket:
+        websocket.send_text("x")
+        with pytest.raises(starlette.websockets.WebSocketDisconnect) as raised:
+            websocket.receive_text()
+    closed: Any = raised.value
+    assert isinstance(closed, ConnectionClosed)
+    assert (closed.code, closed.reason, closed.args) == (4001, "why", (4001, "why"))
+    assert (str(closed), repr(type(closed))) == (
+        "connection closed with code 4001 ('why')",
+        "<class 'asgi_ws.errors.ConnectionClosed'>",
+    )
+    assert not issubclass(met[0], starlette.websockets.WebSocketDisconnect)
+
+
+def test_an_end_without_a_close_is_one_of_them_too() -> None:
+    async def returns(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+
+    with (
+        TestClient(returns).websocket_connect("/") as websocket,
+        pytest.raises(starlette.websockets.WebSocketDisconnect, match="returned without closing") as raised,
+    ):
+        websocket.receive_text()
+    assert isinstance(raised.value, ApplicationEnded)
+    assert (raised.value.code, type(raised.value).__name__) == (1006, "ApplicationEnded")
+
+
+@pytest.mark.parametrize("module", ["starlette.websockets", "starlette.testclient"])
+def test_a_denial_is_one_of_them_too(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def denies(ws: WebSocket) -> None:
+        await ws.close(4003)
+
+    if module == "starlette.websockets":
+        monkeypatch.delitem(sys.modules, "starlette.testclient")
+    with pytest.raises(WebSocketDenialResponse) as raised, only(denies).websocket_connect("/"):
+        pass
+    kinds = {each.__module__ for each in type(raised.value).__mro__}
+    assert kinds & {"starlette.websockets", "starlette.testclient"} == {"starlette.websockets", module}
+    denial = raised.value
+    assert (denial.status_code, denial.code, denial.unseen_code) == (403, 1006, 4003)
+
+
+def test_without_starlette_they_are_ours_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("starlette.websockets", "starlette.testclient"):
+        monkeypatch.delitem(sys.modules, module)
+
+    async def closes(ws: WebSocket) -> None:
+        await ws.accept()
+
+    with only(closes).websocket_connect("/") as websocket, pytest.raises(ConnectionClosed) as raised:
+        websocket.receive_text()
+    assert type(raised.value) is ConnectionClosed
+
+
+def test_an_exception_of_the_applications_own_stays_what_it_is() -> None:
+    async def lets_out(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        raise own
+
+    own = ConnectionClosed(4000)
+    with TestClient(lets_out).websocket_connect("/") as websocket, pytest.raises(ConnectionClosed) as raised:
+        websocket.receive_text()
+    assert raised.value is own
+
+
+# -- handshakes are no requests
+
+
+def test_hooks_see_the_handshake_and_no_response_to_it() -> None:
+    seen: list[Any] = []
+
+    class Auth(httpx2.Auth):
+        def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+            request.headers["x-token"] = "t"
+            seen.append((yield request))
+
+    client = TestClient(app)
+    client.event_hooks = {"request": [seen.append], "response": [seen.append]}
+    client.auth = Auth()
+    with client.websocket_connect("/head") as websocket:
+        assert websocket.receive_json()["headers"]["x-token"] == "t"
+    assert [type(each) for each in seen] == [httpx2.Request]
+
+
+def test_nothing_is_kept_of_what_is_over() -> None:
+    async def denies_or_raises(ws: WebSocket) -> None:
+        if ws.query_params.get("denied"):
+            await ws.close()
+            return
+        await ws.accept()
+        raise KeyError("own")
+
+    with only(denies_or_raises) as client:
+        loop: Any = client._loop
+        for _ in range(3):
+            with pytest.raises(WebSocketDenialResponse), client.websocket_connect("/?denied=1"):
+                pass
+            with pytest.raises(KeyError), client.websocket_connect("/"):
+                pass
+        assert len(loop.kept) == 1

@@ -266,14 +266,14 @@ async def test_a_task_that_spins_for_ever_is_an_error_that_names_it() -> None:
         await clock.settle()
 
 
-async def test_a_loop_that_does_not_rest_in_time_is_an_error_that_tells_how_far_the_clock_came() -> None:
+async def test_a_move_that_meets_too_many_timers_is_an_error_that_tells_how_far_the_clock_came() -> None:
     def again() -> None:
         loop.call_later(0.25, again)
 
     loop = asyncio.get_running_loop()
     with VirtualClock(patience=0.1) as clock:
         loop.call_soon(again)
-        with pytest.raises(RuntimeError, match=r"advance\(1000000000\): .* in 0\.1 real seconds, \d+\.\d+ virtual"):
+        with pytest.raises(RuntimeError, match=r"advance\(1000000000\): not at .* 0\.4 real seconds, and \d+\.\d+ v"):
             await clock.advance(1_000_000_000)
         assert 0 < clock.elapsed < 1_000_000_000
 

@@ -1,6 +1,7 @@
 """Deadlines in real time: the kit's own bounds, whatever happens to the loop's clock."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -124,3 +125,88 @@ async def test_without_a_clock_a_deadline_costs_no_thread() -> None:
     assert not timer_threads() - threads
     for handle in handles:
         handle.cancel()
+
+
+# -- patience
+
+
+async def _block_of(clock: VirtualClock, *, swallows: bool) -> None:
+    with clock:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if not swallows:
+                raise
+
+
+@pytest.mark.parametrize("swallows", [False, True])
+async def test_a_block_that_stands_still_fails_whatever_it_makes_of_the_cancellation(swallows: bool) -> None:
+    with pytest.raises(RuntimeError, match=r"waited 0\.02 real seconds and did not move the clock"):
+        await _block_of(VirtualClock(patience=0.02), swallows=swallows)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_an_error_of_the_blocks_own_comes_first() -> None:
+    clock = VirtualClock(patience=0.02)
+
+    async def block() -> None:
+        with clock:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await block()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+def test_patience_is_with_the_test_where_a_fixture_has_entered_the_block() -> None:
+    clock = VirtualClock(patience=0.02)
+
+    async def fixture_begins() -> None:
+        clock.__enter__()
+
+    async def test() -> None:
+        await asyncio.Event().wait()
+
+    async def fixture_ends() -> None:
+        clock.__exit__(None, None, None)
+
+    with asyncio.Runner() as runner:
+        runner.run(fixture_begins())
+        # The test has its time from its beginning on.
+        time.sleep(0.03)
+        with pytest.raises(asyncio.CancelledError, match="did not move the clock"):
+            runner.run(test())
+        with pytest.raises(RuntimeError, match=r"did not move the clock(.|\n)*in test"):
+            runner.run(fixture_ends())
+
+
+def test_a_loop_that_nobody_waits_for_is_left_alone() -> None:
+    loop, ended = asyncio.new_event_loop(), []
+    clock = VirtualClock(patience=0.01)
+
+    async def enters() -> None:
+        clock.__enter__()
+        after(0.03, ends)
+
+    def ends() -> None:
+        clock.__exit__(None, None, None)
+        ended.append(True)
+        loop.stop()
+
+    task = loop.create_task(enters())
+    loop.run_forever()
+    loop.close()
+    assert (task.done(), ended) == (True, [True])
+
+
+@pytest.mark.parametrize("patience", [0, math.inf])
+def test_a_patience_that_is_no_bound_is_refused(patience: float) -> None:
+    with pytest.raises(ValueError, match=r"patience=.*: every wait has a bound"):
+        VirtualClock(patience=patience)

@@ -123,6 +123,35 @@ async def test_what_needs_a_connection_says_that_there_is_none_yet() -> None:
                 await use()
 
 
+async def test_a_connection_is_made_within_the_block() -> None:
+    ws = WebSocketCommunicator(echo)
+    with pytest.raises(RuntimeError, match="enter the block first: async with WebSocketCommunicator"):
+        await ws.connect()
+    async with ws:
+        await ws.connect()
+
+
+async def test_a_block_is_entered_once() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        with pytest.raises(RuntimeError, match="a WebSocketCommunicator is used once: make another one"):
+            await ws.__aenter__()
+    with pytest.raises(RuntimeError, match="used once"):
+        await ws.__aenter__()
+
+
+async def test_there_is_nothing_to_abort_before_the_handshake() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        with pytest.raises(RuntimeError, match="call connect"):
+            await ws.abort()
+        assert (await ws.connect()).accepted
+
+
+@pytest.mark.parametrize("timeout", [None, 0, -1, float("inf"), float("nan"), "1"])
+async def test_a_wait_has_a_bound(timeout: Any) -> None:
+    with pytest.raises(ValueError, match="every wait has a bound, a number of seconds above 0"):
+        WebSocketCommunicator(echo, timeout=timeout)
+
+
 async def test_a_communicator_is_one_connection() -> None:
     async with WebSocketCommunicator(echo) as ws:
         await ws.connect()

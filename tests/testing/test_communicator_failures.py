@@ -1,6 +1,7 @@
 """What fails a test when its block is left, and what does not."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -9,11 +10,10 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket as StarletteWebSocket, WebSocketDisconnect
 
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import LeakedTasks, ProtocolViolation, WaitTimeout, WebSocketCommunicator
+from asgi_ws.testing import ApplicationCancelled, ProtocolViolation, WebSocketCommunicator
 
 from .applications import (
     ACCEPT,
-    TIMEOUT,
     TIMEOUT_OF_LEAKS,
     accepts,
     cancel_this_task,
@@ -65,7 +65,19 @@ def raises(error: BaseException) -> Any:
 )
 async def test_what_the_application_raises_in_the_end_fails_the_test(error: BaseException) -> None:
     assert await fails(type(error), raises(error)) is error
-    assert not hasattr(error, "__notes__")
+    assert error.__notes__ == ["The application raised this, and nothing in the test was waiting for it."]
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    """Takes no notes: nothing in it can be set."""
+
+    room: str
+
+
+async def test_an_exception_that_takes_no_notes_is_raised_as_it_is() -> None:
+    error = FrozenError("no such room")
+    assert await fails(FrozenError, raises(error)) is error
 
 
 async def test_what_the_test_has_met_is_not_raised_again() -> None:
@@ -132,7 +144,7 @@ async def test_several_failures_are_told_with_the_first() -> None:
     raised, leaked = error.__notes__
     assert raised.endswith("LookupError: no such room")
     assert leaked.startswith("Besides, LeakedTasks: the application has ended and left tasks running;")
-    assert "task 'left behind':" in leaked
+    assert "task 'left behind' (Event.wait):" in leaked
 
 
 async def test_the_cancellation_of_the_test_ends_the_application() -> None:
@@ -156,15 +168,64 @@ async def test_the_cancellation_of_the_test_ends_the_application() -> None:
     assert left == ["cleaned up"]
 
 
-async def test_an_application_that_cancels_itself_has_returned() -> None:
+@pytest.mark.parametrize("call", ["receive", "wait_closed", "wait"])
+async def test_an_application_that_cancels_itself_fails_the_test_where_it_waits(call: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accepts(receive, send)
         await cancel_this_task()
 
-    async with WebSocketCommunicator(app) as ws:
+    async with WebSocketCommunicator(app, timeout=60) as ws:
         await ws.connect()
+        with pytest.raises(ApplicationCancelled, match="or it cancelled itself"):
+            await getattr(ws, call)()
+
+
+async def test_an_application_that_the_test_stops_has_ended_without_a_failure() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        ws.stop()
         assert await ws.wait_closed() == (1006, "")
         assert ws.error is None
+        assert ws.future.cancelled()
+
+
+@pytest.mark.parametrize("exceptions", [True, False])
+async def test_to_stop_an_application_that_has_raised_raises_it_where_the_test_wants_that(exceptions: bool) -> None:
+    went_on: list[bool] = []
+
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        await ws.close()
+        await asyncio.wait([ws.future])
+        ws.stop(exceptions)
+        went_on.append(True)
+
+    await fails(LookupError, raises(LookupError()), use)
+    assert bool(went_on) is not exceptions
+
+
+async def test_an_application_that_broke_the_text_is_stopped_all_the_same() -> None:
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        assert not await ws.receive_nothing()
+        future.append(ws.future)
+        ws.stop()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await send(text("1"))
+        with pytest.raises(ProtocolViolation):
+            await send({})
+        await until_left(receive)
+
+    future: list[asyncio.Task[None]] = []
+    await fails(ProtocolViolation, app, use)
+    assert future[0].cancelled()
+
+
+async def test_stop_before_the_start_runs_nothing() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        ws.stop()
 
 
 async def test_exceptions_of_the_application_are_left_to_the_test_that_asks_for_that() -> None:
@@ -237,97 +298,3 @@ async def test_what_a_starlette_handler_lets_out_when_the_peer_leaves_is_a_failu
 
     error = await fails(WebSocketDisconnect, Starlette(routes=[WebSocketRoute("/", handler)]))
     assert error.code == 1000
-
-
-# -- tasks
-
-
-async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
-    scope["task"] = asyncio.create_task(asyncio.Event().wait(), name="poller")
-    await accepts(receive, send)
-    await until_left(receive)
-
-
-async def test_tasks_may_outlive_the_application_where_the_test_says_so() -> None:
-    async with WebSocketCommunicator(leaks, timeout=TIMEOUT, check_leaks=False) as ws:
-        await ws.connect()
-    assert ws.scope["task"].cancelled()
-
-
-async def test_a_task_that_ends_by_itself_soon_is_no_leak() -> None:
-    done = asyncio.Event()
-
-    async def fire_and_forget() -> None:
-        await asyncio.sleep(0.02)
-        done.set()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        await until_left(receive)
-        scope["task"] = asyncio.create_task(fire_and_forget())
-
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
-    assert done.is_set()
-
-
-async def test_a_task_that_another_left_behind_is_a_leak_too() -> None:
-    async def parent(tasks: list[Any]) -> None:
-        tasks.append(asyncio.create_task(asyncio.Event().wait(), name="child"))
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        tasks: list[Any] = scope.setdefault("tasks", [])
-        tasks.append(asyncio.create_task(parent(tasks), name="parent"))
-
-    assert (await fails(LeakedTasks, app)).names == ("child",)
-
-
-async def test_a_task_of_the_tests_own_is_no_leak() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        mine = asyncio.create_task(asyncio.Event().wait())
-        await ws.connect()
-    assert not mine.done()
-    mine.cancel()
-
-
-async def test_of_two_communicators_each_has_its_own_tasks() -> None:
-    async with WebSocketCommunicator(leaks, timeout=TIMEOUT, check_leaks=False) as one:
-        await one.connect()
-        async with WebSocketCommunicator(echo, timeout=TIMEOUT) as two:
-            await two.connect()
-        assert not one.scope["task"].done()
-    assert one.scope["task"].cancelled()
-
-
-async def test_a_communicator_within_an_application_has_its_own_tasks() -> None:
-    errors: list[LeakedTasks] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        scope["task"] = asyncio.create_task(until_left(receive), name="reader")
-        errors.append(await fails(LeakedTasks, leaks))
-        await send(text("done"))
-        await scope["task"]
-
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
-        assert await ws.receive() == "done"
-        assert not ws.scope["task"].done()
-    assert errors[0].names == ("poller",)
-    assert not ws.scope["task"].cancelled()
-
-
-async def test_an_application_that_does_not_end_is_told_and_its_tasks_are_not() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await leaks(scope, receive, send)
-        await asyncio.Event().wait()
-
-    async def use(ws: WebSocketCommunicator) -> None:
-        await ws.connect()
-        scope.update(ws.scope)
-
-    scope: dict[str, Any] = {}
-    error = await fails(WaitTimeout, app, use)
-    assert not hasattr(error, "__notes__")
-    assert scope["task"].cancelled()

@@ -10,6 +10,7 @@ import pytest
 from asgi_ws import ConnectionClosed
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import Accepted, Denied, ProtocolViolation, WebSocketCommunicator
+from asgi_ws.testing.errors import show
 
 from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends, until_left
 
@@ -19,7 +20,15 @@ SEND_CLAUSE = 'ASGI, WebSocket, "Send - send event"'
 CLOSE_CLAUSE = 'ASGI, WebSocket, "Close - send event"'
 DENIAL_CLAUSE = 'ASGI, Extensions, "Websocket Denial Response"'
 EVENTS_CLAUSE = 'ASGI, "Events"'
+NO_HEADERS = "headers are pairs of a name and a value, and may be left out, but are not None"
 START = {"type": "websocket.http.response.start", "status": 401, "headers": []}
+
+
+class Unhashable(str):
+    """A str that is compared in a way of its own, and so has no hash."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment] # as Python sets it for a class with an __eq__ of its own
 
 
 def accept(**keys: Any) -> dict[str, Any]:
@@ -87,6 +96,11 @@ BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
     ),
     "no type": ([ACCEPT, {"text": "x"}], "an event has a type", EVENTS_CLAUSE),
     "type of another kind": ([ACCEPT, {"type": 1}], "the type of an event is str, not int", EVENTS_CLAUSE),
+    "type that is no key of a dict": (
+        [ACCEPT, {"type": Unhashable("websocket.close")}],
+        "the type of an event is str, not Unhashable",
+        EVENTS_CLAUSE,
+    ),
     "no dict": ([ACCEPT, "websocket.close"], "an event is a dict, not str", EVENTS_CLAUSE),
     "text and bytes": (
         [ACCEPT, send(text="x", bytes=b"x")],
@@ -106,6 +120,11 @@ BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
     "bytes where text belongs": ([ACCEPT, send(text=b"x")], "text is str, not bytes", SEND_CLAUSE),
     "text where bytes belong": ([ACCEPT, send(bytes="x")], "bytes is bytes, not str", SEND_CLAUSE),
     "bytearray": ([ACCEPT, send(bytes=bytearray(1))], "bytes is bytes, not bytearray", SEND_CLAUSE),
+    "text that is no text": (
+        [ACCEPT, send(text="a\ud800")],
+        r"text is sent as UTF-8, which has no '\ud800' (at 1)",
+        "RFC 6455 section 5.6",
+    ),
     "subprotocol that was not offered": (
         [accept(subprotocol="c")],
         "subprotocol 'c' was not offered by the client, which has ['a', 'b']",
@@ -132,6 +151,11 @@ BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
         "header names are lower-case, not b'X-A'",
         ACCEPT_CLAUSE,
     ),
+    "upper case and no pair": (
+        [accept(headers=[(b"X-A", b"1"), 1])],
+        "a header is a pair of a name and a value, not 1",
+        ACCEPT_CLAUSE,
+    ),
     "line break in a header": (
         [accept(headers=[(b"x-a", b"1\r\nx-b: 2")])],
         r"header b'x-a': b'1\r\nx-b: 2': the value has a control character in it",
@@ -142,6 +166,8 @@ BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
         "headers are pairs of a name and a value, not dict",
         ACCEPT_CLAUSE,
     ),
+    "None for headers": ([accept(headers=None)], NO_HEADERS, ACCEPT_CLAUSE),
+    "None for headers of a denial": ([start(headers=None)], NO_HEADERS, DENIAL_CLAUSE),
     "headers of another kind": ([accept(headers=1)], "headers are pairs of a name and a value, not int", ACCEPT_CLAUSE),
     "header that is no pair": (
         [accept(headers=[b"x-a: 1"])],
@@ -198,9 +224,7 @@ async def meet(ws: WebSocketCommunicator) -> None:
 async def test_a_broken_event_fails_the_test_where_it_waits_with_its_clause(name: str) -> None:
     events, why, clause = BROKEN[name]
     error = await fails(ProtocolViolation, sends(*events), meet, subprotocols=["a", "b"])
-    shown = repr(events[-1])
-    shown = shown if len(shown) <= 200 else f"{shown[:197]}..."
-    assert str(error) == f"{why}\n  event: {shown}\n  see:   {clause}"
+    assert str(error) == f"{why}\n  event: {show(events[-1])}\n  see:   {clause}"
     assert (error.clause, error.why) == (clause, why)
     assert not hasattr(error, "__notes__")
 
@@ -284,8 +308,8 @@ async def test_a_denial_where_the_server_has_no_denial_is_broken() -> None:
 FINE: Mapping[str, list[Any]] = {
     "both keys, one None": [ACCEPT, send(text="x", bytes=None), send(text=None, bytes=b"x")],
     "empty messages": [ACCEPT, send(text=""), send(bytes=b"")],
-    "keys that nobody knows": [accept(more=1), send(text="x", more=1), close(more=1)],
-    "no headers": [accept(headers=None, subprotocol=None)],
+    "keys that nobody knows": [accept(more=1, text=1), send(text="x", more=1), close(more=1)],
+    "no subprotocol": [accept(subprotocol=None)],
     "headers as lists": [accept(headers=[[b"x-a", b"1"]])],
     "headers as a tuple": [accept(headers=((b"x-a", b"1"),))],
     "headers as an iterator": [accept(headers=iter([(b"x-a", b"1")]))],

@@ -2,9 +2,6 @@
 
 From docs/testclient.md and docs/websockets.md of Starlette (BSD-3-Clause, Copyright Encode OSS Ltd.), and from
 docs_src/websockets_, docs_src/app_testing and the tests of them in FastAPI (MIT, Copyright Sebastián Ramírez).
-
-FastAPI's test_websocket_invalid_data is left out: FastAPI closes with a list as the reason there, which the ASGI text
-forbids and the kit reports.
 """
 
 # ruff: noqa: PT012, SIM117 -- the tests are as their authors have them
@@ -26,7 +23,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from asgi_ws import WebSocketDisconnect
 from asgi_ws.testing import TestClient, WebSocketDenialResponse
 
 # -- Starlette, docs/testclient.md
@@ -257,8 +253,15 @@ def test_websocket_with_header_and_query() -> None:
 
 def test_websocket_no_credentials() -> None:
     client = TestClient(credentials)
-    with pytest.raises(WebSocketDisconnect):
+    with pytest.raises(fastapi.WebSocketDisconnect):
         with client.websocket_connect("/items/foo/ws"):
+            pytest.fail("did not raise WebSocketDisconnect on __enter__")
+
+
+def test_websocket_invalid_data() -> None:
+    client = TestClient(credentials)
+    with pytest.raises(fastapi.WebSocketDisconnect):
+        with client.websocket_connect("/items/foo/ws?q=bar&token=some-token"):
             pytest.fail("did not raise WebSocketDisconnect on __enter__")
 
 

@@ -1,7 +1,6 @@
-"""Starlette's own tests of WebSockets, by our `TestClient`: the imports are other ones, the tests are the same.
+"""Starlette's own tests of WebSockets, by our `TestClient`: the import of the client is another one, and nothing else.
 
-Where an application catches Starlette's `WebSocketDisconnect`, that name is written out in full, since the exception
-that a test catches is ours. What cannot be ported by its imports alone, and why:
+What cannot be ported by its imports alone, and why:
 
 - test_rejected_connection, test_send_response_unsupported: they expect the code of a `websocket.close` before accept.
   No peer sees it; ours is 1006, with the status 403.
@@ -18,14 +17,12 @@ from typing import Any, TypeAlias
 
 import anyio
 import pytest
-import starlette.websockets
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from starlette import status
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from asgi_ws import WebSocketDisconnect
 from asgi_ws.testing import TestClient, WebSocketDenialResponse
 
 TestClientFactory: TypeAlias = type[TestClient]
@@ -242,7 +239,7 @@ def test_client_close(test_client_factory: TestClientFactory) -> None:
         await websocket.accept()
         try:
             await websocket.receive_text()
-        except starlette.websockets.WebSocketDisconnect as exc:
+        except WebSocketDisconnect as exc:
             close_code = exc.code
             close_reason = exc.reason
 

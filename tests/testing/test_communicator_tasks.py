@@ -1,0 +1,169 @@
+"""Which tasks an application may leave running, and what becomes of them."""
+
+import asyncio
+import time
+from typing import Any
+
+import anyio
+import pytest
+
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
+
+from .applications import TIMEOUT, accepts, cancel_and_wait, echo, fails, text, until_left
+from .tasks import turns
+
+
+async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
+    scope["task"] = asyncio.create_task(asyncio.Event().wait(), name="poller")
+    await accepts(receive, send)
+    await until_left(receive)
+
+
+async def test_tasks_may_outlive_the_application_where_the_test_says_so() -> None:
+    async with WebSocketCommunicator(leaks, timeout=60, check_leaks=False) as ws:
+        await ws.connect()
+        began = time.monotonic()
+    assert time.monotonic() - began < 20
+    await turns()
+    assert not ws.scope["task"].done()
+    await cancel_and_wait(ws.scope["task"])
+
+
+async def test_a_task_that_connections_share_goes_on_for_the_next() -> None:
+    shared: list[asyncio.Task[Any]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        if not shared:
+            shared.append(asyncio.create_task(asyncio.Event().wait()))
+        await send(text("running" if not shared[0].done() else "dead"))
+        await until_left(receive)
+
+    for _ in range(2):
+        async with WebSocketCommunicator(app, check_leaks=False) as ws:
+            await ws.connect()
+            assert await ws.receive() == "running"
+    await cancel_and_wait(*shared)
+
+
+async def test_a_task_that_ends_by_itself_soon_is_no_leak() -> None:
+    done = asyncio.Event()
+
+    async def fire_and_forget() -> None:
+        await asyncio.sleep(0.02)
+        done.set()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await until_left(receive)
+        scope["task"] = asyncio.create_task(fire_and_forget())
+
+    async with WebSocketCommunicator(app) as ws:
+        await ws.connect()
+    assert done.is_set()
+
+
+async def test_a_task_that_another_left_behind_is_a_leak_too() -> None:
+    async def parent(tasks: list[Any]) -> None:
+        tasks.append(asyncio.create_task(asyncio.Event().wait(), name="child"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        tasks: list[Any] = scope.setdefault("tasks", [])
+        tasks.append(asyncio.create_task(parent(tasks), name="parent"))
+
+    assert (await fails(LeakedTasks, app)).names == ("child",)
+
+
+async def test_a_task_of_the_tests_own_is_no_leak() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        mine = asyncio.create_task(asyncio.Event().wait())
+        await ws.connect()
+    assert not mine.done()
+    mine.cancel()
+
+
+async def test_of_two_communicators_each_has_its_own_tasks() -> None:
+    async with WebSocketCommunicator(leaks, timeout=TIMEOUT, check_leaks=False) as one:
+        await one.connect()
+        async with WebSocketCommunicator(echo, timeout=TIMEOUT) as two:
+            await two.connect()
+        assert not one.scope["task"].done()
+    await cancel_and_wait(one.scope["task"])
+
+
+async def test_a_communicator_within_an_application_has_its_own_tasks() -> None:
+    errors: list[LeakedTasks] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        scope["task"] = asyncio.create_task(until_left(receive), name="reader")
+        errors.append(await fails(LeakedTasks, leaks))
+        await send(text("done"))
+        await scope["task"]
+
+    async with WebSocketCommunicator(app) as ws:
+        await ws.connect()
+        assert await ws.receive() == "done"
+        assert not ws.scope["task"].done()
+    assert errors[0].names == ("poller",)
+    assert not ws.scope["task"].cancelled()
+
+
+async def test_an_application_that_does_not_end_is_told_and_its_tasks_are_not() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await leaks(scope, receive, send)
+        await asyncio.Event().wait()
+
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        scope.update(ws.scope)
+
+    scope: dict[str, Any] = {}
+    error = await fails(WaitTimeout, app, use)
+    assert not hasattr(error, "__notes__")
+    assert scope["task"].cancelled()
+
+
+# -- a test that is cancelled while it leaves
+
+
+async def hangs_with_a_task(scope: Scope, receive: Receive, send: Send) -> None:
+    scope["task"] = asyncio.create_task(asyncio.Event().wait(), name="poller")
+    await accepts(receive, send)
+    await asyncio.Event().wait()
+
+
+async def leaves_and_hangs(ws: WebSocketCommunicator) -> None:
+    async with ws:
+        await ws.connect()
+
+
+async def test_a_time_out_while_the_block_is_left_ends_what_the_application_runs() -> None:
+    ws = WebSocketCommunicator(hangs_with_a_task, timeout=60)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(leaves_and_hangs(ws), 0.05)
+    await turns()
+    assert ws.future.cancelled()
+    assert ws.scope["task"].cancelled()
+
+
+async def test_a_scope_of_anyio_that_cancels_at_every_wait_does_so_too() -> None:
+    ws = WebSocketCommunicator(hangs_with_a_task, timeout=60)
+    with anyio.move_on_after(0.05) as scope:
+        await leaves_and_hangs(ws)
+    assert scope.cancelled_caught
+    await turns()
+    assert ws.future.cancelled()
+    assert ws.scope["task"].cancelled()
+
+
+async def test_tasks_that_may_outlive_the_application_outlive_a_cancelled_test_too() -> None:
+    ws = WebSocketCommunicator(hangs_with_a_task, timeout=60, check_leaks=False)
+    with anyio.move_on_after(0.05):
+        await leaves_and_hangs(ws)
+    await turns()
+    assert ws.future.cancelled()
+    assert not ws.scope["task"].done()
+    await cancel_and_wait(ws.scope["task"])
