@@ -28,7 +28,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "row(title): the test observes this row of docs/servers-table.md")
     config.addinivalue_line("markers", "handler_fails: the server logs an error, which the test accounts for")
     config.addinivalue_line("markers", "server_complains: the server may log an error of its own about the client")
+    config.addinivalue_line("markers", "only_where(holds=): the test is for those parameters for which `holds` does")
     config.stash.setdefault(matrix.OBSERVED, {})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what `only_where` leaves out. Pairs of parameters would start each server for each test."""
+    items[:] = [
+        item
+        for item in items
+        if all(mark.kwargs["holds"](**item.callspec.params) for mark in item.iter_markers("only_where"))  # type: ignore[attr-defined] # of functions
+    ]
 
 
 @pytest.fixture(scope="session", params=SERVERS, ids=lambda server: server.name)

@@ -129,8 +129,8 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
 
 
 def _depths(kind: type[AsgiWsError], depth: int) -> list[tuple[str, int]]:
-    below = [pair for child in kind.__subclasses__() for pair in _depths(child, depth + 1)]
-    return [(kind.__name__, depth), *(pair for pair in below if hasattr(asgi_ws, pair[0]))]
+    children = [child for child in kind.__subclasses__() if getattr(asgi_ws, child.__name__, None) is child]
+    return [(kind.__name__, depth), *(pair for child in children for pair in _depths(child, depth + 1))]
 
 
 def test_the_reference_has_every_public_name() -> None:
