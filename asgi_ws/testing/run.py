@@ -64,7 +64,6 @@ class Run(ApplicationCommunicator):
         raise_server_exceptions: bool = True,
         check_leaks: bool = True,
     ) -> None:
-        # None is what it means elsewhere to wait without a bound.
         super().__init__(self._call, scope)  # type: ignore[no-untyped-call] # asgiref has no types
         self.timeout = clock.checked_bound(timeout)
         self.raise_server_exceptions = raise_server_exceptions

@@ -120,7 +120,7 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     "receive-cancelled": (ACCEPT, RECEIVE, GO, RECEIVE, RECEIVE, close()),
     "receive-impatiently": (ACCEPT, RECEIVE_IMPATIENTLY, close()),
     "receive-and-close": (ACCEPT, RECEIVE_PATIENTLY, RECEIVE, close(4002)),
-    "receive-patiently": (ACCEPT, RECEIVE_PATIENTLY, GO, RECEIVE, close(4002)),
+    "receive-patiently": (ACCEPT, RECEIVE_PATIENTLY, GO, close(4002)),
     "receive-after-go": (ACCEPT, GO, RECEIVE, RECEIVE, RECEIVE),
     "flood": (ACCEPT, GO, FLOOD),
     "send-empty": (ACCEPT, send(text=""), send(bytes=b""), *_FINISH),

@@ -271,9 +271,9 @@ async def test_a_move_that_meets_too_many_timers_is_an_error_that_tells_how_far_
         loop.call_later(0.25, again)
 
     loop = asyncio.get_running_loop()
-    with VirtualClock(patience=0.1) as clock:
+    with VirtualClock(patience=0.5) as clock:
         loop.call_soon(again)
-        with pytest.raises(RuntimeError, match=r"advance\(1000000000\): not at .* 0\.4 real seconds, and \d+\.\d+ v"):
+        with pytest.raises(RuntimeError, match=r"advance\(1000000000\): not at .* 2 real seconds, and \d+\.\d+ v"):
             await clock.advance(1_000_000_000)
         assert 0 < clock.elapsed < 1_000_000_000
 
