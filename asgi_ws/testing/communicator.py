@@ -400,7 +400,8 @@ class WebSocketCommunicator(Run):
         if self._server.peer_left or self._server.state is WebSocketState.DISCONNECTED:
             self._closed = ConnectionClosed(CloseCode.ABNORMAL)
             return self._closed
-        how = "returned" if self.error is None else f"raised {type(self.error).__name__}"
+        ended = "was stopped" if self.future.cancelled() else "returned"
+        how = ended if self.error is None else f"raised {type(self.error).__name__}"
         code = manners.code_of_return if self.error is None else manners.code_of_raise
         why = f"the application {how} without closing the connection"
         if code is None:

@@ -235,3 +235,11 @@ async def test_a_block_without_a_handshake_runs_nothing() -> None:
 
     async with WebSocketCommunicator(app) as ws:
         assert ws.error is None
+
+
+async def test_an_application_that_the_test_has_stopped_is_said_to_be_stopped() -> None:
+    async with WebSocketCommunicator(echo) as ws:
+        await ws.connect()
+        ws.stop()
+        with pytest.raises(ApplicationEnded, match="the application was stopped without closing the connection"):
+            await ws.receive()
