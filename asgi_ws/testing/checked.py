@@ -2,10 +2,8 @@
 
 from typing import NoReturn
 
-from .._asgi import ASGIApp, Scope
-from ..errors import leaves
 from .errors import ProtocolViolation
-from .run import Run
+from .run import Run, unexplained
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -14,20 +12,8 @@ __tracebackhide__ = True
 class CheckedRun(Run):
     """A run in which the first event that breaks the ASGI text is a failure, whatever the application makes of it."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        scope: Scope,
-        *,
-        timeout: float,
-        raise_server_exceptions: bool = True,
-        check_leaks: bool = True,
-    ) -> None:
-        super().__init__(
-            app, scope, timeout=timeout, raise_server_exceptions=raise_server_exceptions, check_leaks=check_leaks
-        )
-        # The first event that breaks the ASGI text; None while there is none.
-        self._violation: ProtocolViolation | None = None
+    # The first event that breaks the ASGI text; None while there is none.
+    _violation: ProtocolViolation | None = None
 
     def _refuse(self, broken: ProtocolViolation) -> NoReturn:
         """Raise it here, in the application's `send`, and again where the test waits."""
@@ -39,4 +25,4 @@ class CheckedRun(Run):
         broken = [] if self._violation is None else [self._violation]
         errors = super()._failures(is_over=is_over)
         # What the application has let out of `send` is no second failure, alone or in a group.
-        return [*broken, *(error for error in errors if any(leaf is not self._violation for leaf in leaves(error)))]
+        return [*broken, *unexplained(errors, lambda leaf: leaf is self._violation)]

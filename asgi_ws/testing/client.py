@@ -14,19 +14,13 @@ from .libraries import httpx2
 from .lifespan import LifespanManager
 from .loop_thread import BackgroundLoop, LoopThread, beside
 from .manners import manners_of
+from .scopes import HANDSHAKE
 from .session import WebSocketTestSession
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
 
 _WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-# The key of RFC 6455 section 1.3.
-_HANDSHAKE: Final = {
-    "connection": "Upgrade",
-    "upgrade": "websocket",
-    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-    "sec-websocket-version": "13",
-}
 # The extension of a request that is a handshake.
 _HANDSHAKE_MARK: Final = "asgi_ws.testing.handshake"
 
@@ -49,8 +43,8 @@ class TestClient(httpx2.Client):
                 assert websocket.receive_text() == "OK!"
 
     The block runs the application's lifespan; without the block there is none, nor is there under a server that has
-    none. The application runs in one event loop
-    in a thread of its own, from the first use until the block is left, the client is closed, or nobody holds it.
+    none. The application runs in one event loop in a thread of its own, from the first use until the block is left, the
+    client is closed, or nobody holds it.
 
     Every wait is bounded. A wait in vain tells what had come and where the application stands; one for an application
     that blocks the loop itself tells the line at which it does, and leaves the thread behind. Calls block: a test that
@@ -143,7 +137,7 @@ class TestClient(httpx2.Client):
         scheme = _WEBSOCKET_SCHEMES.get(merged.scheme)
         if scheme is None:
             raise ValueError(f"url {url!r}: expected a path, or a ws:// or wss:// URL")
-        headers = httpx2.Headers(_HANDSHAKE)
+        headers = httpx2.Headers(list(HANDSHAKE))
         if subprotocols:
             headers["sec-websocket-protocol"] = ", ".join(subprotocols)
         headers.update(kwargs.pop("headers", None))

@@ -5,14 +5,14 @@ from typing import Any, Final, Literal
 
 from .._asgi import ASGIApp, Event, HeadersLike, Receive, Scope, Send
 from ..codec import STANDARD_JSON
-from ..errors import ConnectionClosed, InvalidMessage, leaves
+from ..errors import ConnectionClosed, InvalidMessage
 from ..headers import Headers
 from ..lifecycle import CloseCode, WebSocketState, check_close
 from .errors import ApplicationEnded, HandshakeDenied, Unanswered
 from .handshake import Accepted, Answer, Denied, Handshake, refusal
 from .link import Link, payload_bytes
 from .manners import SPEC, manners_of
-from .run import Run
+from .run import Run, unexplained
 from .scopes import websocket_scope
 from .server import Server
 
@@ -176,12 +176,10 @@ class WebSocketCommunicator(Run):
         violations = self._violations()
         known = [*violations, *self._server.raised]
         errors = super()._failures(is_over=is_over)
-        unknown = (
-            error
-            for error in errors
-            if not all(_is_among(leaf, known) or _is_among(leaf.__cause__, violations) for leaf in leaves(error))
-        )
-        return [*broken, *unknown]
+        return [
+            *broken,
+            *unexplained(errors, lambda leaf: _is_among(leaf, known) or _is_among(leaf.__cause__, violations)),
+        ]
 
     @property
     def _is_broken(self) -> bool:

@@ -82,8 +82,13 @@ def violation(event: object, state: WebSocketState | None, scope: Scope) -> Prot
 
     Without a state the event is looked at alone, whether or not it is in its place.
     """
+    return held_against(partial(_check, event, state, scope), event)
+
+
+def held_against(check: Callable[[], None], event: object) -> ProtocolViolation | None:
+    """What `check` finds broken by an event; None if that is nothing."""
     try:
-        _check(event, state, scope)
+        check()
     except Broken as broken:
         return ProtocolViolation(event, broken.clause, broken.why, broken.misuse)
     return None

@@ -14,6 +14,7 @@ from .conformance import (
     check_headers,
     check_response_body,
     check_response_start,
+    held_against,
     typed,
 )
 from .errors import ProtocolViolation
@@ -56,11 +57,7 @@ _ALLOWED: Final = MappingProxyType(
 
 def violation(event: object, state: ResponseState, scope: Scope) -> ProtocolViolation | None:
     """What is wrong with an event that an application sends in this state; None if nothing is."""
-    try:
-        _check(event, state, scope)
-    except Broken as broken:
-        return ProtocolViolation(event, broken.clause, broken.why, broken.misuse)
-    return None
+    return held_against(partial(_check, event, state, scope), event)
 
 
 def after(event: Mapping[str, Any], state: ResponseState, *, has_trailers: bool) -> ResponseState:

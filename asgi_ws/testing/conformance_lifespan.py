@@ -1,9 +1,10 @@
 """An application's lifespan events held against the ASGI text: each rule beside the clause that makes it one."""
 
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from .conformance import Broken, typed
+from .conformance import Broken, held_against, typed
 from .errors import ProtocolViolation
 
 STARTUP_COMPLETE: Final = 'ASGI, Lifespan, "Startup Complete - send event"'
@@ -26,11 +27,7 @@ _CLAUSES: Final = MappingProxyType(
 
 def violation(event: object, phase: Phase, *, is_answered: bool) -> ProtocolViolation | None:
     """What is wrong with an event that an application sends in this phase, which it may have answered already."""
-    try:
-        _check(event, phase, is_answered=is_answered)
-    except Broken as broken:
-        return ProtocolViolation(event, broken.clause, broken.why, broken.misuse)
-    return None
+    return held_against(partial(_check, event, phase, is_answered=is_answered), event)
 
 
 def _check(event: object, phase: Phase, *, is_answered: bool) -> None:

@@ -22,7 +22,7 @@ from .conformance_http import (
 from .errors import Unanswered, show
 from .libraries import httpx2
 from .manners import SPEC, Manners, manners_of
-from .scopes import joined_path
+from .scopes import connection_scope, joined_path
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -214,27 +214,24 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
 
     def _completed(self, scope: Scope) -> Scope:
         """The library's scope, as a server of these manners has it."""
-        manners, client = self._manners, self._client
+        manners = self._manners
         host, port = scope["server"]
         path = joined_path(scope["path"], self._root_path, manners)
         added = path.removesuffix(scope["path"])
-        scope = {
+        return {
             **scope,
-            "asgi": {"version": "3.0"},
             "path": path,
             "raw_path": quote(added).encode("ascii") + scope["raw_path"],
             "root_path": self._root_path,
-            "server": [host, manners.port_type(port or _PORTS.get(scope["scheme"], 80))],
-            "client": None if client is None else [client[0], manners.port_type(client[1])],
+            **connection_scope(
+                manners,
+                server=(host, port or _PORTS[scope["scheme"]]),
+                client=self._client,
+                state=self._state,
+                offers=[DEBUG_EXTENSION] if manners is SPEC else [],
+                extensions=self._extensions,
+            ),
         }
-        if manners.spec_version is not None:
-            scope["asgi"]["spec_version"] = manners.spec_version
-        if manners.describes_connection:
-            scope["state"] = dict(self._state)
-            scope["extensions"] = {DEBUG_EXTENSION: {}} if manners is SPEC else {}
-        if self._extensions:
-            scope["extensions"] = {**scope.get("extensions", {}), **self._extensions}
-        return scope
 
 
 def http_client(

@@ -10,12 +10,11 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from textwrap import indent
 from typing import Any, Final, TypeVar, cast
 
 from .errors import ApplicationCancelled, WaitTimeout
-from .whereabouts import ASYNCIO, INDENT, KIT, library_of
+from .whereabouts import ASYNCIO, INDENT, KIT, innermost_own
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -195,9 +194,8 @@ class LoopThread:
             return "  the event loop goes on, and nothing in it ends this wait", ""
         stack = traceback.StackSummary.extract((call, call.f_lineno) for call in shown)
         where = "".join(traceback.format_list(stack)).rstrip()
-        own = [call for call in shown if library_of(call) is None][-1:]
-        place = "".join(f"{Path(at.f_code.co_filename).name}:{at.f_lineno} in {at.f_code.co_qualname}" for at in own)
-        return f"  the event loop is blocked: its thread stands at\n{indent(where, INDENT * 2)}", place
+        report = f"  the event loop is blocked: its thread stands at\n{indent(where, INDENT * 2)}"
+        return report, innermost_own(shown)
 
     def stop(self) -> None:
         """End the loop: what still runs in it is cancelled. A loop that is blocked ends when it can.

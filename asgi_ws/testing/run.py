@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from .._asgi import ASGIApp, Event, Receive, Scope, Send
+from ..errors import leaves
 from . import clock, whereabouts
 from .errors import ApplicationCancelled, LeakedTasks, ProtocolViolation, TaskFailed, Unanswered, WaitTimeout, show
 from .libraries import ApplicationCommunicator
@@ -38,6 +39,11 @@ def _note(failure: BaseException) -> str:
     if isinstance(failure, ProtocolViolation | Unanswered | LeakedTasks | TaskFailed | WaitTimeout):
         return f"Besides, {type(failure).__name__}: {failure}"
     return f"Besides, the application raised:\n{''.join(traceback.format_exception(failure)).rstrip()}"
+
+
+def unexplained(errors: Iterable[BaseException], is_known: Callable[[BaseException], bool]) -> Iterable[BaseException]:
+    """Those that are not known, nor groups of such alone."""
+    return (error for error in errors if not all(is_known(leaf) for leaf in leaves(error)))
 
 
 class Run(ApplicationCommunicator):
@@ -77,6 +83,8 @@ class Run(ApplicationCommunicator):
         # The last events, for a report.
         self._given: deque[str] = deque(maxlen=_REMEMBERED)
         self._taken: deque[str] = deque(maxlen=_REMEMBERED)
+        # The type of the last event that was queued for the application; None before.
+        self._last_given: object = None
         # Failures that the test has met already, by identity: an exception need not be hashable.
         self._met: dict[int, BaseException] = {}
         self._unseen = UnseenErrors(self)
@@ -129,6 +137,7 @@ class Run(ApplicationCommunicator):
     def _give(self, event: Event) -> None:
         """Queue an event for the application."""
         self._given.append(show(event))
+        self._last_given = event.get("type")
         self.input_queue.put_nowait(event)
 
     async def _put_output(self, event: Event) -> None:
@@ -202,7 +211,7 @@ class Run(ApplicationCommunicator):
     def _report(self) -> str:
         unreceived = self.input_queue.qsize()
         missed = f" and has not received the last {unreceived}" if unreceived else ""
-        if unreceived and self._given and self._given[-1].startswith("{'type': 'websocket.disconnect'"):
+        if unreceived and self._last_given == "websocket.disconnect":
             missed += ", so it does not know that the peer has left"
         lines = [
             _listed("the application has sent", self._taken),

@@ -1,6 +1,6 @@
 """The scope of a WebSocket as a server makes it from a handshake (ASGI, "WebSocket": Connection Scope)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -13,8 +13,13 @@ from .manners import SPEC, Manners
 _IN_PATH: Final = "/:@!$&'()*+,;=~%"
 _IN_QUERY: Final = _IN_PATH + "?"
 _PORTS: Final = MappingProxyType({"ws": 80, "wss": 443})
-# The key of RFC 6455 section 1.3.
-_KEY: Final = b"dGhlIHNhbXBsZSBub25jZQ=="
+# What makes a request a handshake (RFC 6455 section 4.1), with the key of section 1.3.
+HANDSHAKE: Final = (
+    (b"upgrade", b"websocket"),
+    (b"connection", b"Upgrade"),
+    (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+    (b"sec-websocket-version", b"13"),
+)
 
 
 def websocket_scope(
@@ -39,30 +44,49 @@ def websocket_scope(
     if not ((url.scheme in _PORTS and url.netloc) or (not url.scheme and not url.netloc and target.startswith("/"))):
         raise ValueError(f"path {target!r}: expected a path that begins with '/', or a ws:// or wss:// URL")
     scheme = url.scheme or "ws"
-    path = url.path or "/"
-    path = joined_path(path, root_path, manners)
+    path = joined_path(url.path or "/", root_path, manners)
     raw_path = quote(path, safe=_IN_PATH)
     scope: Scope = {
         "type": "websocket",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "scheme": scheme,
         "path": unquote(raw_path),
         "raw_path": raw_path.encode("ascii"),
         "query_string": quote(url.query, safe=_IN_QUERY).encode("ascii"),
         "root_path": root_path,
         "headers": _handshake(url.netloc.rpartition("@")[2] or "testserver", headers, subprotocols, origin),
-        "client": None if client is None else [client[0], manners.port_type(client[1])],
-        "server": [url.hostname or "testserver", manners.port_type(url.port or _PORTS[scheme])],
         "subprotocols": list(subprotocols),
-        "state": dict(state or {}),
-        "extensions": {name: {} for name in manners.extensions},
+        **connection_scope(
+            manners,
+            server=(url.hostname or "testserver", url.port or _PORTS[scheme]),
+            client=client,
+            state=state,
+            offers=manners.extensions,
+            extensions=extensions,
+        ),
+    }
+    if manners.describes_connection:
+        scope.update(http_version="1.1", scheme=scheme)
+    return scope
+
+
+def connection_scope(
+    manners: Manners,
+    *,
+    server: tuple[str, int],
+    client: tuple[str, int] | None,
+    state: Mapping[str, Any] | None,
+    offers: Iterable[str],
+    extensions: Mapping[str, Any] | None,
+) -> Scope:
+    """What the scopes of HTTP and of WebSockets have in common; `offers` are the server's own extensions."""
+    scope: Scope = {
+        "asgi": {"version": "3.0"},
+        "client": None if client is None else [client[0], manners.port_type(client[1])],
+        "server": [server[0], manners.port_type(server[1])],
     }
     if manners.spec_version is not None:
         scope["asgi"]["spec_version"] = manners.spec_version
-    if not manners.describes_connection:
-        for key in ("extensions", "http_version", "scheme", "state"):
-            del scope[key]
+    if manners.describes_connection:
+        scope.update(state=dict(state or {}), extensions={name: {} for name in offers})
     if extensions:
         scope["extensions"] = {**scope.get("extensions", {}), **extensions}
     return scope
@@ -81,13 +105,7 @@ def joined_path(path: str, root_path: str, manners: Manners) -> str:
 def _handshake(host: str, headers: HeadersLike, subprotocols: Sequence[str], origin: str | None) -> RawHeaders:
     """The headers of a handshake (RFC 6455 section 4.1); what the test gives of them comes in their place."""
     given = encode_headers(headers)
-    usual: RawHeaders = [
-        (b"host", host.encode("ascii")),
-        (b"upgrade", b"websocket"),
-        (b"connection", b"Upgrade"),
-        (b"sec-websocket-key", _KEY),
-        (b"sec-websocket-version", b"13"),
-    ]
+    usual: RawHeaders = [(b"host", host.encode("ascii")), *HANDSHAKE]
     if subprotocols:
         usual += encode_headers([("sec-websocket-protocol", ", ".join(subprotocols))])
     if origin is not None:

@@ -27,6 +27,7 @@ _COUNTERPARTS: Final = {
 }
 
 _T = TypeVar("_T")
+_Data = TypeVar("_Data", str, bytes)
 Mode = Literal["text", "binary"]
 
 
@@ -230,10 +231,7 @@ class WebSocketTestSession:
             UnexpectedMessageType: it is binary.
             ConnectionClosed: the connection has ended.
         """
-        data = self._receive()
-        if not isinstance(data, str):
-            raise UnexpectedMessageType("text")
-        return data
+        return self._receive_as(str, "text")
 
     def receive_bytes(self) -> bytes:
         """The next message, which has to be binary.
@@ -242,9 +240,12 @@ class WebSocketTestSession:
             UnexpectedMessageType: it is text.
             ConnectionClosed: the connection has ended.
         """
+        return self._receive_as(bytes, "bytes")
+
+    def _receive_as(self, kind: type[_Data], name: str) -> _Data:
         data = self._receive()
-        if not isinstance(data, bytes):
-            raise UnexpectedMessageType("bytes")
+        if not isinstance(data, kind):
+            raise UnexpectedMessageType(name)
         return data
 
     def receive_json(self, mode: Mode = "text") -> Any:

@@ -62,9 +62,14 @@ def place_of(task: asyncio.Task[Any]) -> str:
     Never raises, as `stands_at`.
     """
     try:
-        own = [frame for frame in _chain(None if task.done() else task.get_coro()) if library_of(frame) is None]
+        return innermost_own(_chain(None if task.done() else task.get_coro()))
     except Exception:  # noqa: BLE001 -- no foreign object may hide what went wrong
         return ""
+
+
+def innermost_own(stack: Iterable[types.FrameType]) -> str:
+    """The last of these calls that is in no library, as `app.py:12 in echo`; "" where there is none."""
+    own = [frame for frame in stack if library_of(frame) is None]
     return "".join(f"{place_in(at, at.f_lineno)} in {_short(at.f_code.co_qualname)}" for at in own[-1:])
 
 
