@@ -13,7 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from asgi_ws.testing import manners
-from tests.servers.launch import PROJECT, ServerProcess
+from tests.servers.launch import ServerProcess
+from tests.servers.program import PROJECT
 from tests.servers.table import Server
 
 UVICORN: Final = Server(

@@ -8,7 +8,8 @@ from typing import Final, TypeAlias
 import pytest
 
 from tests.servers.client import SECONDS, http, opened
-from tests.servers.launch import PROJECT, ServerProcess
+from tests.servers.launch import ServerProcess
+from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS, Server
 
 from . import matrix

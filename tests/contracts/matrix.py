@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.servers.launch import PROJECT
+from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS
 
 # By the row's title, what was seen on each server, by the server's title.

@@ -8,7 +8,8 @@ import pytest
 
 from asgi_ws import CloseCode
 from tests.servers.client import Probe, close_frame, http
-from tests.servers.launch import STOP_SECONDS, ServerProcess
+from tests.servers.launch import ServerProcess
+from tests.servers.program import STOP_SECONDS
 from tests.servers.table import SERVERS, Server
 
 from .conftest import Observe, names_us

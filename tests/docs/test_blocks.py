@@ -17,7 +17,8 @@ from urllib.request import urlopen
 import pytest
 from websockets.sync.client import connect
 
-from tests.servers.launch import PROJECT, ServerProcess
+from tests.servers.launch import ServerProcess
+from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS
 
 from .blocks import ALL_BLOCKS, Block, blocks_in

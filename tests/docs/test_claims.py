@@ -13,7 +13,7 @@ from asgi_ws.errors import AsgiWsError
 from asgi_ws.lifecycle import APPLICATION_TRANSITIONS, PEER_TRANSITIONS, as_private_code
 from asgi_ws.patterns import CONVERTERS
 from asgi_ws.security import Policy
-from tests.servers.launch import PROJECT
+from tests.servers.program import PROJECT
 
 from .blocks import blocks_of
 

@@ -13,7 +13,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from asgi_ws.testing import TestClient, WebSocketDenialResponse
-from tests.servers.launch import PROJECT, ServerProcess
+from tests.servers.launch import ServerProcess
+from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS
 
 EXAMPLES: Final = PROJECT / "examples"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asgi_ws.testing import WaitTimeout, WebSocketCommunicator
-from tests.servers.launch import PROJECT
+from tests.servers.program import PROJECT
 
 from .blocks import blocks_in
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.launch import PROJECT
+from tests.servers.program import PROJECT
 
 
 @pytest.fixture(scope="module")

@@ -1,31 +1,14 @@
-"""Start a server program with an application, wait until it accepts connections, read its log, stop it."""
+"""Start a server program with an application."""
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
 
+from .program import PROJECT, Program
 from .table import Server
 
-PROJECT: Final = Path(__file__).resolve().parents[2]
 
-# Two shared cores start an interpreter, a framework and a worker process.
-START_SECONDS: Final = 20.0
-STOP_SECONDS: Final = 10.0
-_POLL_SECONDS: Final = 0.02
-# Between the moment a free port is known and the moment the server binds it another program may take it.
-_ATTEMPTS: Final = 3
-
-
-class ServerProcess:
+class ServerProcess(Program):
     """One server program on a port of 127.0.0.1, for as long as the `with` block runs.
 
     Args:
@@ -49,103 +32,6 @@ class ServerProcess:
         cwd: Path = PROJECT,
         env: Mapping[str, str] | None = None,
     ) -> None:
+        arguments = [part.replace("{app}", app) for part in server.arguments]
+        super().__init__(server.name, [python, "-m", *arguments, *options], port=port, cwd=cwd, env=env)
         self.server = server
-        self.port = port
-        self._any_port = port == 0
-        self._app = app
-        self._options = list(options)
-        self._python = python
-        self._cwd = cwd
-        self._env = {**os.environ, "PYTHONPATH": str(cwd), "PYTHONUNBUFFERED": "1", **(env or {})}
-        self._log = tempfile.NamedTemporaryFile("ab", prefix=f"{server.name}-", suffix=".log")  # noqa: SIM115 -- closed by __exit__
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __repr__(self) -> str:
-        return f"<ServerProcess {self.server.name} on port {self.port}>"
-
-    def __enter__(self) -> Self:
-        for _ in range(_ATTEMPTS):
-            self._start()
-            if self._accepts():
-                return self
-            self.stop()
-        raise RuntimeError(f"{self.server.name} accepts no connections; its log:\n{self.log()}")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        self._log.close()
-
-    def _start(self) -> None:
-        if self._any_port:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
-        arguments = [part.format(app=self._app, port=self.port) for part in self.server.arguments]
-        self._process = subprocess.Popen(
-            [self._python, "-m", *arguments, *self._options],
-            cwd=self._cwd,
-            env=self._env,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            # A group of its own, so that worker processes can be ended with it.
-            start_new_session=True,
-        )
-
-    def _accepts(self) -> bool:
-        deadline = time.monotonic() + START_SECONDS
-        while self.running and time.monotonic() < deadline:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                    return True
-            except OSError:
-                time.sleep(_POLL_SECONDS)
-        return False
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def url(self, path: str, scheme: str = "http") -> str:
-        return f"{scheme}://127.0.0.1:{self.port}{path}"
-
-    def log(self, since: int = 0) -> str:
-        """What the server has written to stdout and stderr, from the byte `since` on."""
-        return Path(self._log.name).read_bytes()[since:].decode(errors="replace")
-
-    def log_size(self) -> int:
-        return Path(self._log.name).stat().st_size
-
-    def terminate(self) -> None:
-        """Ask the server to stop, and return at once."""
-        if self._process is not None and self.running:
-            self._process.terminate()
-
-    def kill(self) -> None:
-        """End the server by force, and return when it has ended."""
-        if self._process is not None:
-            # Also where the program itself has ended: a worker may have outlived it.
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until the server has ended; whether it did so in time."""
-        if self._process is None:
-            return True
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def stop(self) -> bool:
-        """Stop the server, by force if it does not end when asked; whether it ended when asked."""
-        if self._process is None:
-            return True
-        self.terminate()
-        ended = self.wait(STOP_SECONDS)
-        self.kill()
-        self._process = None
-        return ended
