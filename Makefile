@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 PYTHONS ?= 3.11 3.12 3.13
 # How many processes run the tests. More than two cores, since a test of a real server mostly waits for it.
 WORKERS ?= 4
+# Where results of benchmarks go.
+BENCH ?= build/benchmarks
 
-.PHONY: help run test test-all lint format bench servers-table docs build clean
+.PHONY: help run test test-all lint format bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,8 +35,13 @@ format: $(VENV)/.dev ## Mend what can be mended of the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Compare the cost of a message with Starlette's
-	$(BIN)/python -m benchmarks inprocess
+bench: $(VENV)/.dev ## Measure what messages and connections cost beside Starlette, in under five minutes
+	$(BIN)/python -m benchmarks all --quick --json $(BENCH)/results.json --plot $(BENCH) $(ARGS)
+
+bench-all: peers ## Measure everything beside everybody, in about an hour
+	$(BIN)/python -m benchmarks all --json $(BENCH)/all.json --plot $(BENCH)/all $(ARGS)
+
+peers: $(VENV)/.peers ## Install the servers for `bench-all` that not every machine can have
 
 servers-table: $(VENV)/.dev ## Write docs/servers-table.md anew from what the contract suite sees, on Python 3.11
 	$(BIN)/python -m tests.contracts.write_table
@@ -65,3 +72,9 @@ $(VENV)/.run: pyproject.toml $(VENV)/.base
 $(VENV)/.dev: pyproject.toml $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[fast,testing]' --group dev
 	touch $@ $(VENV)/.run
+
+# What cannot be installed is named in the results.
+$(VENV)/.peers: benchmarks/peers/node/package.json $(VENV)/.dev
+	-$(BIN)/python -m pip install --quiet socketify
+	-npm install --silent --no-package-lock --prefix benchmarks/peers/node
+	touch $@

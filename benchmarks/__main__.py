@@ -1,23 +1,37 @@
-"""`python -m benchmarks SCENARIO`: run a comparison and print its table."""
+"""`python -m benchmarks SCENARIO`: measure and print; `compare`, `show` and `scaling` read what was measured."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import Final
 
-from . import imports, inprocess
+from . import command, compare, report
+from .scaling import command as scaling
 
-SCENARIOS: Final = {"inprocess": inprocess, "imports": imports}
+# What reads results, and does not measure.
+READERS: Final = {"compare": compare, "show": report, "scaling": scaling}
 
 
-def main() -> None:
-    """Parse the command line and run the scenario."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    scenarios = parser.add_subparsers(dest="scenario", required=True)
-    for name, module in SCENARIOS.items():
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    whole = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in {"all": "All of these, but for the import.", **command.SUMMARIES}.items():
+        command.add_arguments(commands.add_parser(name, help=summary, description=summary))
+    for name, module in READERS.items():
         summary = (module.__doc__ or "").split("\n", 1)[0]
-        module.add_arguments(scenarios.add_parser(name, help=summary, description=summary))
-    arguments = parser.parse_args()
-    SCENARIOS[arguments.scenario].main(arguments)
+        module.add_arguments(commands.add_parser(name, help=summary, description=summary))
+    return whole
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line asks for, and return the exit status."""
+    parsed = parser().parse_args(arguments)
+    if parsed.command in READERS:
+        status: int = READERS[parsed.command].main(parsed)
+        return status
+    return command.main(command.chosen(parsed.command, quick=parsed.quick), parsed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -1,39 +1,38 @@
-"""The time that `import asgi_ws` takes, beside Starlette's and the bare interpreter's."""
+"""The time that `import asgi_ws` takes, beside Starlette's and asyncio's, over an interpreter that imports nothing."""
 
-import argparse
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Final
 
-from .report import conditions, print_table
+from .results import Figure, Results
 
 STATEMENTS: Final = {
-    "nothing": "pass",
-    "asyncio": "import asyncio",
     "asgi_ws": "import asgi_ws",
     "starlette": "import starlette.applications, starlette.endpoints, starlette.routing, starlette.responses",
+    "asyncio": "import asyncio",
 }
+BASES: Final = ("starlette",)
+REPETITIONS: Final = 15
+STEPS: Final = REPETITIONS * len(STATEMENTS)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this scenario."""
-    parser.add_argument("--repetitions", type=int, default=15, metavar="N", help="interleaved runs of each [15]")
+def _milliseconds(statement: str) -> float:
+    """What a whole interpreter takes."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", statement], check=True)
+    return (time.perf_counter() - start) * 1000
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Measure whole interpreters, one after the other, A B A B."""
-    times: dict[str, list[float]] = {name: [] for name in STATEMENTS}
-    for _ in range(arguments.repetitions):
+def run(results: Results, advance: Callable[[int], None]) -> None:
+    """Measure, and put the figures into `results`."""
+    samples: dict[str, list[float]] = {name: [] for name in STATEMENTS}
+    for _ in range(REPETITIONS):
+        nothing = _milliseconds("pass")
         for name, statement in STATEMENTS.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", statement], check=True)
-            times[name].append((time.perf_counter() - start) * 1000)
-    base = statistics.median(times["nothing"])
-    rows = [
-        [name, f"{statistics.median(taken) - base:.0f}", f"{min(taken) - min(times['nothing']):.0f}"]
-        for name, taken in times.items()
-    ]
-    caption = f"milliseconds of wall time over an interpreter that imports nothing; {conditions(['starlette'])}"
-    print_table("import", ["", "median", "fastest"], rows, caption)
+            samples[name].append(_milliseconds(statement) - nothing)
+            advance(1)
+    results.bases["imports"] = list(BASES)
+    results.settings["imports"] = {"repetitions": REPETITIONS}
+    results.figures += [Figure("imports", "import", name, "import", tuple(taken)) for name, taken in samples.items()]

@@ -6,23 +6,23 @@ memory happens to be laid out favours one or another for the whole life of a pro
 in several fresh processes, and a verdict is the median of theirs.
 """
 
-import argparse
 import asyncio
+import dataclasses
 import gc
 import multiprocessing
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from rich.progress import Progress
 from starlette.endpoints import WebSocketEndpoint as StarletteEndpoint
 from starlette.websockets import WebSocket as StarletteWebSocket
 
 from asgi_ws import Limits, WebSocket, WebSocketEndpoint, websocket_app
 
-from .report import conditions, console, print_table
+from .results import Figure, Results
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -67,22 +67,17 @@ class Peer(StarletteEndpoint):
 
 RATES: Final = Limits(messages_per_second=1e9, bytes_per_second=1e12)
 
+# Class endpoints, where no other kind is named.
 CONTESTANTS: Final[dict[str, App]] = {
-    "bare ASGI loop": bare_loop,
-    "class endpoint, default limits": Endpoint.as_asgi(),
-    "class endpoint, rate limits": Endpoint.as_asgi(limits=RATES),
-    "class endpoint, idle limit": Endpoint.as_asgi(limits=Limits(idle_timeout=60)),
-    "function, default limits": websocket_app(handler),
-    "Starlette's class endpoint": Peer,
+    "asgi_ws": Endpoint.as_asgi(),
+    "asgi_ws, rate limits": Endpoint.as_asgi(limits=RATES),
+    "asgi_ws, idle limit": Endpoint.as_asgi(limits=Limits(idle_timeout=60)),
+    "asgi_ws, function": websocket_app(handler),
+    "starlette": Peer,
+    "bare": bare_loop,
 }
-BARE: Final = "bare ASGI loop"
-STARLETTE: Final = "Starlette's class endpoint"
-_SHORT: Final = {BARE: "bare", STARLETTE: "Starlette"}
-# The most that a contestant may cost, as a ratio to Starlette's endpoint and to the bare loop.
-BUDGETS: Final = {
-    "class endpoint, default limits": {STARLETTE: 0.45, BARE: 2.3},
-    "class endpoint, rate limits": {STARLETTE: 0.75},
-}
+BASES: Final = ("starlette", "bare")
+CASE: Final = "one message in, one out"
 
 
 class Server:
@@ -141,6 +136,20 @@ def cost(app: App, messages: int) -> float:
     return taken / messages * 1e6
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: each contestant `repetitions` times in each of `processes` fresh processes."""
+
+    messages: int = 200_000
+    repetitions: int = 3
+    processes: int = 5
+
+    @property
+    def steps(self) -> int:
+        """How many measurements that is."""
+        return self.processes * self.repetitions * len(CONTESTANTS)
+
+
 def measure(results: Connection, messages: int, repetitions: int) -> None:
     """What a fresh process does: each contestant in turn, some times over; each result is sent as it comes."""
     gc.disable()
@@ -171,56 +180,16 @@ def measured(messages: int, repetitions: int) -> Iterator[tuple[str, float]]:
     process.join()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this scenario."""
-    parser.add_argument("--messages", type=int, default=200_000, metavar="N", help="for each run [200000]")
-    parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="interleaved runs of each [3]")
-    parser.add_argument("--processes", type=int, default=5, metavar="N", help="fresh processes for all of that [5]")
-
-
-def main(arguments: argparse.Namespace) -> None:
-    """Measure, print the table, and say whether the budgets are kept."""
-    # By contestant, for each process the median of its runs.
+def run(sizes: Sizes, results: Results, advance: Callable[[int], None]) -> None:
+    """Measure, and put the figures into `results`; a sample is the median of one process's runs."""
     medians: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
-    with Progress(console=console, transient=True) as progress:
-        total = arguments.processes * arguments.repetitions * len(CONTESTANTS)
-        task = progress.add_task("in process", total=total)
-        for _ in range(arguments.processes):
-            costs: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
-            for name, taken in measured(arguments.messages, arguments.repetitions):
-                costs[name].append(taken)
-                progress.advance(task)
-            for name, runs in costs.items():
-                medians[name].append(statistics.median(runs))
-    rows = [
-        [
-            name,
-            f"{statistics.median(taken):.2f}",
-            _spread(_ratios(taken, medians[BARE])),
-            _spread(_ratios(taken, medians[STARLETTE])),
-            _budget(name, medians),
-        ]
-        for name, taken in medians.items()
-    ]
-    caption = (
-        f"µs of CPU for one message in and one out, the median (and the range) of {arguments.processes} processes, "
-        f"{arguments.repetitions} x {arguments.messages:,} messages in each; {conditions(['asgi-ws', 'starlette'])}"
-    )
-    print_table("in process", ["", "median", *(f"/ {base}" for base in _SHORT.values()), "budget"], rows, caption)
-
-
-def _ratios(costs: Sequence[float], bases: Sequence[float]) -> list[float]:
-    """Those of each process, whose own figures alone can be compared."""
-    return [taken / base for taken, base in zip(costs, bases, strict=True)]
-
-
-def _spread(ratios: Sequence[float]) -> str:
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-
-
-def _budget(name: str, medians: dict[str, list[float]]) -> str:
-    """What this contestant may cost, and whether it does."""
-    limits = BUDGETS.get(name, {})
-    kept = all(statistics.median(_ratios(medians[name], medians[base])) <= most for base, most in limits.items())
-    texts = [f"≤{most} {_SHORT[base]}" for base, most in limits.items()]
-    return f"{', '.join(texts)}: {'kept' if kept else 'missed'}" if texts else ""
+    for _ in range(sizes.processes):
+        costs: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
+        for name, taken in measured(sizes.messages, sizes.repetitions):
+            costs[name].append(taken)
+            advance(1)
+        for name, runs in costs.items():
+            medians[name].append(statistics.median(runs))
+    results.bases["inprocess"] = list(BASES)
+    results.settings["inprocess"] = dataclasses.asdict(sizes)
+    results.figures += [Figure("inprocess", CASE, name, "cpu", tuple(taken)) for name, taken in medians.items()]

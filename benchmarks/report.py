@@ -1,21 +1,39 @@
-"""What a table of results needs beside its figures: where, when and with what they were taken."""
+"""Tables of a run: what was measured, beside what, and under which conditions; for a terminal, a file or Markdown."""
 
-import platform
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from importlib.metadata import version
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-console = Console(width=120)
+from .pages import PageError, fill, markdown_table, plain
+from .results import METRICS, Figure, Results, ResultsError, Spread
 
+WIDTH: Final = 120
+console = Console(width=WIDTH)
 
-def conditions(packages: Iterable[str]) -> str:
-    """Machine, versions and date, in one line."""
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{platform.machine()} {platform.system()}, {python}, {versions}, {datetime.now(UTC):%Y-%m-%d}"
+# The figure of a case that the others are judged by: the first of these that it has.
+MAIN_METRICS: Final = ("cpu", "memory", "instructions", "p99", "memory_peak", "rate", "delivered")
+# A generator that works this share (in percent) of its time may be what limits the rate and makes the latencies.
+BUSY: Final = 90
+# In the file, and no columns: the split has its own, a busy generator is told below, and one stray maximum says little.
+_NO_COLUMNS: Final = frozenset({"cpu_user", "cpu_system", "generator", "max"})
+_NOTHING: Final = "-"
+_BETTER: Final = " *"
+_WORSE: Final = " !"
+# As wide; plain spaces at the end of a cell are dropped.
+_NEITHER: Final = "\N{NO-BREAK SPACE}" * 2
+LEGEND: Final = (
+    "Medians of the repetitions; a ratio is the median (lowest-highest) of the repetitions' own ratios. "
+    "* better, ! worse than that base in every repetition."
+)
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], caption: str) -> None:
@@ -26,3 +44,255 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], caption: 
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def number(value: float) -> str:
+    """Three significant digits, or all of those before the point."""
+    size = abs(value)
+    if size == 0 or size >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.{1 if size >= 9.995 else 2 if size >= 0.9995 else 3}f}"
+
+
+def percent(value: float) -> str:
+    """Rounded so that only 100 is 100."""
+    return "100" if value == 100 else f"{min(value, 99.99):.4g}"
+
+
+def quantity(metric: str, value: float) -> str:
+    """A sample of this metric, without its unit."""
+    return percent(value) if METRICS[metric].unit == "%" else number(value)
+
+
+def spread(ratio: Spread) -> str:
+    """The median, and the range where there is one."""
+    digits = 2 if ratio.median >= 0.1 else 3
+    middle, low, high = (f"{value:.{digits}f}" for value in ratio)
+    return middle if low == high else f"{middle} ({low}-{high})"
+
+
+def heading(metric: str) -> str:
+    """What a column is called, its unit in a second line."""
+    kind = METRICS[metric]
+    return kind.title if kind.unit in {"1", "1/s"} else f"{kind.title}\n{kind.unit}"
+
+
+def main_metric(metrics: Iterable[str]) -> str:
+    """The one of these that a case is judged by."""
+    present = list(metrics)
+    return next((metric for metric in MAIN_METRICS if metric in present), present[0])
+
+
+def metrics_of(results: Results, scenario: str, case: str) -> list[str]:
+    """Those that anybody has in this case, in the order of METRICS."""
+    present = {figure.metric for figure in results.figures if (figure.scenario, figure.case) == (scenario, case)}
+    return [metric for metric in METRICS if metric in present]
+
+
+def contestants_of(results: Results, scenario: str, case: str) -> list[str]:
+    """Those that have figures in this case, in their order."""
+    figures = (figure for figure in results.figures if (figure.scenario, figure.case) == (scenario, case))
+    return list(dict.fromkeys(figure.contestant for figure in figures))
+
+
+def scenarios_of(results: Results) -> list[str]:
+    """All that this run knows something about, in their order."""
+    figures, left_out = results.figures, results.left_out
+    names = [*results.settings, *(each.scenario for each in figures), *(each.scenario for each in left_out)]
+    return list(dict.fromkeys(names))
+
+
+def circumstances(results: Results) -> list[str]:
+    """Machine; versions; date and command: a line of each."""
+    return [
+        ", ".join(f"{value} {name}" if value.isdigit() else value for name, value in results.machine.items()),
+        ", ".join(f"{name} {number}" for name, number in results.versions.items()),
+        f"{results.when[:16].replace('T', ' ')} UTC: {results.command}",
+    ]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Cases of which the same was measured, and so have the same columns; all cells are texts."""
+
+    columns: list[str]
+    sections: dict[str, list[list[str]]]
+
+    def width(self, column: int) -> int:
+        """Of the widest line in it, so that the sections stand under each other."""
+        cells = [self.columns[column], *(row[column] for rows in self.sections.values() for row in rows)]
+        return max(len(line) for cell in cells for line in cell.split("\n"))
+
+
+def _groups(results: Results, scenario: str) -> Iterator[_Group]:
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for case in results.cases(scenario):
+        alike.setdefault(tuple(metrics_of(results, scenario, case)), []).append(case)
+    bases = results.bases.get(scenario, [])
+    for metrics, cases in alike.items():
+        main = main_metric(metrics)
+        columns = [
+            "",
+            *(text for metric in metrics for text in _headings(metric, metrics)),
+            *(f"{METRICS[main].title}\n/ {base}" for base in bases),
+        ]
+        yield _Group(columns, {case: list(_rows(results, scenario, case, metrics)) for case in cases})
+
+
+def _has_split(metrics: Sequence[str]) -> bool:
+    return {"cpu", "cpu_user", "cpu_system"} <= set(metrics)
+
+
+def _headings(metric: str, metrics: Sequence[str]) -> list[str]:
+    if metric in _NO_COLUMNS:
+        return []
+    return [heading(metric), "user + system"] if metric == "cpu" and _has_split(metrics) else [heading(metric)]
+
+
+def _rows(results: Results, scenario: str, case: str, metrics: Sequence[str]) -> Iterator[list[str]]:
+    main = main_metric(metrics)
+    for contestant in contestants_of(results, scenario, case):
+        figures = {metric: results.figure(scenario, case, contestant, metric) for metric in metrics}
+        row = [contestant]
+        for metric in metrics:
+            if metric not in _NO_COLUMNS:
+                row.append(_median(figures[metric]))
+            if metric == "cpu" and _has_split(metrics):
+                row.append(f"{_median(figures['cpu_user'])} + {_median(figures['cpu_system'])}")
+        row += [_ratio(results, figures[main], base) for base in results.bases.get(scenario, [])]
+        yield row
+
+
+def _median(figure: Figure | None) -> str:
+    return _NOTHING if figure is None else quantity(figure.metric, figure.median)
+
+
+def _ratio(results: Results, figure: Figure | None, base: str) -> str:
+    """Of this figure to the base's, marked where every repetition says the same."""
+    ratio = None if figure is None else results.ratio(figure, base)
+    if figure is None or ratio is None:
+        return _NOTHING
+    if figure.contestant == base:
+        return "1" + _NEITHER
+    less, more = (_BETTER, _WORSE) if METRICS[figure.metric].better == "less" else (_WORSE, _BETTER)
+    return spread(ratio) + (less if ratio.high < 1 else more if ratio.low > 1 else _NEITHER)
+
+
+def _busy(results: Results, scenario: str) -> Iterator[str]:
+    """Where the generator, not the server, may have been the limit."""
+    busy: dict[str, list[Figure]] = {}
+    for figure in results.figures:
+        if figure.scenario == scenario and figure.metric == "generator" and figure.median >= BUSY:
+            busy.setdefault(figure.contestant, []).append(figure)
+    for contestant, figures in busy.items():
+        yield (
+            f"{contestant} kept the load generator busy for {percent(max(each.median for each in figures))} % of the "
+            f"time, so its rate and latencies are the generator's too, while its CPU is its own: "
+            + "; ".join(each.case for each in figures)
+        )
+
+
+def notes(results: Results, scenario: str) -> list[str]:
+    """What has to be said of a scenario's figures: who was left out and why, and where the generator was the limit."""
+    left_out = [f"left out: {each.contestant}: {each.reason}" for each in results.left_out if each.scenario == scenario]
+    return [*left_out, *_busy(results, scenario)]
+
+
+def print_results(results: Results, scenario: str, to: Console = console) -> None:
+    """Print the tables of a scenario, what was left out, and the conditions."""
+    print_tables(results, scenario, to)
+    print_circumstances(results, to)
+
+
+def print_tables(results: Results, scenario: str, to: Console = console) -> None:
+    """Print the tables of a scenario and its notes: a table for the cases of which the same was measured."""
+    to.print(Text(f"\n{scenario}", style="bold"))
+    for group in _groups(results, scenario):
+        for index, (case, rows) in enumerate(group.sections.items()):
+            # No title of the table, which would be broken at the width of a narrow one.
+            to.print(Text(case, style="italic"))
+            to.print(_table(group, rows, header=index == 0))
+    if results.cases(scenario):
+        to.print(Text(LEGEND, style="dim"))
+    for line in notes(results, scenario):
+        to.print(Text(line))
+
+
+def _table(group: _Group, rows: Sequence[Sequence[str]], *, header: bool) -> Table:
+    table = Table(show_header=header, box=SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(group.columns):
+        # A header is markup, where a contestant's name must stay what it is.
+        table.add_column(
+            escape(column),
+            justify="left" if index == 0 else "right",
+            min_width=min(group.width(index), 30),
+            vertical="top",
+        )
+    for row in rows:
+        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+    return table
+
+
+def _style(cell: str) -> str:
+    return "green" if cell.endswith(_BETTER) else "red" if cell.endswith(_WORSE) else ""
+
+
+def print_circumstances(results: Results, to: Console = console) -> None:
+    """Print machine, versions, date and command."""
+    to.print()
+    for line in circumstances(results):
+        to.print(Text(line, style="dim"))
+
+
+def markdown(results: Results, scenario: str) -> str:
+    """The same as Markdown, for the docs: a table for each case."""
+    blocks: list[str] = []
+    for group in _groups(results, scenario):
+        columns = [plain(column) for column in group.columns]
+        for case, rows in group.sections.items():
+            blocks += [f"**{plain(case)}**", markdown_table(columns, rows)]
+    if blocks:
+        blocks.append(plain(LEGEND))
+    if said := notes(results, scenario):
+        blocks.append("\n".join(f"- {plain(line)}" for line in said))
+    return "\n\n".join(blocks) + "\n"
+
+
+def markdown_circumstances(results: Results) -> str:
+    """Machine, versions, date and command as a paragraph of Markdown."""
+    machine, versions, taken = circumstances(results)
+    when, _, command = taken.partition(": ")
+    return f"{plain(machine)}; {plain(versions)}; {when}: `{command}`\n"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `show`."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="what --json wrote")
+    parser.add_argument("--markdown", action="store_true", help="as Markdown, for a document")
+    parser.add_argument("--page", type=Path, metavar="PAGE", help="write them into the places of a Markdown page")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the tables of a file; the exit status is 2 where it holds no results, or the page no places for them."""
+    try:
+        results = Results.load(arguments.file)
+        if arguments.page is not None:
+            fill(arguments.page, page_parts(results))
+    except (ResultsError, PageError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if arguments.markdown:
+        for scenario in scenarios_of(results):
+            print(f"### {scenario}\n\n{markdown(results, scenario)}")
+        print(markdown_circumstances(results))
+        return 0
+    for scenario in scenarios_of(results):
+        print_tables(results, scenario)
+    print_circumstances(results)
+    return 0
+
+
+def page_parts(results: Results) -> dict[str, str]:
+    """What a page has places for: the tables of each scenario, and "circumstances"."""
+    tables = {scenario: markdown(results, scenario) for scenario in scenarios_of(results)}
+    return {**tables, "circumstances": markdown_circumstances(results)}

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 from websockets.sync.client import connect
 
+from benchmarks.__main__ import parser as benchmarks_parser
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS
@@ -36,6 +37,7 @@ NOT_RUN: Final = {
     ("docs/how-to/testing.md", "text"): "a message; test_the_message_of_a_wait_in_vain_is_as_shown has it",
     ("docs/how-to/testing.md", "toml"): "settings; test_shown_tests runs the page's tests with them",
     ("docs/how-to/origins.md", "text"): "a log line; test_the_log_line_of_a_refused_origin_is_as_shown has it",
+    ("docs/scaling.md", "text"): "formulas; tests/benchmarks/test_scaling.py computes them by hand",
     ("docs/reference/errors.md", "text"): "a drawing; test_the_tree_of_errors_is_drawn_as_it_is reads it",
 }
 # Import strings of commands that name a reader's own project.
@@ -111,6 +113,9 @@ def test_a_command_works_as_shown(block: Block, arguments: list[str], output: li
         case ["python", "-m", "pytest", file]:
             # `test_examples` runs it.
             check = functools.partial(is_file, EXAMPLES / file)
+        case ["python", "-m", "benchmarks", *options]:
+            # What it does is tested with the command; here that the page spells it right.
+            check = functools.partial(benchmarks_parser().parse_args, options)
         case ["curl", url]:
             check = functools.partial(check_page, served_by(block), url, output)
         case ["python", "-m", "websockets", url]:

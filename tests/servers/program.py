@@ -81,7 +81,8 @@ class Program:
             socket.create_server(("127.0.0.1", self.port)).close()
         except OSError as error:
             self._log.close()
-            raise RuntimeError(f"{self.name} cannot listen on port {self.port}: {error.strerror}") from None
+            why = os.strerror(error.errno or 0)
+            raise RuntimeError(f"{self.name} cannot listen on port {self.port}: {why}") from None
 
     def _start(self) -> None:
         if self._any_port:

@@ -1,0 +1,93 @@
+"""What this package may cost, as ratios within one run, and whether it does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from .report import print_table
+from .results import Figure, Results, Spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The most that a contestant's figures of a scenario may be, divided by those of another.
+
+    Attributes:
+        scenario: all cases of it.
+        contestant: who keeps to it.
+        metric: of what.
+        base: the other.
+        most: as a ratio of the medians of the repetitions.
+        beyond_spread: the budget is missed only where every repetition is above it.
+    """
+
+    scenario: str
+    contestant: str
+    metric: str = "cpu"
+    base: str
+    most: float
+    beyond_spread: bool = False
+
+    def kept(self, ratio: Spread) -> bool:
+        """Whether this ratio keeps it."""
+        return (ratio.low if self.beyond_spread else ratio.median) <= self.most
+
+
+class Verdict(NamedTuple):
+    """What one figure says of a budget."""
+
+    budget: Budget
+    figure: Figure
+    ratio: Spread
+
+    @property
+    def kept(self) -> bool:
+        return self.budget.kept(self.ratio)
+
+
+def _no_slower(scenario: str, *, metric: str = "cpu", suffix: str = "") -> Budget:
+    """On the same class of uvicorn this package takes no more than Starlette."""
+    return Budget(
+        scenario=scenario,
+        contestant=f"asgi_ws{suffix}",
+        metric=metric,
+        base=f"starlette{suffix}",
+        most=1.0,
+        beyond_spread=True,
+    )
+
+
+BUDGETS: Final = (
+    Budget(scenario="inprocess", contestant="asgi_ws", base="starlette", most=0.45),
+    Budget(scenario="inprocess", contestant="asgi_ws", base="bare", most=2.3),
+    Budget(scenario="inprocess", contestant="asgi_ws, rate limits", base="starlette", most=0.75),
+    *(_no_slower(scenario, suffix=suffix) for scenario in ("echo", "handshake") for suffix in ("", "-wsproto")),
+    *(_no_slower("memory", metric="memory", suffix=suffix) for suffix in ("", "-wsproto")),
+)
+
+
+def verdicts(results: Results, scenario: str) -> Iterator[Verdict]:
+    """Of every budget of a scenario, on every figure that it is about and that has its base beside it."""
+    for budget in BUDGETS:
+        if budget.scenario != scenario:
+            continue
+        for figure in results.figures:
+            if (figure.scenario, figure.contestant, figure.metric) == (scenario, budget.contestant, budget.metric):
+                ratio = results.ratio(figure, budget.base)
+                if ratio is not None:
+                    yield Verdict(budget, figure, ratio)
+
+
+def print_verdicts(results: Results, scenario: str) -> None:
+    """Print them, where there are any."""
+    rows = [
+        [
+            f"{verdict.figure.case}: {verdict.figure.contestant}",
+            f"{'within' if verdict.budget.beyond_spread else '<='} {verdict.budget.most:g} {verdict.budget.base}",
+            f"{verdict.ratio.median:.2f} ({verdict.ratio.low:.2f}-{verdict.ratio.high:.2f})",
+            "kept" if verdict.kept else "MISSED",
+        ]
+        for verdict in verdicts(results, scenario)
+    ]
+    if rows:
+        print_table(f"{scenario}: budgets", ["", "at most", "ratio", ""], rows, "")

@@ -1,0 +1,174 @@
+"""The operating system's accounting: CPU and memory of the server's processes, and of the generator."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import psutil
+
+from .jobs import Failure
+from .latency import Recorder
+
+# /proc counts in ticks of 10 ms.
+_TICKS = 0.03
+
+
+class Cpu(NamedTuple):
+    """CPU seconds of one process, and of those of its children that have ended and that it has waited for."""
+
+    parent: int
+    user: float
+    system: float
+    ended_user: float
+    ended_system: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """CPU of all the server's processes at one moment."""
+
+    processes: Mapping[int, Cpu]
+
+    def since(self, start: "Reading") -> tuple[float, float]:
+        """User and system seconds from `start` to this.
+
+        Raises:
+            Failure: where a process has ended and nobody waited for it, so that the system has forgotten its share.
+        """
+        self._nothing_lost(start)
+        (user, system), (user_before, system_before) = self.total(), start.total()
+        # A tick may move from one column to the other, as the kernel scales both to the exact sum.
+        return max(0.0, user - user_before), max(0.0, system - system_before)
+
+    def total(self) -> tuple[float, float]:
+        """User and system seconds of all."""
+        cpus = self.processes.values()
+        return sum(cpu.user + cpu.ended_user for cpu in cpus), sum(cpu.system + cpu.ended_system for cpu in cpus)
+
+    def _nothing_lost(self, start: "Reading") -> None:
+        gone: dict[int, float] = {}
+        for pid in start.processes.keys() - self.processes.keys():
+            cpu = start.processes[pid]
+            gone[cpu.parent] = gone.get(cpu.parent, 0.0) + sum(cpu[1:])
+        for parent, seconds in gone.items():
+            before, after = start.processes.get(parent), self.processes.get(parent)
+            if before is None or after is None:
+                raise Failure("died", "a process of the server and its parent ended during the run")
+            grown = after.ended_user + after.ended_system - before.ended_user - before.ended_system
+            if grown + _TICKS < seconds:
+                raise Failure("died", f"a child of the server's process {parent} ended, and its CPU time is lost")
+
+
+class Server:
+    """The server's processes.
+
+    Attributes:
+        peak: most bytes that `memory` has seen.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.peak = 0
+        try:
+            self._root = psutil.Process(pid)
+        except psutil.Error as error:
+            raise Failure("died", f"there is no process {pid}, which should be the server") from error
+
+    def alive(self) -> bool:
+        """Whether its first process is there."""
+        try:
+            return bool(self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return False
+
+    def cpu(self) -> Reading:
+        """CPU up to now.
+
+        Raises:
+            Failure: where the server has ended.
+        """
+        processes = {}
+        for process in self._processes():
+            try:
+                with process.oneshot():
+                    times = process.cpu_times()
+                    cpu = Cpu(process.ppid(), times.user, times.system, times.children_user, times.children_system)
+            except psutil.NoSuchProcess:
+                continue
+            processes[process.pid] = cpu
+        return Reading(processes)
+
+    def memory(self) -> int:
+        """Bytes that its processes have for themselves (USS).
+
+        Raises:
+            Failure: where the server has ended.
+        """
+        total = 0
+        for process in self._processes():
+            try:
+                total += process.memory_full_info().uss
+            except psutil.NoSuchProcess:
+                continue
+            except psutil.AccessDenied as error:
+                raise Failure("limits", f"the memory of process {process.pid} may not be read") from error
+        self.peak = max(self.peak, total)
+        return total
+
+    def _processes(self) -> list[psutil.Process]:
+        if not self.alive():
+            raise Failure("died", f"the server (process {self._root.pid}) has ended")
+        try:
+            return [self._root, *self._root.children(recursive=True)]
+        except psutil.NoSuchProcess as error:
+            raise Failure("died", f"the server (process {self._root.pid}) has ended") from error
+
+
+class Section:
+    """The measured section, from its making to `end`.
+
+    Attributes:
+        began: when, by the clock of `time.perf_counter`.
+        ended: likewise; infinite before its end.
+        messages: whose replies came within.
+        seconds: from `began` to `ended`.
+        user: CPU seconds of the server.
+        system: likewise.
+        generator: share of a core that this process used.
+        received: bytes on the wire for each message.
+    """
+
+    def __init__(self, server: Server, recorder: Recorder) -> None:
+        self._server = server
+        self._recorder = recorder
+        self._cpu = server.cpu()
+        self._first = len(recorder)
+        self._extra = recorder.extra
+        self._own = time.process_time()
+        self.ended = math.inf
+        self.began = time.perf_counter()
+
+    def end(self) -> None:
+        """Read everything again.
+
+        Raises:
+            Failure: where CPU time was lost, or the server.
+        """
+        self.ended = time.perf_counter()
+        self.seconds = self.ended - self.began
+        own = time.process_time()
+        self.messages = len(self._recorder) - self._first
+        self.received = self._recorder.received(self.messages, self._recorder.extra - self._extra)
+        self.user, self.system = self._server.cpu().since(self._cpu)
+        self.generator = (own - self._own) / self.seconds
+
+    def figures(self) -> dict[str, Any]:
+        """What of an `Outcome` was read here."""
+        names = ("messages", "seconds", "user", "system", "received", "generator")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def came(self) -> slice:
+        """Which of the recorder's entries came within."""
+        return slice(self._first, self._first + self.messages)

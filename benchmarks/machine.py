@@ -1,0 +1,98 @@
+"""Where a run takes place: the machine, the cores that server and generator are pinned to, and all versions."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import psutil
+
+PACKAGES: Final = (
+    "asgi-ws",
+    "starlette",
+    "fastapi",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "websockets",
+    "wsproto",
+    "picows",
+    "aiohttp",
+    "socketify",
+)
+# Where the peer on Node.js keeps what it needs.
+NODE_PEER: Final = Path(__file__).parent / "peers" / "node"
+
+
+class Cores(NamedTuple):
+    """Which core runs what; None is any: the system cannot pin, or has one core only."""
+
+    server: int | None
+    generator: int | None
+
+    @classmethod
+    def available(cls) -> "Cores":
+        """The first core that this process may use for the server, the last for the generator."""
+        if not hasattr(os, "sched_getaffinity"):
+            return cls(None, None)
+        usable = sorted(os.sched_getaffinity(0))
+        return cls(usable[0], usable[-1]) if len(usable) > 1 else cls(None, None)
+
+    def __str__(self) -> str:
+        if self.server is None:
+            return "server and generator not pinned"
+        return f"server on core {self.server}, generator on core {self.generator}"
+
+
+@contextmanager
+def pinned(core: int | None) -> Iterator[None]:
+    """What is started inside the block runs on this core alone, and so does what it starts."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def describe(cores: Cores) -> dict[str, str]:
+    """The machine, as results carry it."""
+    return {
+        "processor": _processor(),
+        "cores": str(
+            len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
+        ),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}",
+        "pinning": str(cores),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Of the interpreter and of everything that can take part and is installed."""
+    found = {platform.python_implementation(): platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    if node := shutil.which("node"):
+        answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+        found["Node.js"] = answer.stdout.strip().removeprefix("v")
+    return found

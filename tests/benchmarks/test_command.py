@@ -1,0 +1,97 @@
+"""The command line from its arguments to its exit status, with real servers and a real load."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.results import Results
+from tests.servers.program import PROJECT
+
+TINY = ("--quick", "--peers", "none", "--repetitions", "1", "--seconds", "0.1")
+
+
+def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        check=False,
+        timeout=50,
+    )
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options"),
+    [
+        ("echo", []),
+        ("handshake", []),
+        ("fanout", ["--members=20"]),
+        ("burst", ["--members=20"]),
+        ("stall", ["--members=20"]),
+        ("idle", ["--connections=20"]),
+        ("memory", ["--connections=20"]),
+    ],
+)
+def test_a_scenario_prints_its_tables_and_writes_its_results_and_plots(
+    scenario: str, options: list[str], tmp_path: Path
+) -> None:
+    ended = benchmarks(
+        scenario, *TINY, *options, "--json", tmp_path / "run" / "results.json", "--plot", tmp_path / "plots"
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stderr == ""
+    results = Results.load(tmp_path / "run" / "results.json")
+    assert {figure.scenario for figure in results.figures} == {scenario}
+    assert {figure.contestant for figure in results.figures} == {"asgi_ws", "starlette"}
+    assert results.left_out == []
+    assert list((tmp_path / "plots").glob("*.svg"))
+    for figure in results.figures:
+        assert figure.contestant in ended.stdout
+        assert figure.case in " ".join(ended.stdout.split())
+    compared = benchmarks("compare", tmp_path / "run" / "results.json", tmp_path / "run" / "results.json")
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+
+
+def test_peers_that_are_not_installed_are_named_with_what_installs_them(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "handshake", "--repetitions=1", "--seconds=0.1", "--peers", "node-ws"],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        env={"PATH": str(tmp_path), "PYTHONPATH": str(PROJECT)},
+        check=False,
+        timeout=50,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "node-ws: not installed; install Node.js" in " ".join(ended.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["echo", "--peers", "nginx"], "no contestant is called nginx; there are asgi_ws, starlette"),
+        (["echo", "--seconds", "-1"], "'-1' is no positive number"),
+        (["echo", "--repetitions", "1.5"], "'1.5' is no positive whole number"),
+        (["ecko"], "invalid choice: 'ecko'"),
+        (["compare", "missing.json", "missing.json"], "missing.json cannot be read: No such file or directory"),
+        (["show", "missing.json"], "missing.json cannot be read: No such file or directory"),
+        (["scaling", "missing.json"], "missing.json cannot be read: No such file or directory"),
+    ],
+)
+def test_bad_arguments_end_with_a_clear_line_and_status_2(arguments: list[str], said: str) -> None:
+    ended = benchmarks(*arguments)
+    assert ended.returncode == 2
+    output = " ".join((ended.stdout + ended.stderr).split())
+    assert said in output
+    assert "Traceback" not in output
+
+
+def test_results_that_cannot_be_written_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = benchmarks("imports", "--json", tmp_path / "file" / "results.json")
+    assert ended.returncode == 2
+    assert "file" in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr

@@ -1,0 +1,55 @@
+"""The pictures of a run."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks.plots import CASES, draw
+from benchmarks.results import Figure, ResultsError
+from tests.benchmarks.samples import results
+
+
+def test_each_scenario_gets_its_pictures(tmp_path: Path) -> None:
+    written = draw(results(), tmp_path / "plots")
+    assert [path.name for path in written] == ["echo.svg", "echo-latency.svg", "memory.svg", "instructions.svg"]
+    for path in written:
+        root = ET.parse(path).getroot()
+        assert root.tag.endswith("svg")
+        assert root.get("width") == "648pt"
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (draw(results(), tmp_path / name) for name in ("a", "b"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_other_results_give_other_bytes(tmp_path: Path) -> None:
+    first, second = (draw(results(count=count), tmp_path / str(count)) for count in (1, 5))
+    assert first[0].read_bytes() != second[0].read_bytes()
+
+
+def test_a_picture_is_opaque(tmp_path: Path) -> None:
+    text = draw(results(), tmp_path)[0].read_text(encoding="utf-8")
+    assert text.index("fill: #fafaf8") < text.index("fill: #0072b2")
+
+
+def test_many_cases_are_drawn_in_further_pictures(tmp_path: Path) -> None:
+    run = results()
+    run.figures = [Figure("echo", f"case {index}", "asgi_ws", "cpu", (1.0,)) for index in range(CASES + 1)]
+    assert [path.name for path in draw(run, tmp_path)] == ["echo.svg", "echo-2.svg"]
+
+
+@pytest.mark.parametrize("metric", ["cpu", "p50", "p99.9", "memory_peak", "rate", "delivered"])
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_one_figure_alone_is_drawn_or_left(tmp_path: Path, metric: str, value: float) -> None:
+    run = results()
+    run.bases = {}
+    run.figures = [Figure("odd", "a case", "somebody", metric, (value,))]
+    assert len(draw(run, tmp_path)) == (metric in {"cpu", "p50", "memory_peak"})
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ResultsError, match="the plots cannot be written"):
+        draw(results(), tmp_path / "file")
