@@ -5,18 +5,18 @@ This is the part of `WebSocket` that levels the servers. What a handler calls, a
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NoReturn, Self
 
 from ._asgi import Event, Receive, Scope, Send
 from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
-from .idle import IdleTimer
+from .idle import IdleTimer, measure_of
 from .lifecycle import ABORT_EXTENSION, CloseCode, WebSocketState, as_private_code
-from .limits import Limits, RateMeter, Refusal, Usage
-from .queues import Kept, PendingReceive, Turns
-from .states import States
+from .limits import Limits, Refusal, Usage
+from .queues import Kept, PendingReceive, Turns, size_of
+from .states import SHUT, Shut, States
 
 logger = logging.getLogger("asgi_ws")
 
@@ -35,6 +35,7 @@ class Channel(States):
     """Order and endings of one WebSocket, over the `receive` and `send` of its server."""
 
     __slots__ = (
+        "_at_rest",
         "_closer",
         "_deadline",
         "_idle",
@@ -43,8 +44,7 @@ class Channel(States):
         "_largest",
         "_limits",
         "_loop",
-        "_meter",
-        "_now",
+        "_measure",
         "_on_end",
         "_pending",
         "_reader",
@@ -62,24 +62,27 @@ class Channel(States):
         self._send_event = send
         self._limits = limits
         self._usage = usage
+        # What the next two are at rest: None while messages may pass, SHUT before accept, after the end, and while
+        # messages are kept. One look at them tells `receive` and `send` whether they need a closer one.
+        self._at_rest: Shut | None = SHUT
         # The task that waits for a message now.
-        self._reader: asyncio.Task[Any] | None = None
+        self._reader: asyncio.Task[Any] | Shut | None = SHUT
         # Whether we have cancelled the reader, which it has not met yet.
         self._interrupted = False
-        # Whether a send is under way, and who waits to send after it.
-        self._sending = False
+        # The event that is being sent.
+        self._sending: Event | Shut | None = SHUT
+        # Who waits to send after it; None while nobody does.
+        self._turns: Turns | None = None
         # Keeps what was received when the reader is cancelled, on a server that would lose it; None on the others.
         self._pending: PendingReceive | None = None
-        self._turns = Turns()
         # Messages that came while nobody wanted them.
         self._kept = Kept()
-        self._meter = None if limits.messages_per_second is limits.bytes_per_second is None else RateMeter(limits)
         self._largest = _UNLIMITED if limits.max_message_bytes is None else limits.max_message_bytes
-        # A message up to this length needs no closer look; -1 where every message needs one.
-        is_metered = self._meter is not None or limits.idle_timeout is not None
-        self._unmeasured = -1 if is_metered else self._largest // _LONGEST_CHARACTER
+        # A text up to this length needs no closer look.
+        self._unmeasured = self._largest // _LONGEST_CHARACTER
         self._loop = asyncio.get_running_loop()
-        self._now = self._loop.time
+        # What counts every message received, and tells if it is one too many; None where nothing has to.
+        self._measure = measure_of(limits, self._loop)
         # Runs from accept to the end where there is an idle limit.
         self._idle: IdleTimer | None = None
         # Sends the close frame, or the denial; None until there is one.
@@ -89,22 +92,21 @@ class Channel(States):
         # What to call with the close code after the end; set by an endpoint when its `on_connect` is entered.
         self._on_end: Callable[[int], Awaitable[None]] | None = None
 
-    @property
-    def _extensions(self) -> Mapping[str, Any]:
-        extensions: Mapping[str, Any] = self.scope.get("extensions") or {}
-        return extensions
-
-    @property
-    def _on_daphne(self) -> bool:
-        # It alone names neither a version of the specification nor extensions; a test's scope has no "asgi" at all.
-        scope = self.scope
-        return "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope
-
     # -- states
 
     def _apply(self, event_type: str, call: str) -> None:
         super()._apply(event_type, call)
+        self._come_to_rest()
         self._lift_deadline()
+
+    def _come_to_rest(self) -> None:
+        """Open the way for messages, or shut it, after a change of the state or of what is kept."""
+        is_open = self.application_state is _CONNECTED and not self._kept
+        before, self._at_rest = self._at_rest, None if is_open else SHUT
+        if self._reader is before:
+            self._reader = self._at_rest
+        if self._sending is before:
+            self._sending = self._at_rest
 
     def _lift_deadline(self) -> None:
         if self._deadline is not None and not self._deadline.expired():
@@ -113,8 +115,10 @@ class Channel(States):
 
     def _ended(self, code: int, reason: str) -> None:
         super()._ended(code, reason)
+        self._come_to_rest()
         self._lift_deadline()
-        self._turns.fail(self._closed_error())
+        if self._turns is not None:
+            self._turns.fail(self._closed_error())
         self._interrupt()
 
     def _told_end(self, code: int, reason: str) -> None:
@@ -143,19 +147,26 @@ class Channel(States):
         """
         if self.application_state is not _CONNECTED and not control:
             self._apply(event["type"], "send()")
-        if self._sending:
+        if self._sending is not self._at_rest:
+            if self._turns is None:
+                self._turns = Turns()
             await self._turns.wait(self._free)
-        self._sending = True
+        self._sending = event
         try:
             await self._send_event(event)
         except (OSError, RuntimeError) as error:
             self._check_lost(error)
             raise
         finally:
-            self._sending = self._turns.pass_on() if self._turns else False
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self._turns is None or not self._turns.pass_on():
+            self._turns = None
+            self._free()
 
     def _free(self) -> None:
-        self._sending = False
+        self._sending = self._at_rest
 
     def _begin_close(self, code: int, reason: str, seconds: float) -> "asyncio.Task[None]":
         """Make the transition of a close frame, and begin to send it, in bounded time; `_finish` waits for it."""
@@ -213,7 +224,7 @@ class Channel(States):
             ConcurrentReceiveError: when another task is receiving.
             LifecycleError: before accept.
         """
-        if self._reader is not None or self.application_state is not _CONNECTED or self._kept:
+        if self._reader is not None:
             return self._kept_message()
         self._reader = reader = self._current_task()
         cancellations = reader.cancelling()
@@ -223,10 +234,12 @@ class Channel(States):
             self._check_interrupted(reader, cancellations)
             raise
         finally:
-            self._reader = None
+            self._reader = self._at_rest
         data: str | bytes | None = event.get("text")
         if data is None or len(data) > self._unmeasured:
             data = self._admit(event, data)
+        if self._measure is not None and (refusal := self._measure(data)) is not None:
+            self._refuse(refusal)
         return data
 
     async def _feed(self, handle: Callable[[Self, Any], Awaitable[object]]) -> NoReturn:
@@ -237,9 +250,9 @@ class Channel(States):
         """
         reader = self._current_task()
         cancellations = reader.cancelling()
-        receive_event, kept, unmeasured = self._receive_event, self._kept, self._unmeasured
+        receive_event, unmeasured, measure = self._receive_event, self._unmeasured, self._measure
         while True:
-            if self._reader is not None or self.application_state is not _CONNECTED or kept:
+            if self._reader is not None:
                 await handle(self, self._kept_message())
                 continue
             self._reader = reader
@@ -249,18 +262,22 @@ class Channel(States):
                 self._check_interrupted(reader, cancellations)
                 raise
             finally:
-                self._reader = None
+                self._reader = self._at_rest
             data: str | bytes | None = event.get("text")
             if data is None or len(data) > unmeasured:
                 data = self._admit(event, data)
+            if measure is not None and (refusal := measure(data)) is not None:
+                self._refuse(refusal)
             await handle(self, data)
 
     def _kept_message(self) -> str | bytes:
         """A message that came while nobody wanted it; without one, the error that keeps `receive` from waiting."""
-        if self._reader is not None:
+        if self._reader is not SHUT:
             raise ConcurrentReceiveError("receive()")
         if self._kept:
-            return self._kept.take()
+            data = self._kept.take()
+            self._come_to_rest()
+            return data
         if self.closed:
             raise self._closed_error()
         raise LifecycleError("receive()", self.application_state.name, "call accept() first")
@@ -274,7 +291,7 @@ class Channel(States):
 
     def _interrupt(self) -> None:
         """Wake the reader: after a close some servers never tell it, and a dead peer never will."""
-        if self._reader is not None and not self._interrupted:
+        if self._reader not in (None, SHUT) and not self._interrupted:
             self._interrupted = True
             self._reader.cancel()
 
@@ -290,11 +307,10 @@ class Channel(States):
     # -- limits
 
     def _admit(self, event: Event, data: str | bytes | None) -> str | bytes:
-        """The message in an event, held against the limits; `data` is its text, if it has any.
+        """The message in an event, if it is not too long; `data` is its text, if it has any.
 
         Raises:
-            ConnectionClosed: when it is no message but the disconnect; also with a limit's close code, when the
-                connection is ended for it.
+            ConnectionClosed: when it is no message but the disconnect; also when the connection is ended for its size.
         """
         # ASGI, "WebSocket", receive: one of the two is not None, and both keys may be there. "" and b"" are messages.
         if data is None:
@@ -302,21 +318,13 @@ class Channel(States):
         if data is None:
             self._seen(event)
             raise self._closed_error()
-        size = len(data)
-        if size > self._unmeasured:
-            if isinstance(data, str) and not data.isascii():
-                size = len(data.encode())
-            meter = self._meter
-            if size > self._largest:
-                refusal: Refusal | None = Refusal.MESSAGE_BYTES
-            else:
-                refusal = None if meter is None else meter.exceeded(size, self._now())
-            if refusal is not None:
-                self._end(refusal)
-                raise self._closed_error()
-            if self._idle is not None:
-                self._idle.touch()
+        if len(data) > self._unmeasured and size_of(data) > self._largest:
+            self._refuse(Refusal.MESSAGE_BYTES)
         return data
+
+    def _refuse(self, refusal: Refusal) -> NoReturn:
+        self._end(refusal)
+        raise self._closed_error()
 
     def _end(self, refusal: Refusal) -> None:
         """End an accepted connection by policy; `_finish` waits for the close frame."""
@@ -329,13 +337,8 @@ class Channel(States):
         if self._limits.idle_timeout is None or self.closed:
             return
         idle = self._idle = IdleTimer(self._limits.idle_timeout, partial(self._end, Refusal.IDLE))
-        send = self._send_event
-
-        async def send_noted(event: Event) -> None:
-            await send(event)
-            idle.touch()
-
-        self._send_event = send_noted
+        self._send_event = idle.noting_sends(self._send_event)
+        self._measure = idle.noting_messages(self._measure)
 
     async def _finish(self, seconds: float | None = None) -> None:
         """Wait until a close frame or a denial that was begun is out, but not for longer; let go of what is pending."""

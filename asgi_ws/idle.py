@@ -1,7 +1,20 @@
-"""A deadline that every message moves, at the price of one attribute for each message."""
+"""What reads the loop's clock for every message: the rates, and the deadline that a message moves."""
 
 import asyncio
+import time
 from collections.abc import Callable
+
+from ._asgi import Event, Send
+from .limits import Limits, Measure, RateMeter, Refusal
+
+
+def measure_of(limits: Limits, loop: asyncio.AbstractEventLoop) -> Measure | None:
+    """What counts every message received against the rates, by the loop's clock; None where there are none."""
+    if limits.messages_per_second is limits.bytes_per_second is None:
+        return None
+    # asyncio's own clock is `time.monotonic` in a function, which makes a reading dearer by half.
+    is_plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+    return RateMeter(limits, time.monotonic if is_plain else loop.time).exceeded
 
 
 class IdleTimer:
@@ -16,9 +29,23 @@ class IdleTimer:
         self._last = self._loop.time()
         self._handle = self._loop.call_at(self._last + seconds, self._check)
 
-    def touch(self) -> None:
-        """There was a message now."""
-        self._last = self._loop.time()
+    def noting_sends(self, send: Send) -> Send:
+        """`send`, and a touch when it is done."""
+
+        async def send_noted(event: Event) -> None:
+            await send(event)
+            self._last = self._loop.time()
+
+        return send_noted
+
+    def noting_messages(self, measure: Measure | None) -> Measure:
+        """A touch, and `measure` if there is any."""
+
+        def measure_noted(data: str | bytes) -> Refusal | None:
+            self._last = self._loop.time()
+            return None if measure is None else measure(data)
+
+        return measure_noted
 
     def stop(self) -> None:
         """Never call `on_idle`, and let go of it."""

@@ -2,10 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Final
+from typing import Final, TypeAlias
 
 from .errors import InvalidLimit
 from .lifecycle import CloseCode
@@ -88,6 +88,10 @@ class Refusal(Enum):
         self.reason = reason
 
 
+# Counts one message that was received now; which limit it exceeds, if any.
+Measure: TypeAlias = Callable[[str | bytes], Refusal | None]
+
+
 class RateMeter:
     """The two rates of one connection, each a token bucket kept as the moment at which it will be full again.
 
@@ -95,10 +99,11 @@ class RateMeter:
     is part of every message's way where a rate is set, so what can be divided beforehand is.
     """
 
-    __slots__ = ("_byte_seconds", "_bytes_full_at", "_message_room", "_message_seconds", "_messages_full_at")
+    __slots__ = ("_byte_seconds", "_bytes_full_at", "_clock", "_message_room", "_message_seconds", "_messages_full_at")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         messages, size = limits.messages_per_second, limits.bytes_per_second
+        self._clock = clock
         # The seconds that one message, or one byte, takes of its bucket; 0.0 where there is no limit.
         self._message_seconds = 1.0 / messages if messages else 0.0
         self._byte_seconds = 1.0 / size if size else 0.0
@@ -108,27 +113,26 @@ class RateMeter:
         self._messages_full_at = 0.0
         self._bytes_full_at = 0.0
 
-    def exceeded(self, size: int, now: float) -> Refusal | None:
-        """Count one message of `size` bytes at `now`, in seconds; which rate it exceeds, if any."""
-        cost = self._message_seconds
-        if cost:
-            missing = self._messages_full_at - now
-            if missing <= 0.0:
-                self._messages_full_at = now + cost
-            elif missing > self._message_room:
-                return Refusal.MESSAGE_RATE
-            else:
-                self._messages_full_at += cost
+    def exceeded(self, data: str | bytes) -> Refusal | None:
+        """Count one message that was received now; which rate it exceeds, if any."""
+        now = self._clock()
+        # Most buckets are full, also that of no limit, and then there is nothing to work out.
+        if now >= self._messages_full_at:
+            self._messages_full_at = now + self._message_seconds
+        elif self._messages_full_at - now > self._message_room:
+            return Refusal.MESSAGE_RATE
+        else:
+            self._messages_full_at += self._message_seconds
+        # `size_of`, without a call.
+        size = len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())
         cost = size * self._byte_seconds
-        if cost:
-            missing = self._bytes_full_at - now
-            # A message larger than the whole bucket needs it full, and leaves a debt.
-            if missing <= 0.0:
-                self._bytes_full_at = now + cost
-            elif missing + cost > 1.0 + _ROUNDING:
-                return Refusal.BYTE_RATE
-            else:
-                self._bytes_full_at += cost
+        # A message larger than the whole bucket needs it full, and leaves a debt.
+        if now >= self._bytes_full_at:
+            self._bytes_full_at = now + cost
+        elif cost and self._bytes_full_at - now + cost > 1.0 + _ROUNDING:
+            return Refusal.BYTE_RATE
+        else:
+            self._bytes_full_at += cost
         return None
 
 

@@ -73,7 +73,7 @@ class Kept(list[str | bytes]):
 
 def size_of(data: str | bytes) -> int:
     """The size of a message in bytes, as it was on the wire."""
-    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
+    return len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())
 
 
 class PendingReceive:

@@ -1,6 +1,8 @@
 """Where one WebSocket stands, on both sides, and how it ended: the tables of `lifecycle` at work."""
 
-from typing import Final
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Final, Literal, TypeAlias
 
 from ._asgi import Event, Scope
 from .connection import Connection
@@ -10,6 +12,16 @@ from .lifecycle import APPLICATION_TRANSITIONS, PEER_TRANSITIONS, CloseCode, Web
 _DISCONNECTED: Final = WebSocketState.DISCONNECTED
 # After an end of our own `send` tells of it, but to answer the handshake again is a mistake.
 _HANDSHAKE_CALLS: Final = ("accept()", "deny()")
+
+
+class Gate(Enum):
+    """What is in the place of a reader, or of an event on its way, to keep messages from passing."""
+
+    SHUT = 0
+
+
+Shut: TypeAlias = Literal[Gate.SHUT]
+SHUT: Final = Gate.SHUT
 
 
 class States(Connection):
@@ -28,6 +40,17 @@ class States(Connection):
 
     def __repr__(self) -> str:
         return f"<WebSocket {self.scope['path']!a} from {self.client}, {self.application_state.name}>"
+
+    @property
+    def _extensions(self) -> Mapping[str, Any]:
+        extensions: Mapping[str, Any] = self.scope.get("extensions") or {}
+        return extensions
+
+    @property
+    def _on_daphne(self) -> bool:
+        # It alone names neither a version of the specification nor extensions; a test's scope has no "asgi" at all.
+        scope = self.scope
+        return "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope
 
     @property
     def closed(self) -> bool:

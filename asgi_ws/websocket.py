@@ -266,6 +266,7 @@ class WebSocket(Channel):
             raise LifecycleError("wait_closed()", self.application_state.name, "call accept() first")
         # Out of the way of `receive`, which would give them back.
         kept, self._kept = self._kept, Kept()
+        self._come_to_rest()
         try:
             while True:
                 if not kept.put(await self.receive()):
@@ -274,6 +275,7 @@ class WebSocket(Channel):
             return
         finally:
             self._kept = kept
+            self._come_to_rest()
 
     def until_closed(self) -> EndingWith:
         """A block (`async with`) that is cancelled when the connection ends, and ends quietly: for who only sends.
@@ -307,18 +309,21 @@ class WebSocket(Channel):
             event = {"type": "websocket.send", "bytes": bytes(data)}
         else:
             raise InvalidMessage("send()", "str or bytes", data)
-        if self.application_state is not _CONNECTED or self._sending:
+        if self._sending is not None:
             await self._in_turn(event)
             return
         # The rest is `_in_turn` where nobody else sends, without the cost of another call for each message.
-        self._sending = True
+        self._sending = event
         try:
             await self._send_event(event)
         except (OSError, RuntimeError) as error:
             self._check_lost(error)
             raise
         finally:
-            self._sending = self._turns.pass_on() if self._turns else False
+            if self._turns is None:
+                self._sending = self._at_rest
+            else:
+                self._pass_on()
 
     async def send_text(self, data: str) -> None:
         """Send one text message; errors as of `send`."""

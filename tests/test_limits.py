@@ -17,6 +17,7 @@ from asgi_ws import (
     Statistics,
     WebSocket,
     WebSocketApp,
+    WebSocketEndpoint,
     websocket_app,
 )
 from asgi_ws.limits import RateMeter, Usage
@@ -96,6 +97,39 @@ async def test_more_bytes_than_the_rate_close_with_1008() -> None:
     assert app.statistics().refused == {"BYTE_RATE": 1}
 
 
+async def test_a_rate_and_a_size_hold_for_a_class_endpoint() -> None:
+    class Echo(WebSocketEndpoint):
+        async def on_receive(self, ws: WebSocket, data: str) -> None:
+            await ws.send(str(len(data)))
+
+    assert await answers(Echo.as_asgi(limits=Limits(messages_per_second=2)), *"abc") == ["1", "1", 1008]
+    assert await answers(Echo.as_asgi(limits=Limits(max_message_bytes=2)), "ab", "abc") == ["2", 1009]
+
+
+async def test_a_rate_holds_beside_the_idle_limit() -> None:
+    assert await answers(echo(messages_per_second=2, idle_timeout=60), *"abc") == ["1", "1", 1008]
+
+
+async def test_a_rate_is_held_by_the_loops_own_clock() -> None:
+    # One message in a quarter of an hour: this test does not take that long.
+    async with WebSocketCommunicator(echo(messages_per_second=0.001)) as peer:
+        await peer.connect()
+        await peer.send("a")
+        assert await peer.receive() == "1"
+        await peer.send("b")
+        assert (await peer.wait_closed())[0] == 1008
+
+
+async def test_what_a_rate_allows_comes_back_in_the_loops_time() -> None:
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(echo(messages_per_second=0.001)) as peer:
+            await peer.connect()
+            for _ in range(3):
+                await peer.send("a")
+                assert await peer.receive() == "1"
+                await clock.advance(1000)
+
+
 async def test_a_rate_below_one_a_second_still_lets_a_first_message_through() -> None:
     assert await answers(echo(messages_per_second=0.1), "a", "b") == ["1", 1008]
 
@@ -113,16 +147,18 @@ async def test_a_rate_below_one_a_second_still_lets_a_first_message_through() ->
         ({"bytes_per_second": 10}, [(0, 40), (2.9, 1)], [None, "BYTE_RATE"]),
         ({"bytes_per_second": 10}, [(0, 40), (4, 10)], [None, None]),
         ({"bytes_per_second": 10}, [(0, 1), (0, 11)], [None, "BYTE_RATE"]),
+        ({"bytes_per_second": 10}, [(0, 40), (0, 0)], [None, None]),
         ({"bytes_per_second": 10}, [(0, 0)] * 50, [None] * 50),
         ({"messages_per_second": 1, "bytes_per_second": 1}, [(0, 1), (1, 1), (2, 2)], [None] * 3),
-        ({}, [(0, 10**9)] * 3, [None] * 3),
+        ({}, [(0, 10**6)] * 3, [None] * 3),
     ],
 )
 def test_the_token_bucket_holds_a_seconds_worth_and_refills_at_the_rate(
     limits: dict[str, Any], messages: list[tuple[float, int]], outcome: list[str | None]
 ) -> None:
-    meter = RateMeter(Limits(**limits))
-    refusals = [meter.exceeded(size, 1000.0 + when) for when, size in messages]
+    times = iter([1000.0 + when for when, _ in messages])
+    meter = RateMeter(Limits(**limits), lambda: next(times))
+    refusals = [meter.exceeded(bytes(size)) for _, size in messages]
     assert [None if refusal is None else refusal.name for refusal in refusals] == outcome
 
 

@@ -8,12 +8,14 @@ import pytest
 from asgi_ws import (
     ConcurrentReceiveError,
     WebSocket,
+    WebSocketState,
     websocket_app,
 )
+from asgi_ws._asgi import Event
 from asgi_ws.testing import WebSocketCommunicator
 from asgi_ws.testing.manners import MANNERS
 
-from .asgi import BOUND
+from .asgi import BOUND, websocket_scope
 from .odd_servers import failing
 from .outcomes import outcome, told, until
 
@@ -135,6 +137,28 @@ async def test_concurrent_sends_keep_their_order_one_at_a_time() -> None:
         assert peer.unread_bytes == 1
         peer.resume_reading()
         assert [await peer.receive() for _ in range(20)] == [str(number) for number in range(20)]
+
+
+async def test_a_message_sent_while_accept_is_on_its_way_goes_after_it() -> None:
+    taken: list[str] = []
+
+    async def receive() -> Event:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.accept":
+            await released.wait()
+        taken.append(event["type"])
+
+    released = asyncio.Event()
+    ws = WebSocket(websocket_scope(), receive, send)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ws.accept())
+        await until(lambda: ws.application_state is WebSocketState.CONNECTED)
+        group.create_task(ws.send("first"))
+        await asyncio.sleep(0)
+        released.set()
+    assert taken == ["websocket.accept", "websocket.send"]
 
 
 async def test_a_sender_that_gives_up_while_it_waits_loses_its_turn_and_nobody_elses() -> None:

@@ -128,7 +128,9 @@ async def test_a_block_that_ends_by_itself_leaves_the_connection_open_and_the_me
         async with ws.until_closed():
             await ends.wait()
         assert not ws.closed
+        await ws.send("sent meanwhile")
         assert await ws.receive() == "kept"
+        assert await ws.receive() == "next"
 
     ends = asyncio.Event()
     async with WebSocketCommunicator(handler) as peer:
@@ -136,6 +138,8 @@ async def test_a_block_that_ends_by_itself_leaves_the_connection_open_and_the_me
         await peer.send("kept")
         await until(peer.input_queue.empty)
         ends.set()
+        assert await peer.receive() == "sent meanwhile"
+        await peer.send("next")
         assert await peer.wait_closed() == (1000, "")
 
 
