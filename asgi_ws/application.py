@@ -67,12 +67,9 @@ class App:
         scope_type = scope["type"]
         if scope_type == "lifespan":
             await self._lifespan.serve(scope, receive, send)
-        elif scope_type in ("http", "websocket"):
-            await self._dispatch(scope, receive, send)
-        else:
+            return
+        if scope_type not in ("http", "websocket"):
             raise UnsupportedScope(scope_type, ["lifespan", "http", "websocket"])
-
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if self._lifespan.is_needed:
                 await self._fill_state(scope, receive, send)

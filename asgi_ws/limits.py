@@ -183,9 +183,10 @@ class Usage:
         limits = self.limits
         if limits.max_connections is not None and self.open >= limits.max_connections:
             return Refusal.CONNECTIONS
-        if client is not None:
-            per_client = limits.max_connections_per_client
-            if per_client is not None and self.by_client[client] >= per_client:
+        per_client = limits.max_connections_per_client
+        # Where nobody asks for the numbers, each client's is not kept.
+        if client is not None and per_client is not None:
+            if self.by_client[client] >= per_client:
                 return Refusal.CONNECTIONS_PER_CLIENT
             self.by_client[client] += 1
         self.open += 1
@@ -194,7 +195,7 @@ class Usage:
     def leave(self, client: str | None) -> None:
         """Count a connection that `enter` let in as gone."""
         self.open -= 1
-        if client is not None:
+        if client is not None and self.limits.max_connections_per_client is not None:
             self.by_client[client] -= 1
             if not self.by_client[client]:
                 del self.by_client[client]

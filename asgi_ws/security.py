@@ -169,6 +169,9 @@ class Policy:
 
     def refuses(self, scope: Scope) -> Refused | None:
         """Why the handshake of this scope may not go on; None if it may."""
+        origin_lines = _header_lines(scope, b"origin")
+        if self._allowed_hosts is None and (not origin_lines or self.origins is UNSAFE_ANY):
+            return None
         host_lines = _header_lines(scope, b"host")
         if self.trust_forwarded:
             forwarded = _header_lines(scope, b"x-forwarded-host")
@@ -177,7 +180,6 @@ class Policy:
         host = parse_authority(host_lines[0]) if len(host_lines) == 1 else None
         if self._allowed_hosts is not None and not _host_allowed(host, *self._allowed_hosts):
             return Refused(Refusal.HOST, ", ".join(host_lines))
-        origin_lines = _header_lines(scope, b"origin")
         if not origin_lines or self.origins is UNSAFE_ANY:
             return None
         if len(origin_lines) == 1 and self._origin_allowed(origin_lines[0], host, scope):

@@ -10,6 +10,7 @@ from .channel import FORCED_CLOSE_TIMEOUT
 from .codec import JSONCodec
 from .connection import client_address
 from .errors import (
+    ConnectionClosed,
     HTTPError,
     PayloadError,
     PeerError,
@@ -140,6 +141,9 @@ class WebSocketApp:
 
     async def _answer(self, error: Exception, ws: WebSocket) -> bool:
         """End the connection after a handler raised; whether that was nobody's mistake but the peer's."""
+        if isinstance(error, ConnectionClosed) and ws.closed:
+            # The usual end of a connection, told without the looks below.
+            return True
         causes = list(leaves(error))
         answers = [cause for cause in causes if isinstance(cause, HTTPError)]
         if len(answers) == len(causes) and ws.application_state is WebSocketState.CONNECTING:

@@ -95,7 +95,7 @@ class WebSocket(Channel):
         """
         if subprotocol is not None:
             check_subprotocol(subprotocol, self.scope)
-        raw_headers = encode_headers(headers or ())
+        raw_headers = encode_headers(headers) if headers else []
         for name, value in raw_headers:
             if name in _HANDSHAKE_HEADERS:
                 raise InvalidHeader(name, value, "the server sets this header of the handshake")

@@ -288,11 +288,21 @@ async def test_a_connection_that_has_ended_is_not_kept_by_its_idle_limit() -> No
 
 
 def test_an_address_without_connections_is_forgotten() -> None:
-    usage = Usage(Limits())
-    for client in ("192.0.2.1", "192.0.2.2"):
+    usage = Usage(Limits(max_connections_per_client=2))
+    clients = ["192.0.2.1", "192.0.2.2", "192.0.2.1"]
+    for client in clients:
         assert usage.enter(client) is None
+    for client in clients:
         usage.leave(client)
     assert len(usage.by_client) == usage.open == 0
+
+
+def test_addresses_are_not_kept_where_nothing_limits_them() -> None:
+    usage = Usage(Limits())
+    assert usage.enter("192.0.2.1") is None
+    assert (len(usage.by_client), usage.open) == (0, 1)
+    usage.leave("192.0.2.1")
+    assert usage.open == 0
 
 
 # -- the value object
