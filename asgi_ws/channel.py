@@ -8,9 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from types import CoroutineType
 from typing import Any, Final, NoReturn, Self
 
 from ._asgi import Event, Receive, Scope, Send
+from .deadline import Deadline
 from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
 from .idle import IdleTimer, measure_of
 from .lifecycle import ABORT_EXTENSION, CloseCode, WebSocketState, as_private_code
@@ -88,7 +90,7 @@ class Channel(States):
         # Sends the close frame, or the denial; None until there is one.
         self._closer: asyncio.Task[None] | None = None
         # Set by whoever imposes a time to accept; accept and refusal lift it.
-        self._deadline: asyncio.Timeout | None = None
+        self._deadline: Deadline | None = None
         # What to call with the close code after the end; set by an endpoint when its `on_connect` is entered.
         self._on_end: Callable[[int], Awaitable[None]] | None = None
 
@@ -109,8 +111,8 @@ class Channel(States):
             self._sending = self._at_rest
 
     def _lift_deadline(self) -> None:
-        if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(None)
+        if self._deadline is not None:
+            self._deadline.lift()
             self._deadline = None
 
     def _ended(self, code: int, reason: str) -> None:
@@ -208,7 +210,7 @@ class Channel(States):
         """Take the connect event, which comes first (ASGI, "WebSocket": Connect)."""
         if self.client_state is _CONNECTING:
             connect = self._receive_event()
-            if not isinstance(connect, Coroutine):
+            if not isinstance(connect, CoroutineType | Coroutine):
                 # granian gives a future of its own: once that was asked for, the next message is lost with it.
                 self._pending = PendingReceive(self._receive_event)
                 self._receive_event = self._pending.receive
@@ -242,11 +244,12 @@ class Channel(States):
             self._refuse(refusal)
         return data
 
-    async def _feed(self, handle: Callable[[Self, Any], Awaitable[object]]) -> NoReturn:
-        """Give every message to `handle`, one after the other, until the connection ends.
+    async def _feed(self, handle: Callable[[Self, Any], Awaitable[object]]) -> None:
+        """Give every message to `handle`, one after the other, until the peer leaves.
 
         `receive` in a loop, written out once more: a call for each message is what would double the cost of a class
-        endpoint over a bare loop. Raises what `receive` does.
+        endpoint over a bare loop. Raises what `receive` does, but for the usual end, which is no exception here: it
+        would go through all that serves the connection.
         """
         reader = self._current_task()
         cancellations = reader.cancelling()
@@ -265,6 +268,9 @@ class Channel(States):
                 self._reader = self._at_rest
             data: str | bytes | None = event.get("text")
             if data is None or len(data) > unmeasured:
+                if data is None and event["type"] == "websocket.disconnect":
+                    self._seen(event)
+                    return
                 data = self._admit(event, data)
             if measure is not None and (refusal := measure(data)) is not None:
                 self._refuse(refusal)
@@ -332,13 +338,18 @@ class Channel(States):
             self._usage.refused[refusal.name] += 1
             self._begin_close(refusal.close_code, refusal.reason, FORCED_CLOSE_TIMEOUT)
 
-    def _watch_idle(self) -> None:
-        """Start the idle limit, if there is one. What is sent counts from here on, at no cost to who has no limit."""
-        if self._limits.idle_timeout is None or self.closed:
+    def _watch_idle(self, seconds: float) -> None:
+        """Start the idle limit. What is sent counts from here on, at no cost to who has no limit."""
+        if self.closed:
             return
-        idle = self._idle = IdleTimer(self._limits.idle_timeout, partial(self._end, Refusal.IDLE))
+        idle = self._idle = IdleTimer(seconds, partial(self._end, Refusal.IDLE))
         self._send_event = idle.noting_sends(self._send_event)
         self._measure = idle.noting_messages(self._measure)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the connection has ended without anything left to wait for: most were closed by the peer."""
+        return self.closed and self._closer is None and self._pending is None
 
     async def _finish(self, seconds: float | None = None) -> None:
         """Wait until a close frame or a denial that was begun is out, but not for longer; let go of what is pending."""

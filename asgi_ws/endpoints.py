@@ -89,7 +89,8 @@ class WebSocketEndpoint:
         """The end; called once whenever `on_connect` was entered, however it ended. `ws` is closed already."""
 
     async def _serve(self, json: JSONCodec, ws: WebSocket) -> None:
-        ws._on_end = partial(self.on_disconnect, ws)
+        if type(self).on_disconnect is not WebSocketEndpoint.on_disconnect:
+            ws._on_end = partial(self.on_disconnect, ws)
         await self.on_connect(ws)
         if ws.application_state is WebSocketState.CONNECTING:
             return

@@ -24,6 +24,9 @@ class WebSocketState(Enum):
     DISCONNECTED = 2
     RESPONSE = 3
 
+    # The members are what the tables are read by, and Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
 
 _CONNECTING = WebSocketState.CONNECTING
 _CONNECTED = WebSocketState.CONNECTED

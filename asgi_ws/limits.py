@@ -179,14 +179,16 @@ class Usage:
         self.dropped_messages = 0
 
     def enter(self, client: str | None) -> Refusal | None:
-        """Count a connection from this address as open; or why it may not be. A refused one is not to be left."""
+        """Count a connection as open; or why it may not be. A refused one is not to be left.
+
+        `client` is the peer's address where connections are limited for each, else None.
+        """
         limits = self.limits
         if limits.max_connections is not None and self.open >= limits.max_connections:
             return Refusal.CONNECTIONS
-        per_client = limits.max_connections_per_client
-        # Where nobody asks for the numbers, each client's is not kept.
-        if client is not None and per_client is not None:
-            if self.by_client[client] >= per_client:
+        if client is not None:
+            per_client = limits.max_connections_per_client
+            if per_client is not None and self.by_client[client] >= per_client:
                 return Refusal.CONNECTIONS_PER_CLIENT
             self.by_client[client] += 1
         self.open += 1
@@ -195,7 +197,7 @@ class Usage:
     def leave(self, client: str | None) -> None:
         """Count a connection that `enter` let in as gone."""
         self.open -= 1
-        if client is not None and self.limits.max_connections_per_client is not None:
+        if client is not None:
             self.by_client[client] -= 1
             if not self.by_client[client]:
                 del self.by_client[client]

@@ -9,8 +9,8 @@ from ._asgi import HeadersLike, Receive, Scope, Send
 from .channel import FORCED_CLOSE_TIMEOUT
 from .codec import JSONCodec
 from .connection import client_address
+from .deadline import Deadline
 from .errors import (
-    ConnectionClosed,
     HTTPError,
     PayloadError,
     PeerError,
@@ -58,7 +58,8 @@ class WebSocketApp:
         if scope["type"] != "websocket":
             raise UnsupportedScope(scope["type"], ["websocket"])
         ws = WebSocket(scope, receive, send, limits=self._limits, json=self._json, usage=self._usage)
-        client = client_address(scope)
+        # Read only where somebody counts.
+        client = None if self._limits.max_connections_per_client is None else client_address(scope)
         host = None if client is None else client.host
         refused = self._policy.refuses(scope)
         refusal = self._usage.enter(host) if refused is None else refused.refusal
@@ -81,9 +82,11 @@ class WebSocketApp:
             raise
         finally:
             try:
-                await self._settle(ws, is_cancelled=isinstance(failure, asyncio.CancelledError))
+                if not ws._is_settled:
+                    await self._settle(ws, is_cancelled=isinstance(failure, asyncio.CancelledError))
             finally:
-                await self._tell_end(ws, failure)
+                if ws._on_end is not None:
+                    await self._tell_end(ws, ws._on_end, failure)
                 # An exception that this frame keeps would keep this frame.
                 del failure
 
@@ -95,11 +98,11 @@ class WebSocketApp:
             await ws.close(CloseCode.INTERNAL_ERROR, timeout=FORCED_CLOSE_TIMEOUT)
         await ws._finish(FORCED_CLOSE_TIMEOUT if is_cancelled else None)
 
-    async def _tell_end(self, ws: WebSocket, failure: BaseException | None) -> None:
-        """Call `on_disconnect`, if its endpoint was entered. Of two failures the handler's goes on."""
-        on_end, ws._on_end = ws._on_end, None
-        if on_end is None:
-            return
+    async def _tell_end(
+        self, ws: WebSocket, on_end: Callable[[int], Awaitable[None]], failure: BaseException | None
+    ) -> None:
+        """Call `on_disconnect`, whose endpoint was entered. Of two failures the handler's goes on."""
+        ws._on_end = None
         try:
             await on_end(CloseCode.ABNORMAL if ws.close_code is None else ws.close_code)
         except Exception as error:
@@ -111,15 +114,20 @@ class WebSocketApp:
             logger.exception("on_disconnect raised, after its endpoint had raised")
 
     async def _run(self, ws: WebSocket) -> None:
-        deadline = asyncio.timeout(self._limits.accept_timeout)
+        seconds = self._limits.accept_timeout
+        deadline = ws._deadline = None if seconds is None else Deadline(seconds, ws._loop, ws._current_task())
+        is_late = False
         try:
-            async with deadline:
-                ws._deadline = deadline
-                try:
-                    await self._handler(ws)
-                finally:
-                    ws._deadline = None
+            try:
+                await self._handler(ws)
+            finally:
+                ws._deadline = None
+                is_late = deadline is not None and deadline.end()
         except asyncio.CancelledError:
+            if is_late:
+                logger.warning("%s was not accepted in %s s", ws, seconds)
+                await self._refuse(ws, Refusal.ACCEPT_TIMEOUT)
+                return
             # The server stops, or an application above does: hypercorn and daphne leave the client without a word then.
             # A cancellation that nobody asked for is one that the handler met in something else, and let through.
             task = asyncio.current_task()
@@ -128,22 +136,16 @@ class WebSocketApp:
             await ws.close(code, timeout=FORCED_CLOSE_TIMEOUT)
             raise
         except Exception as error:
-            if isinstance(error, TimeoutError) and deadline.expired():
-                logger.warning("%s was not accepted in %s s", ws, self._limits.accept_timeout)
-                await self._refuse(ws, Refusal.ACCEPT_TIMEOUT)
-            elif not await self._answer(error, ws):
+            if not await self._answer(error, ws):
                 raise
         else:
             if ws.application_state is WebSocketState.CONNECTING:
                 await self._refuse(ws, Refusal.NOT_ACCEPTED)
-            else:
+            elif not ws.closed:
                 await ws.close()
 
     async def _answer(self, error: Exception, ws: WebSocket) -> bool:
         """End the connection after a handler raised; whether that was nobody's mistake but the peer's."""
-        if isinstance(error, ConnectionClosed) and ws.closed:
-            # The usual end of a connection, told without the looks below.
-            return True
         causes = list(leaves(error))
         answers = [cause for cause in causes if isinstance(cause, HTTPError)]
         if len(answers) == len(causes) and ws.application_state is WebSocketState.CONNECTING:

@@ -103,7 +103,8 @@ class WebSocket(Channel):
         self._apply("websocket.accept", "accept()")
         await self._in_turn({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw_headers})
         self._usage.accepted += 1
-        self._watch_idle()
+        if self._limits.idle_timeout is not None:
+            self._watch_idle(self._limits.idle_timeout)
 
     async def deny(self, status: int = 403, body: str | bytes = b"", headers: HeadersLike = ()) -> None:
         """Refuse the handshake with an HTTP response (ASGI extension "WebSocket Denial Response").

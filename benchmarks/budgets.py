@@ -66,6 +66,9 @@ BUDGETS: Final = (
 )
 
 
+_CAPTION: Final = '"in one": in one repetition at least; else the median counts.'
+
+
 def verdicts(results: Results, scenario: str) -> Iterator[Verdict]:
     """Of every budget of a scenario, on every figure that it is about and that has its base beside it."""
     for budget in BUDGETS:
@@ -83,11 +86,11 @@ def print_verdicts(results: Results, scenario: str) -> None:
     rows = [
         [
             f"{verdict.figure.case}: {verdict.figure.contestant}",
-            f"{'within' if verdict.budget.beyond_spread else '<='} {verdict.budget.most:g} {verdict.budget.base}",
+            f"{verdict.budget.most:g} of {verdict.budget.base}{' in one' if verdict.budget.beyond_spread else ''}",
             f"{verdict.ratio.median:.2f} ({verdict.ratio.low:.2f}-{verdict.ratio.high:.2f})",
             "kept" if verdict.kept else "MISSED",
         ]
         for verdict in verdicts(results, scenario)
     ]
     if rows:
-        print_table(f"{scenario}: budgets", ["", "at most", "ratio", ""], rows, "")
+        print_table(f"{scenario}: budgets", ["", "at most", "ratio", ""], rows, _CAPTION)

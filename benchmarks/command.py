@@ -18,7 +18,7 @@ from . import imports, inprocess, instructions, plots
 from .budgets import print_verdicts
 from .contestants import Contestant, UnknownContestantError, named
 from .machine import Cores, describe, versions
-from .report import console, print_results
+from .report import console, print_circumstances, print_tables
 from .results import LeftOut, Results, ResultsError
 from .scenarios import SCENARIOS
 from .scenarios.base import FULL, QUICK, Effort, Scenario
@@ -119,8 +119,9 @@ def main(scenarios: Sequence[str], arguments: argparse.Namespace) -> int:
         _allow_open_files()
         for name in scenarios:
             _measure(name, effort, arguments, cores, results)
-            print_results(results, name)
+            print_tables(results, name)
             print_verdicts(results, name)
+        print_circumstances(results)
         _write(results, arguments)
     except (UnknownContestantError, ResultsError) as error:
         console.print(f"error: {error}", style="red", markup=False)

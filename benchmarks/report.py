@@ -20,7 +20,7 @@ WIDTH: Final = 120
 console = Console(width=WIDTH)
 
 # The figure of a case that the others are judged by: the first of these that it has.
-MAIN_METRICS: Final = ("cpu", "memory", "instructions", "p99", "memory_peak", "rate", "delivered")
+MAIN_METRICS: Final = ("cpu", "memory", "instructions", "p50", "delivered", "memory_peak", "rate")
 # A generator that works this share (in percent) of its time may be what limits the rate and makes the latencies.
 BUSY: Final = 90
 # In the file, and no columns: the split has its own, a busy generator is told below, and one stray maximum says little.
@@ -196,12 +196,6 @@ def notes(results: Results, scenario: str) -> list[str]:
     """What has to be said of a scenario's figures: who was left out and why, and where the generator was the limit."""
     left_out = [f"left out: {each.contestant}: {each.reason}" for each in results.left_out if each.scenario == scenario]
     return [*left_out, *_busy(results, scenario)]
-
-
-def print_results(results: Results, scenario: str, to: Console = console) -> None:
-    """Print the tables of a scenario, what was left out, and the conditions."""
-    print_tables(results, scenario, to)
-    print_circumstances(results, to)
 
 
 def print_tables(results: Results, scenario: str, to: Console = console) -> None:

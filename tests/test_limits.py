@@ -23,6 +23,8 @@ from asgi_ws import (
 from asgi_ws.limits import RateMeter, Usage
 from asgi_ws.testing import VirtualClock, WebSocketCommunicator
 
+from .odd_servers import Gate
+
 
 def echo(**limits: Any) -> WebSocketApp:
     """A handler under these limits that answers every message with its length."""
@@ -272,6 +274,27 @@ async def test_the_handlers_end_waits_for_the_close_frame_of_a_limit() -> None:
             assert (await peer.wait_closed())[0] == 1009
 
 
+async def test_a_connection_that_is_closed_while_its_accept_is_on_its_way_has_no_idle_limit() -> None:
+    @websocket_app(limits=Limits(idle_timeout=60))
+    async def handler(ws: WebSocket) -> None:
+        accepting = asyncio.create_task(ws.accept())
+        while not server.begun:
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(ws.close(4000))
+        while not ws.closed:
+            await asyncio.sleep(0)
+        server.open.set()
+        await accepting
+        await closing
+
+    server = Gate(handler)
+    with VirtualClock():
+        async with WebSocketCommunicator(server) as peer:
+            await peer.connect()
+            assert await peer.wait_closed() == (4000, "")
+    assert handler.statistics().refused == {}
+
+
 async def test_a_connection_that_has_ended_is_not_kept_by_its_idle_limit() -> None:
     seen: list[weakref.ref[WebSocket]] = []
 
@@ -295,14 +318,6 @@ def test_an_address_without_connections_is_forgotten() -> None:
     for client in clients:
         usage.leave(client)
     assert len(usage.by_client) == usage.open == 0
-
-
-def test_addresses_are_not_kept_where_nothing_limits_them() -> None:
-    usage = Usage(Limits())
-    assert usage.enter("192.0.2.1") is None
-    assert (len(usage.by_client), usage.open) == (0, 1)
-    usage.leave("192.0.2.1")
-    assert usage.open == 0
 
 
 # -- the value object

@@ -19,9 +19,11 @@ from asgi_ws import (
     WebSocketApp,
     websocket_app,
 )
+from asgi_ws._asgi import Event
 from asgi_ws.testing import Accepted, Denied, WebSocketCommunicator
 from asgi_ws.testing.manners import MANNERS
 
+from .asgi import websocket_scope
 from .outcomes import outcome, refusal, told
 
 Handler = Callable[[WebSocket], Awaitable[None]]
@@ -311,3 +313,23 @@ async def test_accept_raises_when_the_client_left_before_it() -> None:
     async with WebSocketCommunicator(handler) as peer:
         assert told(await outcome(peer.connect())) == (1006, "")
     assert [str(error) for error in raised] == ["connection closed with code 1006"]
+
+
+async def test_a_client_that_left_before_the_handler_accepts_is_a_closed_connection_for_every_call() -> None:
+    seen: list[int] = []
+
+    async def receive() -> Event:
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(event: Event) -> None:
+        raise AssertionError(f"{event['type']} was sent to nobody")
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        for call in (ws.accept, ws.accept, ws.receive):
+            with pytest.raises(ConnectionClosed) as caught:
+                await call()
+            seen.append(caught.value.code)
+
+    await handler(websocket_scope(), receive, send)
+    assert seen == [1006, 1006, 1006]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from asgi_ws import (
     WebSocket,
     websocket_app,
 )
+from asgi_ws._asgi import Event, Receive, Scope, Send
 from asgi_ws.testing import VirtualClock, WebSocketCommunicator
 
+from .asgi import websocket_scope
 from .odd_servers import Gate
 from .outcomes import outcome, refusal, told
 
@@ -81,6 +84,56 @@ async def test_the_time_to_accept_is_no_limit_after_accept(timeout: float | None
             await peer.connect()
             await clock.advance(60)
             assert await peer.receive() == "still here"
+
+
+async def test_a_handler_that_outlives_its_cancellation_for_slowness_is_not_cancelled_again() -> None:
+    seen: list[int] = []
+
+    @websocket_app(limits=Limits(accept_timeout=1))
+    async def handler(ws: WebSocket) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.sleep(10)
+        await ws.accept()
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        await handler(scope, receive, send)
+        task = asyncio.current_task()
+        assert task is not None
+        seen.append(task.cancelling())
+
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(outer) as peer:
+            connecting = asyncio.create_task(peer.connect())
+            await clock.advance(11)
+            assert (await connecting).accepted
+            await peer.wait()
+    # asyncio.Task.uncancel: who takes a cancellation back leaves no trace of it.
+    assert seen == [0]
+
+
+async def test_a_server_that_stops_in_the_moment_of_the_time_limit_stops_the_handler() -> None:
+    @websocket_app(limits=Limits(accept_timeout=1))
+    async def handler(ws: WebSocket) -> None:
+        await asyncio.Event().wait()
+
+    events: list[str] = []
+
+    async def receive() -> Event:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Event) -> None:
+        events.append(event["type"])
+
+    with VirtualClock() as clock:
+        task = asyncio.create_task(handler(websocket_scope(), receive, send))
+        # The limit's timer is set in the loop's second turn.
+        await clock.advance(0)
+        asyncio.get_running_loop().call_later(1, task.cancel)
+        await clock.advance(1)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert "websocket.accept" not in events
 
 
 async def test_a_time_out_of_the_handlers_own_is_its_mistake() -> None:

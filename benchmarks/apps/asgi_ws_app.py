@@ -41,7 +41,7 @@ class Member(WebSocketEndpoint):
 
     async def on_connect(self, ws: WebSocket) -> None:
         await ws.accept()
-        room.add(ws)
+        room[ws] = None
 
     async def on_receive(self, ws: WebSocket, data: str | bytes) -> None:
         for member in tuple(room):
@@ -52,7 +52,7 @@ class Member(WebSocketEndpoint):
                 continue
 
     async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
-        room.discard(ws)
+        room.pop(ws, None)
 
 
 class FloodedMember(Member):
@@ -64,7 +64,8 @@ class FloodedMember(Member):
             await ws.send(message)
 
 
-room: set[WebSocket] = set()
+# In the order of joining.
+room: dict[WebSocket, None] = {}
 
 app = App(
     [

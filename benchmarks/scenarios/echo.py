@@ -18,10 +18,6 @@ def _deflated(outcome: Outcome) -> Mapping[str, float]:
     return {**_closed(outcome), "received": outcome["received"]}
 
 
-def _open(outcome: Outcome) -> Mapping[str, float]:
-    return {**latency(outcome), **cpu(outcome)}
-
-
 def cases(effort: Effort) -> Sequence[Case]:
     """As fast as the server answers, and at a fixed rate."""
     return list(_quick(effort) if effort.quick else _full(effort))
@@ -76,7 +72,7 @@ def _at_rate(effort: Effort) -> Case:
         name=f"text of 32 B, 100 connections, {RATE:,} a second in all",
         workload="echo",
         path="/echo",
-        figures=_open,
+        figures=latency,
         job={**case.job, "rate": RATE, "seconds": 2 * effort.seconds},
     )
 

@@ -1,0 +1,37 @@
+"""The time that a handler has to accept."""
+
+import asyncio
+
+
+class Deadline:
+    """Cancels the task that made it, once, unless it is lifted before; `end` tells it from other cancellations.
+
+    What `asyncio.timeout` does, but that a timer of the loop is made only once the task waits for something: most
+    handlers accept before they do, and a timer costs more than everything else that we do for a handshake.
+    """
+
+    __slots__ = ("_cancellations", "_expired", "_handle", "_loop", "_seconds", "_task")
+
+    def __init__(self, seconds: float, loop: asyncio.AbstractEventLoop, task: "asyncio.Task[object]") -> None:
+        self._seconds = seconds
+        self._loop = loop
+        self._task = task
+        self._cancellations = task.cancelling()
+        self._expired = False
+        self._handle = loop.call_soon(self._start)
+
+    def _start(self) -> None:
+        self._handle = self._loop.call_later(self._seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+    def lift(self) -> None:
+        """Never cancel; what has happened stays."""
+        self._handle.cancel()
+
+    def end(self) -> bool:
+        """Lift it, and take its cancellation back; whether one that the task met just now was nobody else's."""
+        self.lift()
+        return self._expired and self._task.uncancel() <= self._cancellations
