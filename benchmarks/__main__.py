@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from . import command, compare, report
+from . import command, compare, show
 from .scaling import command as scaling
 
 # What reads results, and does not measure.
-READERS: Final = {"compare": compare, "show": report, "scaling": scaling}
+READERS: Final = {"compare": compare, "show": show, "scaling": scaling}
 
 
 def parser() -> argparse.ArgumentParser:

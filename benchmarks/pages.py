@@ -12,13 +12,13 @@ class PageError(Exception):
     """A page that has no place for anything, or a place that nothing is for. The text says which."""
 
 
-def filled(text: str, parts: Mapping[str, str], *, kept: Collection[str] = ()) -> str:
+def filled(text: str, parts: Mapping[str, str], *, kept: Collection[str] | None = ()) -> str:
     """The text of a page with these parts in their places.
 
     Args:
         text: of the page.
         parts: by the names of their places; those that the page has no place for are left out.
-        kept: names of places that are left as they are where no part is given.
+        kept: names of places that are left as they are where no part is given; None is all.
 
     Raises:
         PageError: when the page has no place, or one that nothing is for.
@@ -28,16 +28,18 @@ def filled(text: str, parts: Mapping[str, str], *, kept: Collection[str] = ()) -
         name = match["name"]
         if name in parts:
             return f"<!-- written: {name} -->\n\n{parts[name].strip()}\n\n<!-- /written -->"
-        if name in kept:
+        if kept is None or name in kept:
             return match[0]
         raise PageError(f"the page has a place for {name!r}, and there are {', '.join(parts)}")
 
+    if kept is None and not any(match["name"] in parts for match in _PLACE.finditer(text)):
+        raise PageError(f"the page has a place for none of {', '.join(parts)}")
     if not _PLACE.search(text):
         raise PageError("the page has no place from <!-- written: NAME --> to <!-- /written -->")
     return _PLACE.sub(place, text)
 
 
-def fill(page: Path, parts: Mapping[str, str], *, kept: Collection[str] = ()) -> None:
+def fill(page: Path, parts: Mapping[str, str], *, kept: Collection[str] | None = ()) -> None:
     """Put the parts into their places in a file; see `filled`.
 
     Raises:

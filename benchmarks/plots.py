@@ -18,8 +18,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from .report import circumstances, contestants_of, metrics_of, number, scenarios_of, spread
-from .results import Figure, Results, ResultsError, Spread
+from .report import circumstances, contestants_of, metrics_of, number, quantity, scenarios_of, spread
+from .results import METRICS, Figure, Results, ResultsError, Spread
 
 # Inches of 72 points: at 700 pixels a point is a pixel and a bit.
 WIDTH: Final = 9.0
@@ -45,15 +45,16 @@ OURS: Final = ("#0072b2", "#80bce0")
 BASE: Final = ("#d55e00", "#f0b48a")
 OTHER: Final = ("#6e6e6e", "#bdbdbd")
 PERCENTILES: Final[Mapping[str, str]] = {"p50": "o", "p99": "D", "p99.9": "s"}
-BARS: Final = ("cpu", "memory", "instructions", "memory_peak")
-_SUFFIXES: Final = {"cpu": "cpu", "memory": "memory", "instructions": "instructions", "memory_peak": "memory"}
+BARS: Final = ("cpu", "memory", "instructions", "delivered", "memory_peak")
+_SUFFIXES: Final = {**{metric: metric for metric in BARS}, "memory_peak": "memory"}
 _TITLES: Final = {
     "cpu": "server CPU in µs, user + system",
     "memory": "memory in KiB",
     "instructions": "for each message",
+    "delivered": "delivered to those who read, in %",
     "memory_peak": "peak memory of the server in MiB",
 }
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "benchmarks",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -83,7 +84,8 @@ class _Page:
         """The best first; equal ones in the order of the tables."""
         contestants = contestants_of(self.results, self.scenario, case)
         figures = (self.results.figure(self.scenario, case, contestant, metric) for contestant in contestants)
-        return sorted((figure for figure in figures if figure), key=lambda figure: figure.median)
+        sign = 1 if METRICS[metric].better == "less" else -1
+        return sorted((figure for figure in figures if figure), key=lambda figure: sign * figure.median)
 
 
 def draw(results: Results, directory: Path) -> list[Path]:
@@ -111,9 +113,9 @@ def _draw_scenario(results: Results, scenario: str, directory: Path) -> list[Pat
         for index, some in enumerate(pages):
             part = f" ({index + 1} of {len(pages)})" if len(pages) > 1 else ""
             what = _TITLES.get(metric, "latency in ms")
-            page = _Page(results, scenario, some, f"{scenario}: {what}, less is better{part}")
+            page = _Page(results, scenario, some, f"{scenario}: {what}, {METRICS[metric].better} is better{part}")
             path = directory / f"{name}{f'-{index + 1}' if index else ''}.svg"
-            with mpl.rc_context(_STYLE):
+            with mpl.rc_context(STYLE):
                 picture = _latencies(page) if metric == "p50" else _bars(page, metric)
                 picture.savefig(path, format="svg", metadata={"Date": None, "Creator": None}, facecolor=PANEL)
             written.append(path)
@@ -221,7 +223,7 @@ def _bar(page: _Page, place: Axes, row: int, figure: Figure) -> None:
             middle, row, xerr=[[middle - low], [high - middle]], color=TEXT, capsize=3, elinewidth=1.1, capthick=1.1
         )
     place.annotate(
-        f"{number(middle)}{_against(page, figure)}",
+        f"{quantity(figure.metric, middle)}{_against(page, figure)}",
         (high, row),
         (6, 0),
         textcoords="offset points",

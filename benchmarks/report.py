@@ -1,10 +1,7 @@
 """Tables of a run: what was measured, beside what, and under which conditions; for a terminal, a file or Markdown."""
 
-import argparse
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -13,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .pages import PageError, fill, markdown_table, plain
-from .results import METRICS, Figure, Results, ResultsError, Spread
+from .pages import markdown_table, plain
+from .results import METRICS, Figure, Results, Spread
 
 WIDTH: Final = 120
 console = Console(width=WIDTH)
@@ -257,36 +254,3 @@ def markdown_circumstances(results: Results) -> str:
     machine, versions, taken = circumstances(results)
     when, _, command = taken.partition(": ")
     return f"{plain(machine)}; {plain(versions)}; {when}: `{command}`\n"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `show`."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="what --json wrote")
-    parser.add_argument("--markdown", action="store_true", help="as Markdown, for a document")
-    parser.add_argument("--page", type=Path, metavar="PAGE", help="write them into the places of a Markdown page")
-
-
-def main(arguments: argparse.Namespace) -> int:
-    """Print the tables of a file; the exit status is 2 where it holds no results, or the page no places for them."""
-    try:
-        results = Results.load(arguments.file)
-        if arguments.page is not None:
-            fill(arguments.page, page_parts(results))
-    except (ResultsError, PageError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    if arguments.markdown:
-        for scenario in scenarios_of(results):
-            print(f"### {scenario}\n\n{markdown(results, scenario)}")
-        print(markdown_circumstances(results))
-        return 0
-    for scenario in scenarios_of(results):
-        print_tables(results, scenario)
-    print_circumstances(results)
-    return 0
-
-
-def page_parts(results: Results) -> dict[str, str]:
-    """What a page has places for: the tables of each scenario, and "circumstances"."""
-    tables = {scenario: markdown(results, scenario) for scenario in scenarios_of(results)}
-    return {**tables, "circumstances": markdown_circumstances(results)}

@@ -6,14 +6,14 @@ The same model gives the same bytes.
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Picture
 
-from ..plots import FAINT, GRID, PANEL, TEXT
+from ..plots import FAINT, GRID, PANEL, STYLE
 from .figures import ScalingError
 from .model import Model
 from .simulate import simulate
@@ -28,17 +28,7 @@ _LINES: Final = (
     ("#56b4e9", (0, (6, 2, 1, 2, 1, 2))),
     ("#6e6e6e", (0, (1, 3))),
 )
-_STYLE: Final[dict[Any, Any]] = {
-    "svg.hashsalt": "scaling",
-    "svg.fonttype": "path",
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": TEXT,
-    "axes.labelcolor": TEXT,
-    "axes.edgecolor": FAINT,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-}
+_STYLE: Final = {**STYLE, "axes.edgecolor": FAINT, "ytick.color": FAINT}
 _LOADS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 _PUBLISHES: Final = 2_000
 

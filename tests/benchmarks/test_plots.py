@@ -46,7 +46,7 @@ def test_one_figure_alone_is_drawn_or_left(tmp_path: Path, metric: str, value: f
     run = results()
     run.bases = {}
     run.figures = [Figure("odd", "a case", "somebody", metric, (value,))]
-    assert len(draw(run, tmp_path)) == (metric in {"cpu", "p50", "memory_peak"})
+    assert len(draw(run, tmp_path)) == (metric in {"cpu", "p50", "memory_peak", "delivered"})
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

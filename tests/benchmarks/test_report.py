@@ -1,8 +1,6 @@
 """The tables of a run, in a terminal, in a file and as Markdown."""
 
-import argparse
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -130,25 +128,3 @@ def test_numbers_have_three_digits(value: float, text: str) -> None:
 @pytest.mark.parametrize(("value", "text"), [(100, "100"), (99.999, "99.99"), (95.0, "95"), (0.0, "0")])
 def test_only_100_percent_is_100(value: float, text: str) -> None:
     assert percent(value) == text
-
-
-def show(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    report.add_arguments(parser)
-    return report.main(parser.parse_args(words))
-
-
-def test_show_prints_every_scenario_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "run.json"
-    results().save(file)
-    assert show(str(file)) == 0
-    text = capsys.readouterr().out
-    assert "text of 32 B, 8 connections, 1 in flight" in text
-    assert "10,000 connections, idle" in text
-    assert show(str(file), "--markdown") == 0
-    assert capsys.readouterr().out.count("### ") == 3
-
-
-def test_show_says_in_one_line_what_is_no_file_of_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert show(str(tmp_path / "none.json")) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1

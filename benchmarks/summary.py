@@ -1,0 +1,54 @@
+"""The run in one table: a row for each kind of work, a column for each contestant."""
+
+from typing import Final, NamedTuple
+
+from .pages import markdown_table, plain
+from .report import quantity
+from .results import METRICS, Results
+
+# The columns, as far as the run has them. The first is what the others are about, the second what all are divided by.
+CONTESTANTS: Final = ("asgi_ws", "starlette", "fastapi", "bare", "websockets", "aiohttp", "picows", "node-ws")
+BASE: Final = "starlette"
+
+
+class _Work(NamedTuple):
+    """Some cases of a scenario, counted from the first, and the metric that is shown of them."""
+
+    scenario: str
+    cases: slice
+    metric: str
+
+
+_WORKS: Final = (
+    _Work("inprocess", slice(1), "cpu"),
+    _Work("echo", slice(3), "cpu"),
+    _Work("handshake", slice(1), "cpu"),
+    _Work("fanout", slice(1), "cpu"),
+    _Work("burst", slice(1), "cpu"),
+    _Work("stall", slice(1, 2), "delivered"),
+    _Work("memory", slice(2), "memory"),
+)
+
+
+def markdown_summary(results: Results) -> str:
+    """A table of medians, each with its ratio to Starlette's in brackets."""
+    rows = [(work, case) for work in _WORKS for case in results.cases(work.scenario)[work.cases]]
+    present = [name for name in CONTESTANTS if any(_cell(results, work, case, name) for work, case in rows)]
+    table = [
+        [_title(work, case), *(_cell(results, work, case, name) or "-" for name in present)] for work, case in rows
+    ]
+    return markdown_table(["", *present], [row for row in table if any(cell != "-" for cell in row[1:])]) + "\n"
+
+
+def _title(work: _Work, case: str) -> str:
+    kind = METRICS[work.metric]
+    return plain(f"{work.scenario}: {case} ({kind.title}, {kind.unit})")
+
+
+def _cell(results: Results, work: _Work, case: str, contestant: str) -> str | None:
+    figure = results.figure(work.scenario, case, contestant, work.metric)
+    if figure is None:
+        return None
+    ratio = results.ratio(figure, BASE)
+    shown = quantity(work.metric, figure.median)
+    return shown if ratio is None or work.metric == "delivered" else f"{shown} ({ratio.median:.2f})"
