@@ -253,7 +253,7 @@ class Channel(States):
         """
         reader = self._current_task()
         cancellations = reader.cancelling()
-        receive_event, unmeasured, measure = self._receive_event, self._unmeasured, self._measure
+        receive_event, unmeasured = self._receive_event, self._unmeasured
         while True:
             if self._reader is not None:
                 await handle(self, self._kept_message())
@@ -272,7 +272,7 @@ class Channel(States):
                     self._seen(event)
                     return
                 data = self._admit(event, data)
-            if measure is not None and (refusal := measure(data)) is not None:
+            if self._measure is not None and (refusal := self._measure(data)) is not None:
                 self._refuse(refusal)
             await handle(self, data)
 

@@ -89,8 +89,9 @@ class WebSocketEndpoint:
         """The end; called once whenever `on_connect` was entered, however it ended. `ws` is closed already."""
 
     async def _serve(self, json: JSONCodec, ws: WebSocket) -> None:
-        if type(self).on_disconnect is not WebSocketEndpoint.on_disconnect:
-            ws._on_end = partial(self.on_disconnect, ws)
+        on_disconnect = self.on_disconnect
+        if getattr(on_disconnect, "__func__", None) is not _NO_ON_DISCONNECT:
+            ws._on_end = partial(on_disconnect, ws)
         await self.on_connect(ws)
         if ws.application_state is WebSocketState.CONNECTING:
             return
@@ -99,6 +100,10 @@ class WebSocketEndpoint:
             await ws._feed(self.on_receive)
         else:
             await ws._feed(lambda ws, data: self.on_receive(ws, decode(data)))
+
+
+# As it is here: whoever replaces it, on a class or on an instance, has it called.
+_NO_ON_DISCONNECT: Final = WebSocketEndpoint.on_disconnect
 
 
 def _decoder(encoding: Encoding | None, json: JSONCodec) -> Callable[[str | bytes], Any] | None:

@@ -125,8 +125,7 @@ class WebSocketApp:
                 is_late = deadline is not None and deadline.end()
         except asyncio.CancelledError:
             if is_late:
-                logger.warning("%s was not accepted in %s s", ws, seconds)
-                await self._refuse(ws, Refusal.ACCEPT_TIMEOUT)
+                await self._refuse_late(ws)
                 return
             # The server stops, or an application above does: hypercorn and daphne leave the client without a word then.
             # A cancellation that nobody asked for is one that the handler met in something else, and let through.
@@ -136,13 +135,21 @@ class WebSocketApp:
             await ws.close(code, timeout=FORCED_CLOSE_TIMEOUT)
             raise
         except Exception as error:
-            if not await self._answer(error, ws):
+            is_cleanup = isinstance(error, TimeoutError) and ws.application_state is WebSocketState.CONNECTING
+            if is_cleanup and deadline is not None and deadline.expired:
+                # Cleaning up after our cancellation took the handler too long as well.
+                await self._refuse_late(ws)
+            elif not await self._answer(error, ws):
                 raise
         else:
             if ws.application_state is WebSocketState.CONNECTING:
                 await self._refuse(ws, Refusal.NOT_ACCEPTED)
             elif not ws.closed:
                 await ws.close()
+
+    async def _refuse_late(self, ws: WebSocket) -> None:
+        logger.warning("%s was not accepted in %s s", ws, self._limits.accept_timeout)
+        await self._refuse(ws, Refusal.ACCEPT_TIMEOUT)
 
     async def _answer(self, error: Exception, ws: WebSocket) -> bool:
         """End the connection after a handler raised; whether that was nobody's mistake but the peer's."""

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 import resource
 import shlex
 import sys
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from . import imports, inprocess, instructions, plots
 from .budgets import print_verdicts
 from .contestants import Contestant, UnknownContestantError, named
-from .machine import Cores, describe, versions
+from .machine import Cores, describe, pinned, versions
 from .report import console, print_circumstances, print_tables
 from .results import LeftOut, Results, ResultsError
 from .scenarios import SCENARIOS
@@ -50,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=_positive(float), metavar="S", help="of one measured section [0.8 or 1]")
     parser.add_argument("--members", type=_positive(int), metavar="N", help="of a room [1000]")
     parser.add_argument("--connections", type=_positive(int), metavar="N", help="that are idle [2000 or 10000]")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="of the servers [any that is free]")
+    parser.add_argument("--without", type=_pattern, metavar="REGEX", help="leave out the cases whose names match")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="of the servers [any that is free]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw the results there, as SVG")
 
@@ -66,6 +68,19 @@ def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
         return number
 
     return parsed
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
 def effort_of(arguments: argparse.Namespace) -> Effort:
@@ -178,10 +193,11 @@ def _load(scenario: Scenario, effort: Effort, arguments: argparse.Namespace, cor
             contestants.append(contestant)
         else:
             results.left_out.append(LeftOut(scenario.name, contestant.name, f"not installed; {install}"))
-    schedule = Schedule(scenario, effort, cores, port=arguments.port)
+    schedule = Schedule(scenario, effort, cores, port=arguments.port, without=arguments.without)
     results.bases[scenario.name] = [base for base in scenario.bases if base in {each.name for each in contestants}]
     results.settings[scenario.name] = dataclasses.asdict(effort)
-    with _progress(scenario.name, schedule.steps(contestants)) as bar:
+    # This process and its progress bar leave the server's core alone.
+    with pinned(cores.generator), _progress(scenario.name, schedule.steps(contestants)) as bar:
         schedule.advance, schedule.announce = bar.advance, bar.announce
         schedule.run(contestants, results)
 
@@ -206,7 +222,7 @@ def _progress(name: str, total: int) -> Iterator[_Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
     )
-    # Drawn seldom: it shares a core with the load generator.
+    # Drawn seldom: it shares its core with the load generator.
     with Progress(*columns, console=console, transient=True, refresh_per_second=1) as progress:
         yield _Bar(progress, progress.add_task(name, total=total))
 

@@ -50,10 +50,12 @@ METRICS: Final[Mapping[str, Metric]] = {
     "memory_peak": Metric("peak memory", "MiB"),
     "received": Metric("bytes from the server", "B", gated=True),
     "generator": Metric("generator busy", "%"),
+    "late": Metric("sent late, p99", "ms"),
+    "cpu_paced": Metric("server CPU at that rate", "µs"),
     "instructions": Metric("instructions", "1", gated=True),
     "import": Metric("over an empty interpreter", "ms"),
     "slowdown": Metric("p99, times that without", "x"),
-    "delivered": Metric("delivered", "%", better="more"),
+    "delivered": Metric("delivered", "%", better="more", gated=True),
 }
 
 

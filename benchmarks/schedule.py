@@ -4,6 +4,7 @@ What fails for one contestant is said, and its row is void; the others go on.
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections import deque
@@ -17,7 +18,7 @@ from tests.servers.program import PROJECT, Program
 from .contestants import Contestant
 from .machine import Cores, pinned
 from .results import Figure, LeftOut, Results
-from .scenarios.base import Case, Effort, Scenario
+from .scenarios.base import Case, Effort, Scenario, UselessError
 
 GENERATOR: Final = (sys.executable, "-m", "benchmarks.load")
 # The generator bounds each of its steps; this is for a generator that hangs itself.
@@ -41,6 +42,7 @@ class Schedule:
         effort: how much of it.
         cores: where the server and the generator run.
         port: of every server, one after the other; 0 is any free one.
+        without: what the name of a case that is left out matches.
         advance: called after each measurement, or for each that is left out, with their number.
         announce: called with what is being measured.
     """
@@ -49,6 +51,7 @@ class Schedule:
     effort: Effort
     cores: Cores
     port: int = 0
+    without: re.Pattern[str] | None = None
     advance: Callable[[int], None] = lambda _: None
     announce: Callable[[str], None] = lambda _: None
     # By case, contestant and metric, a sample for each repetition.
@@ -62,12 +65,14 @@ class Schedule:
 
     @property
     def cases(self) -> Sequence[Case]:
-        return self.scenario.cases(self.effort)
+        without = self.without
+        return [case for case in self.scenario.cases(self.effort) if without is None or not without.search(case.name)]
 
     def run(self, contestants: Sequence[Contestant], results: Results) -> None:
         """Measure everyone, interleaved, and put the figures into `results`."""
-        for _ in range(self.effort.repetitions):
-            for contestant in contestants:
+        for repetition in range(self.effort.repetitions):
+            # There and back, so that what drifts with the time favours nobody.
+            for contestant in contestants if repetition % 2 == 0 else reversed(contestants):
                 for cases in self._servings(contestant):
                     self._serve(contestant, cases)
         results.figures += self._figures(contestants)
@@ -110,12 +115,13 @@ class Schedule:
     def _server(self, contestant: Contestant, ping: float) -> Iterator[Program]:
         program = Program(contestant.name, contestant.started_with(ping=ping), port=self.port, cwd=PROJECT)
         try:
-            with pinned(self.cores.server):
-                program.__enter__()
-        except (RuntimeError, OSError) as error:
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            raise NotStartedError(": ".join(dict.fromkeys((lines[0].removesuffix("; its log:"), lines[-1])))) from None
-        try:
+            try:
+                with pinned(self.cores.server):
+                    program.__enter__()
+            except (RuntimeError, OSError) as error:
+                lines = [line for line in str(error).splitlines() if line.strip()]
+                said = dict.fromkeys((lines[0].removesuffix("; its log:"), lines[-1]))
+                raise NotStartedError(": ".join(said)) from None
             yield program
         finally:
             # Nothing is lost with a server under test, and thousands of connections take their time to close.
@@ -130,9 +136,12 @@ class Schedule:
             raise FailedError(outcome["error"])
         if not server.running:
             raise FailedError("the server ended")
-        figures = dict(case.figures(outcome))
-        before = self._samples.get((case.slowed_from or "", contestant.name, "p99"))
-        if before and "p99" in figures:
+        try:
+            figures = dict(case.figures(outcome))
+        except UselessError as error:
+            raise FailedError(str(error)) from None
+        before = self._samples.get((case.slowed_from or "", contestant.name, "p99"), [])
+        if "p99" in figures and len(before) > len(self._samples.get((case.name, contestant.name, "p99"), [])):
             figures["slowdown"] = figures["p99"] / before[-1]
         for metric, sample in figures.items():
             self._samples.setdefault((case.name, contestant.name, metric), []).append(sample)

@@ -104,6 +104,40 @@ async def test_on_disconnect_gets_the_servers_code_for_an_abrupt_end_and_1005_wh
         assert calls == ["connect", code]
 
 
+async def test_an_on_disconnect_that_was_set_on_the_instance_is_called() -> None:
+    seen: list[int] = []
+
+    class Endpoint(WebSocketEndpoint):
+        def __init__(self) -> None:
+            async def note(ws: WebSocket, close_code: int) -> None:
+                seen.append(close_code)
+
+            self.on_disconnect = note  # type: ignore[method-assign]
+
+    async with WebSocketCommunicator(Endpoint.as_asgi()) as peer:
+        await peer.connect()
+        await peer.close(4000)
+        await peer.wait()
+    assert seen == [4000]
+
+
+async def test_an_on_disconnect_that_was_put_into_the_base_class_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    async def note(self: WebSocketEndpoint, ws: WebSocket, close_code: int) -> None:
+        seen.append(close_code)
+
+    class Endpoint(WebSocketEndpoint):
+        pass
+
+    monkeypatch.setattr(WebSocketEndpoint, "on_disconnect", note)
+    async with WebSocketCommunicator(Endpoint.as_asgi()) as peer:
+        await peer.connect()
+        await peer.close(4000)
+        await peer.wait()
+    assert seen == [4000]
+
+
 async def test_on_disconnect_gets_1012_when_the_server_stops() -> None:
     calls: list[Any] = []
     async with WebSocketCommunicator(Recorder.as_asgi(init={"calls": calls})) as peer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from asgi_ws import (
     UNSAFE_ANY,
+    ConnectionClosed,
     Limits,
     WebSocket,
     websocket_app,
@@ -133,7 +135,101 @@ async def test_a_server_that_stops_in_the_moment_of_the_time_limit_stops_the_han
         await clock.advance(1)
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert "websocket.accept" not in events
+    assert events == ["websocket.close"]
+
+
+async def test_a_handler_whose_cleanup_is_too_slow_as_well_is_refused_for_its_slowness() -> None:
+    @websocket_app(limits=Limits(accept_timeout=1))
+    async def handler(ws: WebSocket) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            async with asyncio.timeout(1):
+                await asyncio.Event().wait()
+
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler) as peer:
+            connecting = asyncio.create_task(refusal(peer))
+            await clock.advance(1)
+            await clock.advance(1)
+            assert await connecting == (503, b"not accepted in time")
+    assert handler.statistics().failed == 0
+
+
+async def test_the_time_to_accept_counts_what_the_handler_does_before_it_waits() -> None:
+    @websocket_app(limits=Limits(accept_timeout=0.05))
+    async def handler(ws: WebSocket) -> None:
+        # It blocks the loop, as a handler may that was not written for one.
+        time.sleep(0.1)
+        await asyncio.Event().wait()
+
+    async with WebSocketCommunicator(handler) as peer:
+        assert (await refusal(peer))[0] == 503
+    assert handler.statistics().refused == {"ACCEPT_TIMEOUT": 1}
+
+
+async def test_a_server_is_not_cancelled_after_a_handler_that_returned_without_an_answer() -> None:
+    @websocket_app(limits=Limits(accept_timeout=1))
+    async def handler(ws: WebSocket) -> None:
+        pass
+
+    ended: list[str] = []
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        await handler(scope, receive, send)
+        await asyncio.sleep(2)
+        ended.append("by itself")
+
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(outer) as peer:
+            assert (await refusal(peer))[0] == 403
+            await clock.advance(2)
+            await peer.wait()
+    assert ended == ["by itself"]
+
+
+async def test_a_task_that_was_cancelled_before_is_told_from_one_that_is_cancelled_for_its_slowness() -> None:
+    @websocket_app(limits=Limits(accept_timeout=1))
+    async def handler(ws: WebSocket) -> None:
+        await asyncio.Event().wait()
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        await handler(scope, receive, send)
+        task.uncancel()
+
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(outer) as peer:
+            connecting = asyncio.create_task(refusal(peer))
+            await clock.advance(1)
+            assert await connecting == (503, b"not accepted in time")
+
+
+async def test_a_handler_whose_client_left_before_accept_is_not_cancelled_for_its_slowness() -> None:
+    seen: list[str] = []
+
+    async def receive() -> Event:
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(event: Event) -> None:
+        raise AssertionError(f"{event['type']} was sent to nobody")
+
+    @websocket_app(limits=Limits(accept_timeout=1))
+    async def handler(ws: WebSocket) -> None:
+        with suppress(ConnectionClosed):
+            await ws.accept()
+        await asyncio.sleep(2)
+        seen.append("done")
+
+    with VirtualClock() as clock:
+        task = asyncio.create_task(handler(websocket_scope(), receive, send))
+        await clock.advance(2)
+        await task
+    assert seen == ["done"]
 
 
 async def test_a_time_out_of_the_handlers_own_is_its_mistake() -> None:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
@@ -116,6 +117,14 @@ class Server:
         self.peak = max(self.peak, total)
         return total
 
+    def run_time(self) -> float | None:
+        """Seconds that all its threads ran, to the nanosecond; None where the system does not tell."""
+        try:
+            files = [file for each in self._processes() for file in Path(f"/proc/{each.pid}/task").glob("*/schedstat")]
+            return sum(int(file.read_text().split()[0]) for file in files) / 1e9 if files else None
+        except OSError:
+            return None
+
     def _processes(self) -> list[psutil.Process]:
         if not self.alive():
             raise Failure("died", f"the server (process {self._root.pid}) has ended")
@@ -123,6 +132,14 @@ class Server:
             return [self._root, *self._root.children(recursive=True)]
         except psutil.NoSuchProcess as error:
             raise Failure("died", f"the server (process {self._root.pid}) has ended") from error
+
+
+def scaled(user: float, system: float, exact: float | None) -> tuple[float, float]:
+    """Ticks of 10 ms made to add up to the exact sum, where it is known and is that of the same threads."""
+    counted = user + system
+    if exact is None or abs(exact - counted) > 2 * _TICKS:
+        return user, system
+    return (user * exact / counted, system * exact / counted) if counted else (exact, 0.0)
 
 
 class Section:
@@ -143,11 +160,20 @@ class Section:
         self._server = server
         self._recorder = recorder
         self._cpu = server.cpu()
+        self._run_time = server.run_time()
         self._first = len(recorder)
         self._extra = recorder.extra
         self._own = time.process_time()
         self.ended = math.inf
         self.began = time.perf_counter()
+
+    def stop(self) -> None:
+        """The end, but for the system's account: reading that takes milliseconds, which no message should wait for."""
+        self.ended = time.perf_counter()
+        self.seconds = self.ended - self.began
+        self.generator = (time.process_time() - self._own) / self.seconds
+        self.messages = len(self._recorder) - self._first
+        self.received = self._recorder.received(self.messages, self._recorder.extra - self._extra)
 
     def end(self) -> None:
         """Read everything again.
@@ -155,13 +181,12 @@ class Section:
         Raises:
             Failure: where CPU time was lost, or the server.
         """
-        self.ended = time.perf_counter()
-        self.seconds = self.ended - self.began
-        own = time.process_time()
-        self.messages = len(self._recorder) - self._first
-        self.received = self._recorder.received(self.messages, self._recorder.extra - self._extra)
-        self.user, self.system = self._server.cpu().since(self._cpu)
-        self.generator = (own - self._own) / self.seconds
+        if self.ended == math.inf:
+            self.stop()
+        user, system = self._server.cpu().since(self._cpu)
+        run_time = self._server.run_time()
+        exact = None if run_time is None or self._run_time is None else run_time - self._run_time
+        self.user, self.system = scaled(user, system, exact)
 
     def figures(self) -> dict[str, Any]:
         """What of an `Outcome` was read here."""

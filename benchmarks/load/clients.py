@@ -98,7 +98,7 @@ class Client(WSListener):
         elif message != expected:
             self._wrong(f"the reply {shortened(message)} came where {shortened(expected)} was due")
         elif not frame.fin:
-            self._wrong(f"a reply came in fragments: {shortened(message)}")
+            self._wrong(f"a reply came in fragments, which are not put together here: {shortened(message)}")
         elif frame.rsv1 and self._inflater is None:
             self._wrong(f"a reply came with reserved bit 1, which was not negotiated: {shortened(message)}")
         else:

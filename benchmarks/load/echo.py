@@ -117,11 +117,15 @@ async def _load(
             await alarm.spend(job.warm_up, progress, job.patience)
             section = Section(server, recorder)
             await alarm.spend(job.seconds, progress, job.patience)
-            section.end()
+            section.stop()
         finally:
             if pacer is not None:
                 pacer.stop()
             for client in clients:
                 client.closed_loop = False
+        if pacer is None:
+            section.end()
         await alarm.drain(progress, job.patience)
+        if pacer is not None:
+            section.end()
     return section, pacer

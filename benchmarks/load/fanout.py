@@ -1,6 +1,5 @@
 """Fan-out: one member of a room publishes, and every member must get everything in order."""
 
-import math
 import time
 from array import array
 from collections.abc import Sequence
@@ -179,8 +178,6 @@ class Run:
 
     async def _measure(self) -> dict[str, Any]:
         job, room = self._job, self.room
-        if job.stalled:
-            self._alarm.start(self._sample())  # what a member that does not read makes the server keep
         published, delivered = room.published, len(room.recorder)
         section = Section(self.server, room.recorder)
         try:
@@ -189,8 +186,7 @@ class Run:
             # This is what members that do not read do to some servers: how much came nevertheless is the finding.
             if failure.kind != "timeout" or not job.stalled:
                 raise
-            if section.ended == math.inf:
-                section.end()
+            section.end()
         undelivered = room.missing()
         due = (room.published - published) * job.members
         last = room.recorder.came[-1] if len(room.recorder) > delivered else section.began
@@ -216,19 +212,17 @@ class Run:
             room.publish(time.perf_counter())
         try:
             await self._alarm.spend(seconds, progress, job.patience)
-            if section is not None:
-                section.end()
+            if section is not None and pacer is not None:
+                section.stop()
         finally:
             room.closed_loop = False
             if pacer is not None:
                 pacer.stop()
                 self.late = pacer.lateness()
+        # In the closed loop the section holds whole publishes: what is on its way was paid for in part.
         await self._alarm.drain(progress, job.patience)
-
-    async def _sample(self) -> None:
-        while True:
-            await self._alarm.sleep(0.5)
-            self.server.memory()
+        if section is not None:
+            section.end()
 
 
 async def run(job: FanoutJob, alarm: Alarm, server: Server) -> Outcome:

@@ -93,7 +93,7 @@ class Pacer:
         self._running = False
 
     def start(self, origin: float) -> None:
-        """Begin. The first moment is one interval after `origin`."""
+        """Begin. The first moment is half an interval after `origin`, so that none falls on the ends of a whole one."""
         self._origin = origin
         self._running = True
         asyncio.get_running_loop().add_signal_handler(signal.SIGALRM, self._ring)
@@ -122,7 +122,7 @@ class Pacer:
         self._arm()
 
     def _due(self) -> float:
-        return self._origin + (self._rung + 1) * self._every
+        return self._origin + (self._rung + 0.5) * self._every
 
     def _arm(self) -> None:
         # Zero would disarm it.

@@ -21,7 +21,8 @@ class Effort:
     Attributes:
         quick: a smaller choice of cases and contestants.
         repetitions: of everything, each with fresh servers.
-        seconds: of one measured section.
+        seconds: of one measured section as fast as the server answers.
+        paced_seconds: of one at a fixed rate.
         warm_up: seconds before it.
         members: of a room.
         connections: that are idle.
@@ -30,13 +31,23 @@ class Effort:
     quick: bool
     repetitions: int
     seconds: float
+    paced_seconds: float
     warm_up: float
     members: int
     connections: int
 
 
-QUICK: Final = Effort(quick=True, repetitions=3, seconds=0.8, warm_up=0.3, members=1000, connections=2000)
-FULL: Final = Effort(quick=False, repetitions=3, seconds=1.0, warm_up=0.4, members=1000, connections=10_000)
+QUICK: Final = Effort(
+    quick=True, repetitions=3, seconds=0.8, paced_seconds=2.0, warm_up=0.3, members=1000, connections=2000
+)
+FULL: Final = Effort(
+    quick=False, repetitions=3, seconds=1.0, paced_seconds=5.0, warm_up=0.4, members=1000, connections=10_000
+)
+
+
+class UselessError(Exception):
+    """An outcome from which a figure cannot be had. The text says why."""
+
 
 # Everybody but those who differ in their room alone.
 EVERYBODY: Final = tuple(contestant.name for contestant in CONTESTANTS if not contestant.only_rooms)
@@ -100,7 +111,13 @@ class Scenario:
 
 
 def cpu(outcome: Outcome) -> dict[str, float]:
-    """Server CPU for each message, in all and by kind, and how busy the generator was."""
+    """Server CPU for each message, in all and by kind, and how busy the generator was.
+
+    Raises:
+        UselessError: when nothing was answered.
+    """
+    if not outcome["messages"]:
+        raise UselessError("nothing was answered within the measured section")
     each = MICROSECONDS / outcome["messages"]
     return {
         "cpu": (outcome["user"] + outcome["system"]) * each,
@@ -115,6 +132,17 @@ def rate(outcome: Outcome) -> dict[str, float]:
     return {"rate": outcome["messages"] / outcome["seconds"]}
 
 
-def latency(outcome: Outcome) -> dict[str, float]:
-    """The latencies that stand in tables."""
-    return {name: outcome["latency"][name] for name in ("p50", "p99", "p99.9", "max")}
+def paced(outcome: Outcome, percentiles: Sequence[str] = ("p50", "p99", "p99.9", "max")) -> dict[str, float]:
+    """At a fixed rate: latencies, what the server spent, and how far the generator kept its own schedule.
+
+    Raises:
+        UselessError: when nothing was answered.
+    """
+    if not outcome["latency"]["count"] or not outcome["messages"]:
+        raise UselessError("nothing was answered within the measured section")
+    return {
+        **{name: outcome["latency"][name] for name in percentiles},
+        "cpu_paced": cpu(outcome)["cpu"],
+        "generator": outcome["generator"] * 100,
+        "late": outcome["late"]["p99"],
+    }

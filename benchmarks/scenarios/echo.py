@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from .base import EVERYBODY, KIB, Case, Effort, Outcome, Scenario, cpu, latency, rate
+from .base import EVERYBODY, KIB, Case, Effort, Outcome, Scenario, cpu, paced, rate
 
 # Messages a second over all connections in the case that measures latency: about a fifth of what the slowest does.
 RATE: Final = 4000
@@ -26,6 +26,7 @@ def cases(effort: Effort) -> Sequence[Case]:
 def _quick(effort: Effort) -> Iterator[Case]:
     for connections, in_flight in ((8, 1), (100, 1), (8, 32)):
         yield _case(effort, "32 B", connections, in_flight)
+    yield _case(effort, "1 KiB", 8, 1)
     yield _at_rate(effort)
 
 
@@ -72,8 +73,8 @@ def _at_rate(effort: Effort) -> Case:
         name=f"text of 32 B, 100 connections, {RATE:,} a second in all",
         workload="echo",
         path="/echo",
-        figures=latency,
-        job={**case.job, "rate": RATE, "seconds": 2 * effort.seconds},
+        figures=paced,
+        job={**case.job, "rate": RATE, "seconds": effort.paced_seconds},
     )
 
 

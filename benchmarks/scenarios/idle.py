@@ -14,8 +14,8 @@ SHORTLY: Final = 0.05
 
 def _watched(outcome: Outcome) -> Mapping[str, float]:
     """CPU for each connection and ping interval."""
-    connections, intervals = outcome["messages"], outcome["seconds"] / PING
-    each = MICROSECONDS / connections / intervals
+    pings = outcome["messages"] * outcome["seconds"] / PING
+    each = MICROSECONDS / pings
     return {
         "cpu": (outcome["user"] + outcome["system"]) * each,
         "cpu_user": outcome["user"] * each,

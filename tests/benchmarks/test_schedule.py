@@ -63,6 +63,10 @@ async def handler(ws):
         os._exit(3)
 """),
 )
+SLOW = contestant(
+    "slow",
+    *server("async def handler(ws):\n    async for message in ws: await asyncio.sleep(1); await ws.send(message)"),
+)
 NOT_STARTING = contestant("not-starting", "-c", "raise SystemExit('no such thing as a port')")
 
 
@@ -77,8 +81,9 @@ def test_everyone_is_measured_in_turn_again_and_again() -> None:
     schedule = Schedule(scenario(case("one"), case("two")), EFFORT, CORES, announce=order.append)
     other = replace(GOOD, name="other")
     results = run(schedule, GOOD, other)
-    each = ["echo: good, one", "echo: good, two", "echo: other, one", "echo: other, two"]
-    assert order == each * EFFORT.repetitions
+    good, others = ["echo: good, one", "echo: good, two"], ["echo: other, one", "echo: other, two"]
+    # There and back.
+    assert order == [*good, *others, *others, *good]
     for name in ("good", "other"):
         for of in ("one", "two"):
             figure = results.figure("echo", of, name, "cpu")
@@ -92,6 +97,7 @@ def test_everyone_is_measured_in_turn_again_and_again() -> None:
     [
         (WRONG, "nonsense"),
         (DYING, "connection"),
+        (SLOW, "nothing was answered within the measured section"),
         (NOT_STARTING, "not-starting accepts no connections: no such thing as a port"),
     ],
     ids=lambda value: value.name if isinstance(value, Contestant) else "",

@@ -60,11 +60,17 @@ class Program:
     def __enter__(self) -> Self:
         if not self._any_port:
             self._refuse_taken_port()
-        for _ in range(_ATTEMPTS):
-            self._start()
-            if self._accepts():
-                return self
-            self.stop()
+        try:
+            for _ in range(_ATTEMPTS):
+                self._start()
+                if self._accepts():
+                    return self
+                self.stop()
+        except BaseException:
+            # Who is interrupted here gets no `__exit__`, and the program has a session of its own.
+            self.kill()
+            self._log.close()
+            raise
         log = self.log()
         self._log.close()
         raise RuntimeError(f"{self.name} accepts no connections; its log:\n{log}")

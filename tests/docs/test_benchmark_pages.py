@@ -1,0 +1,51 @@
+"""The figures in the documentation are those of the committed results, written by the command that the page names."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.budgets import verdicts
+from benchmarks.report import scenarios_of
+from benchmarks.results import Results
+from tests.servers.program import PROJECT
+
+RESULTS: Final = PROJECT / "benchmarks" / "results"
+REFERENCE: Final = RESULTS / "reference.json"
+# By file, the prefix of the places that it fills.
+RUNS: Final = {"reference.json": "", "inprocess-3.12.json": "python312-", "inprocess-3.13.json": "python313-"}
+_EMPTY: Final = re.compile(r"<!-- written: ([\w-]+) -->\s*<!-- /written -->")
+
+
+@pytest.mark.parametrize(
+    ("page", "files"), [("README.md", ["reference.json"]), ("docs/benchmarks.md", list(RUNS))], ids=str
+)
+def test_a_page_shows_the_committed_results(page: str, files: list[str], tmp_path: Path) -> None:
+    committed = (PROJECT / page).read_text(encoding="utf-8")
+    written = tmp_path / "page.md"
+    written.write_text(committed, encoding="utf-8")
+    for file in files:
+        assert main(["show", str(RESULTS / file), "--page", str(written), "--prefix", RUNS[file]]) == 0
+    assert written.read_text(encoding="utf-8") == committed
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", "docs/scaling.md"])
+def test_no_place_of_a_page_is_empty(page: str) -> None:
+    assert _EMPTY.findall((PROJECT / page).read_text(encoding="utf-8")) == []
+
+
+def test_the_committed_results_have_every_scenario_and_nobody_failed_in_them() -> None:
+    results = Results.load(REFERENCE)
+    assert set(scenarios_of(results)) >= {"inprocess", "instructions", "echo", "handshake", "fanout", "burst", "stall"}
+    assert set(scenarios_of(results)) >= {"idle", "memory"}
+    assert [each.reason for each in results.left_out if "deflate" not in each.reason] == []
+
+
+def test_the_committed_results_keep_the_budgets() -> None:
+    results = Results.load(REFERENCE)
+    found = [verdict for scenario in scenarios_of(results) for verdict in verdicts(results, scenario)]
+    assert found
+    missed = [verdict for verdict in found if not verdict.kept]
+    assert [(each.budget.scenario, each.figure.case, each.ratio) for each in missed] == []
