@@ -1,10 +1,11 @@
 """Where a run takes place: the machine, the cores that server and generator are pinned to, and all versions."""
 
+import json
 import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -71,7 +72,7 @@ def describe(cores: Cores) -> dict[str, str]:
             len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
         ),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "pinning": str(cores),
     }
 
@@ -92,7 +93,19 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    if node := shutil.which("node"):
-        answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-        found["Node.js"] = answer.stdout.strip().removeprefix("v")
+    if commit := _said(["git", "describe", "--always", "--dirty", "--abbrev=9"]):
+        found["asgi-ws"] += f" ({commit})"
+    if node := _said(["node", "--version"]):
+        found["Node.js"] = node.removeprefix("v")
+        ws = NODE_PEER / "node_modules" / "ws" / "package.json"
+        if ws.is_file():
+            found["ws"] = json.loads(ws.read_text(encoding="utf-8"))["version"]
     return found
+
+
+def _said(command: Sequence[str]) -> str:
+    """What a program prints; nothing where it is not there or fails."""
+    if shutil.which(command[0]) is None:
+        return ""
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return ended.stdout.strip() if ended.returncode == 0 else ""
