@@ -72,7 +72,7 @@ def describe(cores: Cores) -> dict[str, str]:
             len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
         ),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": " ".join((platform.system(), platform.release().partition("-")[0], platform.machine())),
         "pinning": str(cores),
     }
 
