@@ -41,7 +41,10 @@ bench: $(VENV)/.dev ## Measure what messages and connections cost beside Starlet
 bench-all: peers ## Measure everything beside everybody, in about an hour
 	$(BIN)/python -m benchmarks all --json $(BENCH)/all.json --plot $(BENCH)/all $(ARGS)
 
-peers: $(VENV)/.peers ## Install the servers for `bench-all` that not every machine can have
+# What cannot be installed is named in the results.
+peers: $(VENV)/.dev ## Install the servers for `bench-all` that not every machine can have
+	-$(BIN)/python -m pip install --quiet socketify
+	-npm install --silent --no-package-lock --prefix benchmarks/peers/node
 
 servers-table: $(VENV)/.dev ## Write docs/servers-table.md anew from what the contract suite sees, on Python 3.11
 	$(BIN)/python -m tests.contracts.write_table
@@ -72,9 +75,3 @@ $(VENV)/.run: pyproject.toml $(VENV)/.base
 $(VENV)/.dev: pyproject.toml $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[fast,testing]' --group dev
 	touch $@ $(VENV)/.run
-
-# What cannot be installed is named in the results.
-$(VENV)/.peers: benchmarks/peers/node/package.json $(VENV)/.dev
-	-$(BIN)/python -m pip install --quiet socketify
-	-npm install --silent --no-package-lock --prefix benchmarks/peers/node
-	touch $@

@@ -17,7 +17,7 @@ class Budget:
         contestant: who keeps to it.
         metric: of what.
         base: the other.
-        most: as a ratio of the medians of the repetitions.
+        most: of the median of the repetitions' ratios.
         beyond_spread: the budget is missed only where every repetition is above it.
     """
 
@@ -66,7 +66,7 @@ BUDGETS: Final = (
 )
 
 
-_CAPTION: Final = '"in one": in one repetition at least; else the median counts.'
+CAPTION: Final = '"in one": in one repetition at least; else the median counts.'
 
 
 def verdicts(results: Results, scenario: str) -> Iterator[Verdict]:
@@ -81,9 +81,12 @@ def verdicts(results: Results, scenario: str) -> Iterator[Verdict]:
                     yield Verdict(budget, figure, ratio)
 
 
-def print_verdicts(results: Results, scenario: str) -> None:
-    """Print them, where there are any."""
-    rows = [
+COLUMNS: Final = ("", "at most", "ratio", "")
+
+
+def rows(results: Results, scenario: str) -> list[list[str]]:
+    """The verdicts as a table."""
+    return [
         [
             f"{verdict.figure.case}: {verdict.figure.contestant}",
             f"{verdict.budget.most:g} of {verdict.budget.base}{' in one' if verdict.budget.beyond_spread else ''}",
@@ -92,5 +95,9 @@ def print_verdicts(results: Results, scenario: str) -> None:
         ]
         for verdict in verdicts(results, scenario)
     ]
-    if rows:
-        print_table(f"{scenario}: budgets", ["", "at most", "ratio", ""], rows, _CAPTION)
+
+
+def print_verdicts(results: Results, scenario: str) -> None:
+    """Print them, where there are any."""
+    if table := rows(results, scenario):
+        print_table(f"{scenario}: budgets", list(COLUMNS), table, CAPTION)

@@ -5,6 +5,7 @@ import dataclasses
 import re
 import resource
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from . import imports, inprocess, instructions, plots
 from .budgets import print_verdicts
-from .contestants import Contestant, UnknownContestantError, named
+from .contestants import BY_NAME, Contestant, UnknownContestantError, named
 from .machine import Cores, describe, pinned, versions
 from .report import console, print_circumstances, print_tables
 from .results import LeftOut, Results, ResultsError
@@ -118,6 +119,9 @@ def who(scenario: Scenario, effort: Effort, peers: Sequence[str] | None) -> list
 
 def main(scenarios: Sequence[str], arguments: argparse.Namespace) -> int:
     """Measure, print, write; the exit status: 1 when there is nothing of this package, 2 for what cannot be done."""
+    # `timeout` and a closed terminal end the servers too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     effort = effort_of(arguments)
     cores = Cores.available()
     results = Results(
@@ -136,13 +140,17 @@ def main(scenarios: Sequence[str], arguments: argparse.Namespace) -> int:
             _measure(name, effort, arguments, cores, results)
             print_tables(results, name)
             print_verdicts(results, name)
+            # After each, so that an hour is not lost with the next one.
+            if arguments.json is not None:
+                results.save(arguments.json)
         print_circumstances(results)
-        _write(results, arguments)
+        _draw(results, arguments)
     except (UnknownContestantError, ResultsError) as error:
-        console.print(f"error: {error}", style="red", markup=False)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        console.print("interrupted: nothing is written")
+        is_kept = arguments.json is not None and results.figures
+        print(f"interrupted{f'; what was done is in {arguments.json}' if is_kept else ''}", file=sys.stderr)
         return 130
     ours = {figure.scenario for figure in results.figures if figure.contestant.startswith("asgi_ws")}
     return 0 if ours >= {name for name in scenarios if name != "instructions"} else 1
@@ -151,6 +159,8 @@ def main(scenarios: Sequence[str], arguments: argparse.Namespace) -> int:
 def _folders(arguments: argparse.Namespace) -> Iterator[Path]:
     """Where results go: better to know now that they cannot than after an hour."""
     if arguments.json is not None:
+        if arguments.json.is_dir():
+            raise ResultsError(f"{arguments.json} is a directory")
         yield arguments.json.parent
     if arguments.plot is not None:
         yield arguments.plot
@@ -186,6 +196,9 @@ def _measure(name: str, effort: Effort, arguments: argparse.Namespace, cores: Co
 
 
 def _load(scenario: Scenario, effort: Effort, arguments: argparse.Namespace, cores: Cores, results: Results) -> None:
+    for name in arguments.peers or ():
+        if name in BY_NAME and name not in scenario.full:
+            results.left_out.append(LeftOut(scenario.name, name, "it takes no part in this scenario"))
     contestants = []
     for contestant in who(scenario, effort, arguments.peers):
         install = contestant.install()
@@ -227,9 +240,8 @@ def _progress(name: str, total: int) -> Iterator[_Bar]:
         yield _Bar(progress, progress.add_task(name, total=total))
 
 
-def _write(results: Results, arguments: argparse.Namespace) -> None:
+def _draw(results: Results, arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
-        results.save(arguments.json)
         console.print(f"written: {arguments.json}", markup=False)
     if arguments.plot is not None:
         for path in plots.draw(results, arguments.plot):

@@ -4,13 +4,14 @@ A machine is not as fast today as it was yesterday, so times are compared as rat
 repetition by repetition. Instructions, memory and bytes hold still: they are compared as they are, as long as machine
 and Python are the same, and as ratios where they are not.
 
-Beyond the noise is what the exact one-sided rank-sum test (Mann and Whitney) says at 5 %: if nothing had changed, the
-new samples would be as much worse (or better) than the old ones by chance in fewer than one of twenty comparisons. With
-three samples on each side that means that the ranges do not overlap; with five, up to four of the 25 pairs of old and
-new may be the other way round, so that one stray repetition hides nothing. It supposes no distribution. With so few
-samples that even separate ranges prove nothing (fewer than three), times are not judged, and what holds still is judged
-by its size alone. Many figures are tested at once, so that some move by chance: that is why a regression has to be
-greater than a share too.
+Beyond the noise is what the exact one-sided rank-sum test (Mann and Whitney) says at 5 % for each direction: if the two
+runs differed in nothing, the new samples would be as much worse than the old ones by chance in fewer than one of twenty
+comparisons, and as much better likewise. With three samples on each side that means that the ranges do not overlap;
+with five, up to four of the 25 pairs of old and new may be the other way round, so that one stray repetition hides
+nothing. It supposes no distribution, but that an hour does to the ratios of a run what it does to those of another.
+With so few samples that even separate ranges prove nothing (fewer than three), times are not judged, and what holds
+still is judged by its size alone. Many figures are tested at once, so that some move by chance: that is why a
+regression has to be greater than a share too.
 """
 
 import argparse
@@ -35,7 +36,7 @@ SHARE: Final = 0.10
 OURS: Final = "asgi_ws"
 # These are the same for every run of the same code, but for little.
 STEADY: Final = frozenset({"instructions", "memory", "memory_peak", "received", "delivered"})
-# The chance to be told of a move where there was none.
+# The chance to be told of a move to the worse where there was none; that of one to the better is another.
 CHANCE: Final = 0.05
 # A smaller move interests nobody, however certain it is.
 WORTH_TELLING: Final = 0.01
@@ -135,9 +136,12 @@ def compare(old: Results, new: Results, share: float = SHARE, contestants: Seque
             comparison.appeared.append(_name(figure))
         elif change := judge.change(before[key], figure):
             comparison.changes.append(change)
+        elif figure.contestant not in new.bases.get(figure.scenario, []):
+            unjudged = f"{_name(figure)}: no base to compare it with"
+            (comparison.lost if judge.gates(figure) else comparison.warnings).append(unjudged)
     missing = [figure for key, figure in before.items() if key not in after and figure.scenario in comparable]
     comparison.gone = [_name(figure) for figure in missing if figure.metric != "generator"]
-    comparison.lost = list(judge.lost(missing))
+    comparison.lost += judge.lost(missing)
     for each in sorted(set(old.settings) ^ set(new.settings)):
         comparison.warnings.append(f"{each}: only in the {'old' if each in old.settings else 'new'} run")
     order = list(Verdict)
@@ -155,7 +159,16 @@ class _Judge:
     def ours(self, figure: Figure) -> bool:
         return figure.contestant.startswith(self.contestants)
 
+    def gates(self, figure: Figure) -> bool:
+        """Whether a regression of it is one of the run."""
+        return METRICS[figure.metric].gated and self.ours(figure)
+
     def lost(self, missing: Sequence[Figure]) -> Iterator[str]:
+        """What of ours was measured and no longer could be."""
+        measured = {(figure.scenario, figure.case, figure.contestant) for figure in self.new.figures}
+        for figure in missing:
+            if self.gates(figure) and (figure.scenario, figure.case, figure.contestant) in measured:
+                yield _name(figure)
         reasons = {(each.scenario, each.contestant): each.reason for each in self.new.left_out}
         places = dict.fromkeys((figure.scenario, figure.contestant) for figure in missing if self.ours(figure))
         for scenario, contestant in places:
@@ -192,7 +205,7 @@ class _Judge:
             return Verdict.NOISE
         if grew is (metric.better == "more"):
             return Verdict.BETTER
-        gated = metric.gated and self.ours(figure) and abs(moved) > self.share
+        gated = self.gates(figure) and abs(moved) > self.share
         return Verdict.REGRESSION if gated else Verdict.WORSE
 
 
@@ -352,5 +365,9 @@ def main(arguments: argparse.Namespace) -> int:
     print_comparison(comparison)
     if not comparison.changes and not comparison.lost:
         print(f"{arguments.old} and {arguments.new} have nothing that can be compared", file=sys.stderr)
+        return 2
+    gated = [change for change in comparison.changes if METRICS[change.figure.metric].gated]
+    if not comparison.lost and gated and all(change.verdict is Verdict.TOO_FEW for change in gated):
+        print("nothing could be judged: run three repetitions or more", file=sys.stderr)
         return 2
     return int(comparison.regressed)

@@ -70,9 +70,11 @@ class Perf:
         return ["perf", "stat", "-x", ",", "-e", "instructions:u", "-o", str(output), "--"]
 
     def count(self, output: Path) -> int:
-        lines = output.read_text(encoding="utf-8").splitlines()
-        fields = next(line for line in reversed(lines) if "instructions" in line).split(",")
-        return int(fields[0])
+        lines = [line for line in output.read_text(encoding="utf-8").splitlines() if "instructions" in line]
+        if not lines:
+            raise ValueError("no count")
+        # A processor with two kinds of cores has a line for each.
+        return sum(int(line.split(",")[0]) for line in lines if not line.startswith("<not counted>"))
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def measure(by: Counter, contestants: Iterable[str], messages: int, repetitions:
         }
         found: dict[str, list[float]] = {name: [] for name in names}
         failed: set[str] = set()
-        for future in as_completed(samples):
+        for future in _all(samples, pool):
             name = samples[future]
             try:
                 found[name].append(future.result())
@@ -164,6 +166,15 @@ def measure(by: Counter, contestants: Iterable[str], messages: int, repetitions:
                     yield LeftOut(SCENARIO, name, str(error))
             if name not in failed and len(found[name]) == repetitions:
                 yield Figure(SCENARIO, CASE, name, "instructions", tuple(found[name]))
+
+
+def _all(samples: Iterable[Future[float]], pool: ThreadPoolExecutor) -> Iterator[Future[float]]:
+    """Each as it is done; who is interrupted waits for those that run, and for no others."""
+    try:
+        yield from as_completed(samples)
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
 
 
 def _cores() -> int:

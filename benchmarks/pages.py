@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-_PLACE: Final = re.compile(r"<!-- written: (?P<name>[\w-]+) -->\n.*?<!-- /written -->", re.DOTALL)
+_PLACE: Final = re.compile(r"<!-- written: (?P<name>[\w-]+) -->\n(?:(?!<!-- written: ).)*?<!-- /written -->", re.DOTALL)
 
 
 class PageError(Exception):

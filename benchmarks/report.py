@@ -1,5 +1,6 @@
 """Tables of a run: what was measured, beside what, and under which conditions; for a terminal, a file or Markdown."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +15,8 @@ from .pages import markdown_table, plain
 from .results import METRICS, Figure, Results, Spread
 
 WIDTH: Final = 120
-console = Console(width=WIDTH)
+# A terminal has a width of its own; what is piped to a file has one that every table fits into.
+console = Console(width=None if sys.stdout.isatty() else WIDTH)
 
 # The figure of a case that the others are judged by: the first of these that it has.
 MAIN_METRICS: Final = ("cpu", "memory", "instructions", "p50", "delivered", "memory_peak", "rate")
@@ -161,7 +163,10 @@ def _rows(results: Results, scenario: str, case: str, metrics: Sequence[str]) ->
 
 
 def _median(figure: Figure | None) -> str:
-    return _NOTHING if figure is None else quantity(figure.metric, figure.median)
+    if figure is None:
+        return _NOTHING
+    # One repetition in which something did not arrive is not outweighed by two others.
+    return quantity(figure.metric, min(figure.samples) if figure.metric == "delivered" else figure.median)
 
 
 def _ratio(results: Results, figure: Figure | None, base: str) -> str:

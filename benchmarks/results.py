@@ -183,15 +183,19 @@ class Results:
             return cls(
                 command=document["command"],
                 when=document["when"],
-                machine=dict(document["machine"]),
-                versions=dict(document["versions"]),
-                settings=dict(document["settings"]),
-                bases=dict(document["bases"]),
+                machine=_texts(document["machine"]),
+                versions=_texts(document["versions"]),
+                settings={name: dict(values) for name, values in document["settings"].items()},
+                bases={name: [str(base) for base in names] for name, names in document["bases"].items()},
                 figures=[_figure(each) for each in document["figures"]],
                 left_out=[LeftOut(**each) for each in document["left_out"]],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ResultsError(f"{path} holds damaged results: {type(error).__name__}: {error}") from error
+
+
+def _texts(document: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in document.items()}
 
 
 def _figure(document: dict[str, Any]) -> Figure:

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from . import plots
-from .pages import PageError, fill
+from .budgets import CAPTION, COLUMNS, print_verdicts, rows
+from .pages import PageError, fill, markdown_table, plain
 from .report import (
     console,
     markdown,
@@ -44,6 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     for scenario in scenarios_of(results):
         print_tables(results, scenario)
+        print_verdicts(results, scenario)
     print_circumstances(results)
     for path in [*drawn, *([arguments.page] if arguments.page else [])]:
         console.print(f"written: {path}", markup=False, highlight=False)
@@ -51,7 +53,11 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def page_parts(results: Results, prefix: str = "") -> dict[str, str]:
-    """What a page has places for: the tables of each scenario, "summary" and "circumstances"."""
+    """What a page has places for: the tables of each scenario, "summary", "budgets" and "circumstances"."""
     parts = {scenario: markdown(results, scenario) for scenario in scenarios_of(results)}
     parts |= {"summary": markdown_summary(results), "circumstances": markdown_circumstances(results)}
+    verdicts = [
+        [f"{scenario}: {row[0]}", *row[1:]] for scenario in scenarios_of(results) for row in rows(results, scenario)
+    ]
+    parts["budgets"] = f"{markdown_table(COLUMNS, verdicts)}\n\n{plain(CAPTION)}\n"
     return {f"{prefix}{name}": part for name, part in parts.items()}

@@ -50,5 +50,5 @@ def _cell(results: Results, work: _Work, case: str, contestant: str) -> str | No
     if figure is None:
         return None
     ratio = results.ratio(figure, BASE)
-    shown = quantity(work.metric, figure.median)
+    shown = quantity(work.metric, min(figure.samples) if work.metric == "delivered" else figure.median)
     return shown if ratio is None or work.metric == "delivered" else f"{shown} ({ratio.median:.2f})"

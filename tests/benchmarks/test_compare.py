@@ -174,6 +174,25 @@ def test_one_of_ours_that_failed_in_the_new_run_is_a_regression() -> None:
     assert "REGRESSION: no longer measured: echo: asgi_ws: a wrong reply" in printed(comparison)
 
 
+def test_a_figure_of_ours_that_has_lost_its_base_is_a_regression() -> None:
+    new = echo(asgi_ws=times((3.6, 3.6, 3.6)))
+    new.figures = [figure for figure in new.figures if figure.contestant != "starlette"]
+    comparison = compare(echo(asgi_ws=times((0.4, 0.4, 0.4))), new)
+    assert comparison.regressed
+    assert any("no base to compare it with" in line for line in comparison.lost)
+
+
+def test_a_gated_figure_of_ours_that_its_case_no_longer_has_is_a_regression() -> None:
+    old, new = echo(asgi_ws=times((0.4, 0.4, 0.4))), echo("p99", asgi_ws=times((0.4, 0.4, 0.4)))
+    comparison = compare(old, new)
+    assert any("server CPU" in line for line in comparison.lost)
+
+
+def test_who_delivers_less_has_regressed() -> None:
+    old, new = echo("delivered", asgi_ws=(100.0,) * 3), echo("delivered", asgi_ws=(3.0,) * 3)
+    assert compare(old, new).regressed
+
+
 def test_the_table_says_what_how_much_and_the_noise() -> None:
     old, new = echo(asgi_ws=times((0.40, 0.41, 0.42))), echo(asgi_ws=times((0.50, 0.49, 0.48)))
     text = printed(compare(old, new))
@@ -215,6 +234,13 @@ def test_bad_input_is_one_line_and_another_status(tmp_path: Path, capsys: pytest
     bad.write_text("{", encoding="utf-8")
     assert command(str(good), str(bad)) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_runs_with_too_few_samples_pass_no_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, cost in (("old", 4.0), ("new", 36.0)):
+        echo(base=(10.0,), asgi_ws=(cost,)).save(tmp_path / name)
+    assert command(str(tmp_path / "old"), str(tmp_path / "new")) == 2
+    assert "nothing could be judged" in capsys.readouterr().err
 
 
 def test_two_runs_with_nothing_in_common_pass_no_gate(tmp_path: Path) -> None:
