@@ -42,6 +42,7 @@ _NO_DEFLATE: Final = r"(?:no|without) deflate|deflate (?:off|not)"
 
 LOOKUPS: Final[Mapping[str, Lookup]] = {
     "echo": Lookup("CPU of a message echoed", "echo", "cpu", r"\b1 in flight", r"deflate|random", sizes=2),
+    "echo_idle": Lookup("the same of a server that mostly waits (not used)", "echo", "cpu_paced", r"\d a second"),
     "delivery": Lookup("CPU of a delivery", "fanout", "cpu", without=r"deflate|stall|\d a second", sizes=1),
     "burst": Lookup("CPU of a delivery in a burst", "burst", "cpu", without=r"deflate|stall", sizes=1),
     "handshake": Lookup("CPU of a handshake", "handshake", "cpu"),
@@ -51,7 +52,7 @@ LOOKUPS: Final[Mapping[str, Lookup]] = {
         "memory of an idle connection, deflate", "memory", "memory", having=r"deflate", without=_NO_DEFLATE
     ),
 }
-OPTIONAL: Final = {"burst", "memory_deflate", "ping"}
+OPTIONAL: Final = {"burst", "echo_idle", "memory_deflate", "ping"}
 # An open-loop run of a room: its size and its rate are read from the case.
 OPEN_LOOP: Final = Lookup("latency of an open-loop fan-out", "fanout", "p99", r"\d a second", r"deflate|stall", sizes=1)
 

@@ -120,7 +120,7 @@ def growth(model: Model) -> Table:
     """Machines and brokers as users grow."""
     rows = []
     for power in range(4, 8):
-        grown = model.for_(connections=10**power)
+        grown = model.for_(connections=10**power, room=min(model.workload.room, 10**power))
         machines = grown.machines()
         broker = grown.broker(machines)
         rows.append(
