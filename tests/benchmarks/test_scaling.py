@@ -102,7 +102,7 @@ def test_the_mapping_finds_its_figures_in_the_cases_that_the_scenarios_have() ->
     from benchmarks.scenarios import SCENARIOS
     from benchmarks.scenarios.base import FULL
 
-    metrics = ("cpu", "memory", "p50", "p99")
+    metrics = ("cpu", "cpu_paced", "memory", "p50", "p99")
     figures = [
         Figure(scenario.name, case.name, "asgi_ws", metric, (1.0,))
         for scenario in SCENARIOS
