@@ -1,9 +1,12 @@
 """The command line from its arguments to its exit status, with real servers and a real load."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.results import Results
@@ -95,5 +98,26 @@ def test_results_that_cannot_be_written_are_refused_before_anything_is_measured(
     (tmp_path / "file").touch()
     ended = benchmarks("imports", "--json", tmp_path / "file" / "results.json")
     assert ended.returncode == 2
-    assert "file" in ended.stdout
+    assert "file cannot be written to: File exists" in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_stops_a_run_leaves_no_server_behind(number: signal.Signals, status: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "handshake", "--peers", "none", "--seconds", "20"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    ) as process:
+        started = psutil.Process(process.pid)
+        deadline = time.monotonic() + 30
+        while not (servers := [each for each in started.children() if "uvicorn" in each.cmdline()]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == status, said
+    assert "Traceback" not in said
+    assert not psutil.wait_procs(servers, timeout=10)[1]
