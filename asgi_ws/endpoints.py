@@ -95,7 +95,7 @@ class WebSocketEndpoint:
         await self.on_connect(ws)
         if ws.application_state is WebSocketState.CONNECTING:
             return
-        decode = _decoder(self.encoding, json)
+        decode = None if self.encoding is None else _decoder(self.encoding, json)
         if decode is None:
             await ws._feed(self.on_receive)
         else:
@@ -106,8 +106,8 @@ class WebSocketEndpoint:
 _NO_ON_DISCONNECT: Final = WebSocketEndpoint.on_disconnect
 
 
-def _decoder(encoding: Encoding | None, json: JSONCodec) -> Callable[[str | bytes], Any] | None:
-    return json.decode if encoding == "json" else _TYPE_CHECKS.get(encoding or "")
+def _decoder(encoding: Encoding, json: JSONCodec) -> Callable[[str | bytes], Any] | None:
+    return json.decode if encoding == "json" else _TYPE_CHECKS.get(encoding)
 
 
 def _check_type(wanted: type, name: str, data: str | bytes) -> str | bytes:

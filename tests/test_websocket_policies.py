@@ -156,6 +156,49 @@ async def test_a_handler_whose_cleanup_is_too_slow_as_well_is_refused_for_its_sl
     assert handler.statistics().failed == 0
 
 
+async def test_each_connection_has_its_own_time_to_accept() -> None:
+    late = asyncio.Event()
+
+    @websocket_app(limits=Limits(accept_timeout=10))
+    async def handler(ws: WebSocket) -> None:
+        if ws.scope["path"] != "/late":
+            await asyncio.Event().wait()
+        late.set()
+        await asyncio.sleep(9)
+        await ws.accept()
+        await ws.wait_closed()
+
+    with VirtualClock() as clock:
+        async with WebSocketCommunicator(handler) as first, WebSocketCommunicator(handler, "/late") as second:
+            one = asyncio.create_task(refusal(first))
+            await clock.advance(5)
+            two = asyncio.create_task(second.connect())
+            await late.wait()
+            await clock.advance(5)
+            assert (await one)[0] == 503
+            assert not two.done()
+            await clock.advance(4)
+            assert (await two).accepted
+            await clock.advance(20)
+            await second.close()
+
+
+def test_the_time_to_accept_holds_in_every_loop_that_an_endpoint_is_used_in() -> None:
+    @websocket_app(limits=Limits(accept_timeout=1))
+    async def handler(ws: WebSocket) -> None:
+        await asyncio.Event().wait()
+
+    async def connect() -> int:
+        with VirtualClock() as clock:
+            async with WebSocketCommunicator(handler) as peer:
+                connecting = asyncio.create_task(refusal(peer))
+                await clock.advance(1)
+                status, _ = await connecting
+                return status
+
+    assert [asyncio.run(connect()), asyncio.run(connect())] == [503, 503]
+
+
 async def test_the_time_to_accept_counts_what_the_handler_does_before_it_waits() -> None:
     @websocket_app(limits=Limits(accept_timeout=0.05))
     async def handler(ws: WebSocket) -> None:
