@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--without", type=_pattern, metavar="REGEX", help="leave out the cases whose names match")
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="of the servers [any that is free]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument("--update", action="store_true", help="keep what that file has of other scenarios")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw the results there, as SVG")
 
 
@@ -131,20 +132,24 @@ def main(scenarios: Sequence[str], arguments: argparse.Namespace) -> int:
         versions=versions(),
     )
     try:
+        if arguments.update and arguments.json is None:
+            raise ResultsError("--update needs a file to update: --json FILE")
         for name in scenarios:
             who(UNDER_LOAD[name], effort, arguments.peers) if name in UNDER_LOAD else None
         for folder in _folders(arguments):
             _made(folder)
+        before = Results.load(arguments.json) if arguments.update and arguments.json.is_file() else results
         _allow_open_files()
         for name in scenarios:
             _measure(name, effort, arguments, cores, results)
+            results.settings[name]["taken"] = results.taken
             print_tables(results, name)
             print_verdicts(results, name)
             # After each, so that an hour is not lost with the next one.
             if arguments.json is not None:
-                results.save(arguments.json)
+                before.updated(results).save(arguments.json)
         print_circumstances(results)
-        _draw(results, arguments)
+        _draw(before.updated(results), arguments)
     except (UnknownContestantError, ResultsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -40,8 +40,8 @@ STEADY: Final = frozenset({"instructions", "memory", "memory_peak", "received", 
 CHANCE: Final = 0.05
 # A smaller move interests nobody, however certain it is.
 WORTH_TELLING: Final = 0.01
-# How often it is done changes how sure a figure is, not what it is.
-_HOW_OFTEN: Final = frozenset({"repetitions", "processes"})
+# How often, and when, it is done changes how sure a figure is, not what it is.
+_HOW_OFTEN: Final = frozenset({"repetitions", "processes", "taken"})
 _PYTHONS: Final = frozenset({"CPython", "PyPy", "GraalVM"})
 
 

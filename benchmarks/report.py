@@ -22,8 +22,9 @@ console = Console(width=None if sys.stdout.isatty() else WIDTH)
 MAIN_METRICS: Final = ("cpu", "memory", "instructions", "p50", "delivered", "memory_peak", "rate")
 # A generator that works this share (in percent) of its time may be what limits the rate and makes the latencies.
 BUSY: Final = 90
-# In the file, and no columns: the split has its own, a busy generator is told below, and one stray maximum says little.
-_NO_COLUMNS: Final = frozenset({"cpu_user", "cpu_system", "generator", "max"})
+# In the file, and no columns: the split has its own, a busy or late generator is told below, and one stray maximum says
+# little.
+_NO_COLUMNS: Final = frozenset({"cpu_user", "cpu_system", "generator", "late", "max"})
 _NOTHING: Final = "-"
 _BETTER: Final = " *"
 _WORSE: Final = " !"
@@ -189,7 +190,7 @@ def _busy(results: Results, scenario: str) -> Iterator[str]:
     for contestant, figures in busy.items():
         yield (
             f"{contestant} kept the load generator busy for {percent(max(each.median for each in figures))} % of the "
-            f"time, so its rate and latencies are the generator's too, while its CPU is its own: "
+            f"time, so its rate is the generator's, and its CPU at most what is shown: "
             + "; ".join(each.case for each in figures)
         )
 
@@ -197,7 +198,20 @@ def _busy(results: Results, scenario: str) -> Iterator[str]:
 def notes(results: Results, scenario: str) -> list[str]:
     """What has to be said of a scenario's figures: who was left out and why, and where the generator was the limit."""
     left_out = [f"left out: {each.contestant}: {each.reason}" for each in results.left_out if each.scenario == scenario]
-    return [*left_out, *_busy(results, scenario)]
+    taken = results.settings.get(scenario, {}).get("taken", results.taken)
+    again = [] if taken == results.taken else [f"taken again, {taken}"]
+    return [*left_out, *again, *_busy(results, scenario), *_late(results, scenario)]
+
+
+def _late(results: Results, scenario: str) -> Iterator[str]:
+    """Where what the generator sent late, which is in the latency, may be much of it."""
+    for figure in results.figures:
+        p99 = results.figure(scenario, figure.case, figure.contestant, "p99")
+        if (figure.scenario, figure.metric) == (scenario, "late") and p99 and figure.median > p99.median / 2:
+            yield (
+                f"{figure.contestant}: the load generator itself was late by {number(figure.median)} ms (p99), "
+                f"which is much of the latency's p99: {figure.case}"
+            )
 
 
 def print_tables(results: Results, scenario: str, to: Console = console) -> None:

@@ -51,10 +51,10 @@ METRICS: Final[Mapping[str, Metric]] = {
     "received": Metric("bytes from the server", "B", gated=True),
     "generator": Metric("generator busy", "%"),
     "late": Metric("sent late, p99", "ms"),
-    "cpu_paced": Metric("server CPU at that rate", "µs"),
+    "cpu_paced": Metric("CPU at that rate", "µs"),
     "instructions": Metric("instructions", "1", gated=True),
     "import": Metric("over an empty interpreter", "ms"),
-    "slowdown": Metric("p99, times that without", "x"),
+    "slowdown": Metric("p99 / without", "x"),
     "delivered": Metric("delivered", "%", better="more", gated=True),
 }
 
@@ -117,7 +117,7 @@ class Results:
         when: start of the run, ISO 8601, UTC.
         machine: processor, cores, memory, system, and how the run was pinned to cores.
         versions: of the interpreter, and of every package and program that took part.
-        settings: of each scenario that ran.
+        settings: of each scenario that ran; "taken" is when and how, which may differ after an update.
         bases: for each scenario the contestants that the others are divided by, the first named the main one.
         figures: all of them, in the order of the tables.
         left_out: what has no figures, with the reason.
@@ -143,6 +143,24 @@ class Results:
         if other is None or len(other.samples) != len(figure.samples) or not all(other.samples):
             return None
         return Spread.of(ours / theirs for ours, theirs in zip(figure.samples, other.samples, strict=True))
+
+    def updated(self, newer: "Results") -> "Results":
+        """This run, with the scenarios of a newer one in the place of its own."""
+        again = set(newer.settings)
+        return dataclasses.replace(
+            self,
+            settings={**self.settings, **newer.settings},
+            bases={**self.bases, **newer.bases},
+            figures=[*(each for each in self.figures if each.scenario not in again), *newer.figures],
+            left_out=[*(each for each in self.left_out if each.scenario not in again), *newer.left_out],
+        )
+
+    @property
+    def taken(self) -> str:
+        """When it was taken, of which version of this package, by which command."""
+        return (
+            f"{self.when[:16].replace('T', ' ')} UTC, asgi-ws {self.versions.get('asgi-ws', 'unknown')}: {self.command}"
+        )
 
     def cases(self, scenario: str) -> Sequence[str]:
         """The cases of a scenario, in their order."""

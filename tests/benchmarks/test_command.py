@@ -80,6 +80,7 @@ def test_peers_that_are_not_installed_are_named_with_what_installs_them(tmp_path
         (["echo", "--repetitions", "1.5"], "'1.5' is no positive whole number"),
         (["echo", "--port", "99999"], "'99999' is no port"),
         (["echo", "--without", "("], "'(' is no regular expression"),
+        (["echo", "--update"], "--update needs a file to update: --json FILE"),
         (["ecko"], "invalid choice: 'ecko'"),
         (["compare", "missing.json", "missing.json"], "missing.json cannot be read: No such file or directory"),
         (["show", "missing.json"], "missing.json cannot be read: No such file or directory"),

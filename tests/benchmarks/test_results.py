@@ -81,3 +81,18 @@ def test_a_damaged_figure_is_refused(tmp_path: Path, change: dict[str, Any], mes
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="cannot be written"):
         results().save(tmp_path / "nowhere" / "run.json")
+
+
+def test_an_update_replaces_the_scenarios_that_were_taken_again_and_keeps_the_others() -> None:
+    old, new = results(), results()
+    new.when = "2026-01-01T00:00:00+00:00"
+    new.settings = {"memory": {"taken": new.taken}}
+    new.bases = {"memory": ["starlette"]}
+    new.figures = [Figure("memory", "a new case", "asgi_ws", "memory", (1.0,))]
+    new.left_out = []
+    updated = old.updated(new)
+    assert updated.cases("memory") == ["a new case"]
+    assert updated.cases("echo") == old.cases("echo")
+    assert updated.when == old.when
+    assert "- taken again, 2026-01-01 00:00 UTC" in report.markdown(updated, "memory")
+    assert "taken again" not in report.markdown(updated, "echo")
