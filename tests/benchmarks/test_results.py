@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import report
 from benchmarks.results import Figure, Results, ResultsError, Spread
 from tests.benchmarks.samples import MESSAGE, results
 
