@@ -73,7 +73,9 @@ class App:
         try:
             if self._lifespan.is_needed:
                 await self._fill_state(scope, receive, send)
-            await self.router(scope, receive, send)
+            # What `router` does, without one more coroutine for each connection to keep.
+            app, child = self.router.resolve(scope)
+            await app(child, receive, send)
         except Exception as error:
             if self._on_error is not None:
                 self._tell(self._on_error, error, scope)

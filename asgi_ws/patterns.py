@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -260,10 +261,11 @@ class Matcher(Generic[T]):
 
     def find(self, path: str) -> Iterator[tuple[T, Params]]:
         """Everything that `path` matches, with the parameters' values."""
-        for value in self._static.get(path, ()):
-            yield value, {}
-        if path.startswith("/"):
-            yield from self._walk([(self._root, {})], path[1:].split("/"), 0)
+        static: list[tuple[T, Params]] = [(value, {}) for value in self._static.get(path, ())]
+        if not path.startswith("/"):
+            return iter(static)
+        # Most are found in the first, and the second, a generator, is not begun.
+        return chain(static, self._walk([(self._root, {})], path[1:].split("/"), 0))
 
     def _walk(self, nodes: "_Nodes[T]", texts: list[str], index: int) -> Iterator[tuple[T, Params]]:
         """What matches from this part on below `nodes`, which are equal in the parts before it."""

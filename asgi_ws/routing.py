@@ -171,9 +171,13 @@ class Router:
         scope_type = scope["type"]
         if scope_type not in ("http", "websocket"):
             raise UnsupportedScope(scope_type, ["http", "websocket"])
-        found = self._resolve(scope, route_path(scope))
-        app, child = found if isinstance(found, tuple) else (self._unmatched(scope, found), scope)
+        app, child = self.resolve(scope)
         await app(child, receive, send)
+
+    def resolve(self, scope: Scope) -> tuple[ASGIApp, Scope]:
+        """What serves this HTTP or WebSocket scope, and the scope it gets; for what nothing serves, what says so."""
+        found = self._resolve(scope, route_path(scope))
+        return found if isinstance(found, tuple) else (self._unmatched(scope, found), scope)
 
     def _resolve(self, scope: Scope, path: str) -> "tuple[ASGIApp, Scope] | _Near":
         """What serves this scope at this path, and the scope it gets; or what came near."""
