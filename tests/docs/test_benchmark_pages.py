@@ -46,6 +46,10 @@ def test_the_committed_results_have_every_scenario_and_nobody_failed_in_them() -
 def test_the_committed_results_keep_the_budgets() -> None:
     results = Results.load(REFERENCE)
     found = [verdict for scenario in scenarios_of(results) for verdict in verdicts(results, scenario)]
-    assert found
-    missed = [verdict for verdict in found if not verdict.kept]
-    assert [(each.budget.scenario, each.figure.case, each.ratio) for each in missed] == []
+    strict = [verdict for verdict in found if not verdict.budget.beyond_spread]
+    others = [verdict for verdict in found if verdict.budget.beyond_spread]
+    assert strict
+    assert [(each.figure, each.ratio) for each in strict if not each.kept] == []
+    # Of two contestants that are equal, all three repetitions of one are above the other's by chance in one of twenty.
+    missed = [(each.figure.scenario, each.figure.case, each.ratio) for each in others if not each.kept]
+    assert len(missed) <= len(others) / 20, missed
