@@ -9,7 +9,7 @@ from ._asgi import HeadersLike, Receive, Scope, Send
 from .channel import FORCED_CLOSE_TIMEOUT
 from .codec import JSONCodec
 from .connection import client_address
-from .deadline import Deadline, Deadlines
+from .deadline import Deadline
 from .errors import (
     HTTPError,
     PayloadError,
@@ -38,8 +38,6 @@ class WebSocketApp:
         self._limits = limits
         self._json = json
         self._usage = Usage(limits)
-        # Of the loop that used it last.
-        self._deadlines: Deadlines | None = None
         # The default name of a route to it.
         self.__name__ = name
 
@@ -116,7 +114,8 @@ class WebSocketApp:
             logger.exception("on_disconnect raised, after its endpoint had raised")
 
     async def _run(self, ws: WebSocket) -> None:
-        deadline = ws._deadline = self._begin_deadline(ws)
+        seconds = self._limits.accept_timeout
+        deadline = ws._deadline = None if seconds is None else Deadline(seconds, ws._loop, ws._current_task())
         is_late = False
         try:
             try:
@@ -147,16 +146,6 @@ class WebSocketApp:
                 await self._refuse(ws, Refusal.NOT_ACCEPTED)
             elif not ws.closed:
                 await ws.close()
-
-    def _begin_deadline(self, ws: WebSocket) -> Deadline | None:
-        seconds = self._limits.accept_timeout
-        if seconds is None:
-            return None
-        deadlines = self._deadlines
-        if deadlines is None or deadlines.loop is not ws._loop:
-            # The endpoint is used in another loop than before; those of the old one go on there.
-            deadlines = self._deadlines = Deadlines(seconds, ws._loop)
-        return deadlines.begin(ws._current_task())
 
     async def _refuse_late(self, ws: WebSocket) -> None:
         logger.warning("%s was not accepted in %s s", ws, self._limits.accept_timeout)
