@@ -50,6 +50,9 @@ def test_the_committed_results_keep_the_budgets() -> None:
     others = [verdict for verdict in found if verdict.budget.beyond_spread]
     assert strict
     assert [(each.figure, each.ratio) for each in strict if not each.kept] == []
+    missed = [each for each in others if not each.kept]
+    # The page says that a connection is dearer than Starlette's; it may not become much dearer.
+    assert [each.ratio for each in missed if each.budget.scenario == "handshake" and each.ratio.median > 1.1] == []
     # Of two contestants that are equal, all three repetitions of one are above the other's by chance in one of twenty.
-    missed = [(each.figure.scenario, each.figure.case, each.ratio) for each in others if not each.kept]
-    assert len(missed) <= len(others) / 20, missed
+    by_chance = [(each.figure, each.ratio) for each in missed if each.budget.scenario != "handshake"]
+    assert len(by_chance) <= len(others) / 20, by_chance
