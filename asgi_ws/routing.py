@@ -184,13 +184,16 @@ class Router:
         scope_type = scope["type"]
         near: _Near | None = None
         for target, params in self._matcher.find(path):
-            if scope_type in target.scope_types:
-                if isinstance(target, _Mounted):
-                    return target.app, target.child(scope, path, params)
-                if target.methods is None or scope_type == "websocket" or scope["method"] in target.methods:
-                    return target.endpoint, _with_params(scope, params)
-            near = near or _Near()
-            near.note(target, scope_type)
+            if scope_type not in target.scope_types:
+                near = near or _Near()
+                near.other_scope = near.other_scope or isinstance(target, Route)
+            elif isinstance(target, _Mounted):
+                return target.app, target.child(scope, path, params)
+            elif target.methods is None or scope_type == "websocket" or scope["method"] in target.methods:
+                return target.endpoint, _with_params(scope, params)
+            else:
+                near = near or _Near()
+                near.methods |= target.methods
         return near or _Near()
 
     def _unmatched(self, scope: Scope, near: "_Near") -> ASGIApp:
@@ -290,13 +293,6 @@ class _Near:
         self.methods: frozenset[str] = frozenset()
         # Whether a route of the other scope type has this path.
         self.other_scope = False
-
-    def note(self, target: "Route | _Mounted", scope_type: str) -> None:
-        """This has the path, and not the scope type or the method."""
-        if scope_type not in target.scope_types:
-            self.other_scope = self.other_scope or isinstance(target, Route)
-        elif not isinstance(target, _Mounted):
-            self.methods |= target.methods or frozenset()
 
 
 class _Mounted:
