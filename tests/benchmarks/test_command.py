@@ -105,13 +105,19 @@ def test_results_that_cannot_be_written_are_refused_before_anything_is_measured(
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_who_stops_a_run_leaves_no_server_behind(number: signal.Signals, status: int) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks", "handshake", "--peers", "none", "--seconds", "20"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=PROJECT,
-    ) as process:
+    # A shell lets what it starts in the background ignore SIGINT, and so all that this starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks", "handshake", "--peers", "none", "--seconds", "20"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=PROJECT,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         started = psutil.Process(process.pid)
         deadline = time.monotonic() + 30
         while not (servers := [each for each in started.children() if "uvicorn" in each.cmdline()]):
