@@ -118,8 +118,7 @@ class Channel(States):
     def _ended(self, code: int, reason: str) -> None:
         super()._ended(code, reason)
         self._come_to_rest()
-        if self._deadline is not None:
-            self._lift_deadline()
+        self._lift_deadline()
         if self._turns is not None:
             self._turns.fail(self._closed_error())
         if self._reader is not self._at_rest:
@@ -162,10 +161,7 @@ class Channel(States):
             self._check_lost(error)
             raise
         finally:
-            if self._turns is None:
-                self._sending = self._at_rest
-            else:
-                self._pass_on()
+            self._pass_on()
 
     def _pass_on(self) -> None:
         if self._turns is None or not self._turns.pass_on():

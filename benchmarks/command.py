@@ -134,8 +134,9 @@ def main(scenarios: Sequence[str], arguments: argparse.Namespace) -> int:
     try:
         if arguments.update and arguments.json is None:
             raise ResultsError("--update needs a file to update: --json FILE")
-        for name in scenarios:
-            who(UNDER_LOAD[name], effort, arguments.peers) if name in UNDER_LOAD else None
+        for name in UNDER_LOAD.keys() & scenarios:
+            # For its error: a name that nobody has is told before anything is measured.
+            who(UNDER_LOAD[name], effort, arguments.peers)
         for folder in _folders(arguments):
             _made(folder)
         before = Results.load(arguments.json) if arguments.update and arguments.json.is_file() else results
