@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
@@ -259,9 +259,13 @@ class Matcher(Generic[T]):
         node.parametric.append((part, following))
         return following
 
+    def static(self, path: str) -> Sequence[T]:
+        """What stands for `path` itself: the beginning of what `find` finds, in one look."""
+        return self._static.get(path, ())
+
     def find(self, path: str) -> Iterator[tuple[T, Params]]:
         """Everything that `path` matches, with the parameters' values."""
-        static: list[tuple[T, Params]] = [(value, {}) for value in self._static.get(path, ())]
+        static: list[tuple[T, Params]] = [(value, {}) for value in self.static(path)]
         if not path.startswith("/"):
             return iter(static)
         # Most are found in the first, and the second, a generator, is not begun.

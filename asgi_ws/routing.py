@@ -176,7 +176,13 @@ class Router:
 
     def resolve(self, scope: Scope) -> tuple[ASGIApp, Scope]:
         """What serves this HTTP or WebSocket scope, and the scope it gets; for what nothing serves, what says so."""
-        found = self._resolve(scope, route_path(scope))
+        path = route_path(scope) if scope.get("root_path") else scope["path"]
+        if scope["type"] == "websocket":
+            # A path without parameters adds nothing to the scope: what a server built is passed on as it is.
+            for target in self._matcher.static(path):
+                if isinstance(target, WebSocketRoute):
+                    return target.endpoint, scope
+        found = self._resolve(scope, path)
         return found if isinstance(found, tuple) else (self._unmatched(scope, found), scope)
 
     def _resolve(self, scope: Scope, path: str) -> "tuple[ASGIApp, Scope] | _Near":

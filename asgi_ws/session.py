@@ -115,14 +115,18 @@ class WebSocketApp:
 
     async def _run(self, ws: WebSocket) -> None:
         seconds = self._limits.accept_timeout
-        deadline = ws._deadline = None if seconds is None else Deadline(seconds, ws._loop, ws._current_task())
+        deadline: Deadline | None = None
         is_late = False
         try:
-            try:
+            if seconds is None:
                 await self._handler(ws)
-            finally:
-                ws._deadline = None
-                is_late = deadline is not None and deadline.end()
+            else:
+                deadline = ws._deadline = Deadline(self._handler(ws), seconds, ws._loop, ws._current_task)
+                try:
+                    await deadline
+                finally:
+                    ws._deadline = None
+                    is_late = deadline.end()
         except asyncio.CancelledError:
             if is_late:
                 await self._refuse_late(ws)
