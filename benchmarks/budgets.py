@@ -1,5 +1,6 @@
 """What this package may cost, as ratios within one run, and whether it does."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -13,11 +14,12 @@ class Budget:
     """The most that a contestant's figures of a scenario may be, divided by those of another.
 
     Attributes:
-        scenario: all cases of it.
+        scenario: the cases of it whose names `cases` matches.
         contestant: who keeps to it.
         metric: of what.
         base: the other.
         most: of the median of the repetitions' ratios.
+        cases: a regular expression, searched for in a case's name.
         beyond_spread: the budget is missed only where the ranges of the repetitions, the base's taken `most` times, do
             not overlap.
     """
@@ -27,7 +29,13 @@ class Budget:
     metric: str = "cpu"
     base: str
     most: float
+    cases: str = ""
     beyond_spread: bool = False
+
+    def is_about(self, figure: Figure) -> bool:
+        """Whether it says something of this figure."""
+        own = (self.scenario, self.contestant, self.metric)
+        return (figure.scenario, figure.contestant, figure.metric) == own and bool(re.search(self.cases, figure.case))
 
 
 class Verdict(NamedTuple):
@@ -57,12 +65,29 @@ def _no_slower(scenario: str, *, metric: str = "cpu", suffix: str = "") -> Budge
     )
 
 
+def _fast(scenario: str, most: float, cases: str = "", *, metric: str = "cpu", base: str = "starlette") -> Budget:
+    """What this package takes on its own class, against Starlette on uvicorn's default, or a server without ASGI."""
+    return Budget(scenario=scenario, contestant="asgi_ws-fast", metric=metric, base=base, most=most, cases=cases)
+
+
 BUDGETS: Final = (
     Budget(scenario="inprocess", contestant="asgi_ws", base="starlette", most=0.45),
     Budget(scenario="inprocess", contestant="asgi_ws", base="bare", most=2.3),
     Budget(scenario="inprocess", contestant="asgi_ws, rate limits", base="starlette", most=0.75),
     *(_no_slower(scenario, suffix=suffix) for scenario in ("echo", "handshake") for suffix in ("", "-wsproto")),
     *(_no_slower("memory", metric="memory", suffix=suffix) for suffix in ("", "-wsproto")),
+    _fast("echo", 0.45, "^text of 32 B, .* 1 in flight$"),
+    _fast("echo", 0.3, "^text of 32 B, .* 32 in flight$"),
+    _fast("echo", 0.8, "in flight$"),
+    _fast("echo", 0.9, "^JSON text .* deflate$"),
+    _fast("echo", 1.25, "^JSON text .* deflate$", metric="received"),
+    _fast("echo", 1.0, "^random binary .* deflate$"),
+    _fast("echo", 1.35, "^text of 32 B, .* 1 in flight$", base="picows"),
+    _fast("echo", 1.0, "^text of 32 B, .* 32 in flight$", base="picows"),
+    # 1.3 times the handshakes in the same time.
+    _fast("handshake", 1 / 1.3),
+    _fast("memory", 0.8, "idle$", metric="memory"),
+    _fast("memory", 0.4, "idle, deflate negotiated$", metric="memory"),
 )
 
 
@@ -78,13 +103,15 @@ def verdicts(results: Results, scenario: str) -> Iterator[Verdict]:
         if budget.scenario != scenario:
             continue
         for figure in results.figures:
-            if (figure.scenario, figure.contestant, figure.metric) == (scenario, budget.contestant, budget.metric):
+            if budget.is_about(figure):
                 base = results.figure(scenario, figure.case, budget.base, budget.metric)
                 ratio = results.ratio(figure, budget.base)
                 if base is not None and ratio is not None:
                     yield Verdict(budget, figure, base, ratio)
 
 
+# Of what, where it is neither the CPU nor what the scenario is named after.
+_UNIT: Final = {"received": ", bytes"}
 _OR: Final = ", or ranges overlap"
 COLUMNS: Final = ("", "at most", "ratio", "")
 
@@ -93,8 +120,8 @@ def rows(results: Results, scenario: str) -> list[list[str]]:
     """The verdicts as a table."""
     return [
         [
-            f"{verdict.figure.case}: {verdict.figure.contestant}",
-            f"{verdict.budget.most:g} of {verdict.budget.base}" + _OR * verdict.budget.beyond_spread,
+            f"{verdict.figure.case}: {verdict.figure.contestant}{_UNIT.get(verdict.budget.metric, '')}",
+            f"{verdict.budget.most:.3g} of {verdict.budget.base}" + _OR * verdict.budget.beyond_spread,
             f"{verdict.ratio.median:.2f} ({verdict.ratio.low:.2f}-{verdict.ratio.high:.2f})",
             "kept" if verdict.kept else "MISSED",
         ]

@@ -69,6 +69,8 @@ def _peer(script: str, *options: str) -> tuple[str, ...]:
     return (sys.executable, "-m", f"benchmarks.peers.{script}", "--port={port}", "--ping-interval={ping}", *options)
 
 
+# The class of this package, in front of anybody's application.
+FAST: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
 _UVICORN: Final = partial(_has_modules, "uvicorn", "uvloop", "httptools", "websockets")
 _STARLETTE: Final = partial(_has_modules, "starlette", "uvicorn", "uvloop", "httptools", "websockets")
 _FASTAPI: Final = partial(_has_modules, "fastapi", "uvicorn", "uvloop", "httptools", "websockets")
@@ -85,6 +87,9 @@ CONTESTANTS: Final = (
         only_rooms=True,
     ),
     Contestant(name="fastapi", command=_on_uvicorn("fastapi_app"), install=_FASTAPI),
+    Contestant(name="asgi_ws-fast", command=_on_uvicorn("asgi_ws_app", FAST), install=_UVICORN),
+    Contestant(name="starlette-fast", command=_on_uvicorn("starlette_app", FAST), install=_STARLETTE),
+    Contestant(name="fastapi-fast", command=_on_uvicorn("fastapi_app", FAST), install=_FASTAPI),
     Contestant(name="bare", command=_on_uvicorn("bare_app"), install=_UVICORN),
     Contestant(
         name="asgi_ws-wsproto",

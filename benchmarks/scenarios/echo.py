@@ -83,6 +83,6 @@ SCENARIO: Final = Scenario(
     summary="A message and its echo: CPU, throughput and latency.",
     cases=cases,
     bases=("starlette", "picows"),
-    quick=("asgi_ws", "starlette", "picows"),
+    quick=("asgi_ws", "asgi_ws-fast", "starlette", "picows"),
     full=EVERYBODY,
 )

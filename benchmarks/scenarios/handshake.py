@@ -31,6 +31,6 @@ SCENARIO: Final = Scenario(
     summary="Connections that come, say one thing, and leave.",
     cases=cases,
     bases=("starlette", "picows"),
-    quick=("asgi_ws", "starlette", "picows"),
+    quick=("asgi_ws", "asgi_ws-fast", "starlette", "picows"),
     full=EVERYBODY,
 )

@@ -75,7 +75,7 @@ MEMORY: Final = Scenario(
     summary="Idle connections: the memory that each takes.",
     cases=memory_cases,
     bases=("starlette", "picows"),
-    quick=("asgi_ws", "starlette", "picows"),
+    quick=("asgi_ws", "asgi_ws-fast", "starlette", "picows"),
     full=EVERYBODY,
     fresh=True,
 )

@@ -35,6 +35,18 @@ def test_without_the_base_there_is_no_verdict() -> None:
     assert rows(results(cpu("asgi_ws", 1.0)), "inprocess") == []
 
 
+def test_a_budget_is_about_the_cases_that_it_names() -> None:
+    def figures(case: str) -> tuple[Figure, Figure]:
+        ours, theirs = (0.5,), (1.0,)
+        return Figure("echo", case, "asgi_ws-fast", "cpu", ours), Figure("echo", case, "starlette", "cpu", theirs)
+
+    run = results(
+        *figures("text of 32 B, 8 connections, 1 in flight"), *figures("text of 1 KiB, 8 connections, 1 in flight")
+    )
+    most = [(verdict.figure.case[:13], verdict.budget.most) for verdict in verdicts(run, "echo")]
+    assert most == [("text of 32 B,", 0.45), ("text of 32 B,", 0.8), ("text of 1 KiB", 0.8)]
+
+
 def test_the_budgets_are_those_of_the_design() -> None:
     inprocess = {(each.contestant, each.base, each.most) for each in BUDGETS if each.scenario == "inprocess"}
     assert inprocess == {

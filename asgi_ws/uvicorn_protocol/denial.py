@@ -1,0 +1,76 @@
+"""A refused handshake's response, as the application sends it (ASGI extension "WebSocket Denial Response")."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from .._asgi import Event
+from ..errors import InvalidMessage
+from ..wire.handshake import response_head
+
+_CRLF: Final = b"\r\n"
+# RFC 9110 section 6.4.1: responses without a body.
+_BODILESS: Final = (204, 304)
+
+
+class Denial:
+    """One response: its start, and the parts of its body as they come.
+
+    Without a content-length of the application's, a body in one part gets one, and a body in several is sent in chunks
+    (RFC 9112 section 7.1), so that a client can tell a whole response from one that broke off.
+
+    Raises:
+        InvalidStatus: unless the status is 200-599.
+        InvalidHeader: for a malformed one.
+    """
+
+    __slots__ = ("_headers", "_is_chunked", "_is_started", "_left", "is_complete", "status")
+
+    def __init__(self, start: Event, server_headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.status: int = start["status"]
+        # How a body is framed on this connection is for this class to say.
+        own = [(name, value) for name, value in start.get("headers") or () if name.lower() != b"transfer-encoding"]
+        self._headers = [*server_headers, *own]
+        response_head(self.status, self._headers)
+        names = {name.lower() for name, _ in own}
+        if b"connection" not in names:
+            self._headers.append((b"connection", b"close"))
+        # What the application said is to come; None where it did not.
+        self._left: int | None = None
+        if b"content-length" in names:
+            self._left = int(next(value for name, value in own if name.lower() == b"content-length"))
+        self._is_started = False
+        self._is_chunked = False
+        self.is_complete = False
+
+    def body(self, event: Event) -> bytes:
+        """What to write for a part of the body.
+
+        Raises:
+            InvalidMessage: for a body that is not bytes, or longer than its content-length.
+        """
+        part = event.get("body", b"")
+        more: bool = event.get("more_body", False)
+        if not isinstance(part, bytes):
+            raise InvalidMessage("body", "bytes", part)
+        if self._left is not None:
+            self._left -= len(part)
+            if self._left < 0:
+                raise InvalidMessage("body", "no more bytes than its content-length", part)
+        head = b""
+        if not self._is_started:
+            self._is_started = True
+            head = self._head(None if more else len(part))
+        self.is_complete = not more
+        if self.status in _BODILESS:
+            return head
+        if not self._is_chunked:
+            return head + part
+        chunk = b"%x\r\n%b\r\n" % (len(part), part) if part else b""
+        return head + chunk + (b"" if more else b"0\r\n\r\n")
+
+    def _head(self, size: int | None) -> bytes:
+        if self._left is None and self.status not in _BODILESS:
+            self._is_chunked = size is None
+            framing = (b"transfer-encoding", b"chunked") if size is None else (b"content-length", b"%d" % size)
+            self._headers.append(framing)
+        return response_head(self.status, self._headers)

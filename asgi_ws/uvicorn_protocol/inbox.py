@@ -1,0 +1,169 @@
+"""What comes in: messages for the application, bounded, and the end of them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from .._asgi import Event as ASGIEvent
+from ..lifecycle import CloseCode
+from ..wire.frames import Close, Event, Failed, FrameReader, Ping, Pong
+from .writer import Writer
+
+
+class Inbox:
+    """What waits for the application, and the `receive` that it is given (ASGI, "WebSocket": Receive).
+
+    With `max_messages` waiting, or `max_bytes`, the transport is told to pause, and what it has read by then is held;
+    both go on when the application has taken all. So a peer that sends faster than the application reads has no more
+    in memory than that, two reads of the transport, and one message.
+
+    Args:
+        on_control: is called with what is no message: a control frame, or the violation that ends the reading.
+
+    Attributes:
+        events: what waits, messages as themselves.
+        reader: of the frames; there may be more in it (`has_more`).
+    """
+
+    __slots__ = (
+        "_bytes",
+        "_end",
+        "_is_discarding",
+        "_is_paused",
+        "_loop",
+        "_max_bytes",
+        "_max_messages",
+        "_on_control",
+        "_waiter",
+        "_writer",
+        "events",
+        "reader",
+    )
+
+    def __init__(
+        self,
+        reader: FrameReader,
+        writer: Writer,
+        loop: asyncio.AbstractEventLoop,
+        on_control: Callable[[Ping | Pong | Close | Failed], None],
+        *,
+        max_messages: int,
+        max_bytes: int,
+    ) -> None:
+        self.reader = reader
+        self._writer = writer
+        self._loop = loop
+        self._on_control = on_control
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self.events: deque[str | bytes | ASGIEvent] = deque()
+        # How much came since the application last had to wait.
+        self._bytes = 0
+        self._is_paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        # The disconnect event, once it is known; it comes after everything else, and then again and again.
+        self._end: ASGIEvent | None = None
+        # Since the application has closed; only the peer's close frame is still of interest.
+        self._is_discarding = False
+
+    def feed(self, data: bytes) -> None:
+        """Take what the transport has read."""
+        if not self.events and not self._is_discarding:
+            message = self.reader.whole(data)
+            if message is not None:
+                self.events.append(message)
+                self._wake()
+                return
+        if self._is_discarding:
+            self._take(self.reader.feed(data))
+            return
+        most = self._max_messages
+        if self.reader.has_more or len(self.events) >= most:
+            # It is held, not read.
+            most = 0
+            self._pause()
+        self._bytes += len(data)
+        self._take(self.reader.feed(data, most))
+        if self._bytes > self._max_bytes and self.events:
+            self._pause()
+
+    def _take(self, events: Sequence[Event]) -> None:
+        waiting = self.events
+        for event in events:
+            if isinstance(event, (str, bytes)):
+                if not self._is_discarding:
+                    waiting.append(event)
+            else:
+                self._on_control(event)
+        if self.reader.inflater is not None:
+            self._bytes += sum(len(event) for event in events if isinstance(event, (str, bytes)))
+        if waiting:
+            self._wake()
+
+    def put(self, event: ASGIEvent) -> None:
+        """Let the application receive an event that is no message."""
+        self.events.append(event)
+        self._wake()
+
+    def finish(self, code: int, reason: str = "") -> None:
+        """Let the application receive that the connection has ended, after everything else.
+
+        The first code stays, but for 1006, which stands for none: what was read but not looked at may have a better.
+        """
+        if self._end is None or self._end["code"] == CloseCode.ABNORMAL:
+            self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
+            self._wake()
+
+    def discard(self) -> None:
+        """Keep no more messages; go on reading for the peer's close frame."""
+        self._is_discarding = True
+        self._resume()
+        self._take(self.reader.feed())
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the transport was told to stop reading, so that a pong may be waiting behind what is unread."""
+        return self._is_paused
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self._writer.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            if not self._writer.transport.is_closing():
+                self._writer.transport.resume_reading()
+
+    async def receive(self) -> ASGIEvent:
+        """The next event (ASGI, "WebSocket"); after the disconnect event that one again."""
+        events = self.events
+        while not events:
+            self._bytes = 0
+            if self.reader.has_more:
+                self._take(self.reader.feed(b"", self._max_messages))
+            elif self._end is not None:
+                return dict(self._end)
+            elif self._waiter is not None:
+                # Another task waits; the two share what comes, as they would a queue.
+                await asyncio.wait([self._waiter])
+            else:
+                self._resume()
+                self._writer.flush()
+                self._waiter = waiter = self._loop.create_future()
+                try:
+                    await waiter
+                finally:
+                    self._waiter = None
+        event = events.popleft()
+        if isinstance(event, str):
+            return {"type": "websocket.receive", "text": event}
+        if isinstance(event, bytes):
+            return {"type": "websocket.receive", "bytes": event}
+        return event

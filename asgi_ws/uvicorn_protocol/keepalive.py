@@ -1,0 +1,113 @@
+"""Pings, and what becomes of a peer that does not answer."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from ..wire.frames import ping_frame
+from .inbox import Inbox
+from .writer import Writer
+
+_PAYLOAD_BYTES: Final = 4
+
+
+class KeepAlive:
+    """Sends a ping at intervals, and gives a peer up that does not answer one in time.
+
+    While the transport does not read, the time stands still: the pong may be behind what is unread. A transport that
+    cannot write has no way to send a ping: there the peer has that time to take anything at all.
+
+    Args:
+        interval: seconds from one pong to the next ping; None or 0 for no pings.
+        timeout: seconds for the pong; None for ever.
+        on_silence: is called once, when it did not come.
+        on_ping: is called before each ping.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_has_timeout",
+        "_inbox",
+        "_interval",
+        "_loop",
+        "_on_ping",
+        "_on_silence",
+        "_payload",
+        "_sent_at",
+        "_timeout",
+        "_timer",
+        "_writer",
+    )
+
+    def __init__(
+        self,
+        writer: Writer,
+        inbox: Inbox,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        interval: float | None,
+        timeout: float | None,
+        on_silence: Callable[[], None],
+        on_ping: Callable[[], None],
+    ) -> None:
+        self._writer = writer
+        self._inbox = inbox
+        self._loop = loop
+        self._interval = interval or 0.0
+        self._has_timeout = timeout is not None
+        self._timeout = timeout or 0.0
+        self._on_silence = on_silence
+        self._on_ping = on_ping
+        # Of the ping that is not answered yet.
+        self._payload: bytes | None = None
+        self._sent_at = 0.0
+        # What the transport could not write when the last ping was due.
+        self._backlog = 0
+        self._timer: asyncio.TimerHandle | None = None
+        if interval:
+            self._timer = loop.call_later(interval, self._ping)
+
+    def stop(self) -> None:
+        """Send no more pings, and expect no pong."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ping(self) -> None:
+        self._on_ping()
+        self._sent_at = self._loop.time()
+        if self._writer.is_full:
+            self._backlog = self._writer.transport.get_write_buffer_size()
+        else:
+            self._backlog = 0
+            # Random, so that a pong sent ahead answers none (RFC 6455 section 5.5.3).
+            self._payload = secrets.token_bytes(_PAYLOAD_BYTES)
+            self._writer.write(ping_frame(self._payload))
+        if self._has_timeout:
+            self._timer = self._loop.call_later(self._timeout, self._expire)
+        else:
+            self._again(0.0)
+
+    def _again(self, passed: float) -> None:
+        self._timer = self._loop.call_later(max(0.0, self._interval - passed), self._ping)
+
+    def pong(self, payload: bytes) -> None:
+        """A pong came; one that answers no ping of ours says nothing."""
+        if payload != self._payload:
+            return
+        self._payload = None
+        if self._has_timeout:
+            self.stop()
+            self._again(self._loop.time() - self._sent_at)
+
+    def _expire(self) -> None:
+        left = self._writer.transport.get_write_buffer_size() if self._writer.is_full else 0
+        if left < self._backlog:
+            # It takes what we write, slowly.
+            self._ping()
+        elif self._inbox.is_paused and not left:
+            self._timer = self._loop.call_later(self._timeout, self._expire)
+        else:
+            self._timer = None
+            self._on_silence()

@@ -1,0 +1,329 @@
+"""WebSocketProtocol: what uvicorn asks of a WebSocket class, and the application's side of a connection."""
+
+import asyncio
+import contextvars
+import logging
+from typing import Any, ClassVar, Final, cast
+
+from uvicorn.config import Config
+from uvicorn.logging import TRACE_LOG_LEVEL
+from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr
+from uvicorn.server import ServerState
+
+from .._asgi import ASGIApp, Event, Scope
+from ..errors import InvalidMessage, LifecycleError, leaves
+from ..lifecycle import ABORT_EXTENSION, CloseCode
+from ..wire.deflate import Deflate
+from ..wire.frames import BINARY, COMPRESSED, KIB, SHORT_HEADERS, TEXT, FrameReader, header
+from ..wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake
+from ..wire.negotiation import Parameters, negotiate
+from .connection import Connection, Phase, logger
+from .denial import Denial
+from .scope import described, websocket_scope
+
+# A payload from this size on is not copied behind its header.
+_LARGE: Final = 32 * 1024
+# A payload below this has its length in the second byte of a frame.
+_SHORT: Final = len(SHORT_HEADERS[TEXT])
+# What uvicorn gives a stop that has no time of its own, in seconds, until tasks are cancelled that did not end.
+_GRACE_SECONDS: Final = 4.0
+
+
+class WebSocketProtocol(Connection):
+    """A WebSocket class for `uvicorn --ws`, for any ASGI application.
+
+    It keeps to uvicorn's settings (`ws_max_size`, `ws_max_queue`, `ws_ping_interval`, `ws_ping_timeout`,
+    `ws_per_message_deflate`, `limit_concurrency`, `timeout_graceful_shutdown`, headers, root path, logging). For what
+    uvicorn has no setting there are attributes, for a subclass to change.
+
+    Attributes:
+        accept_timeout: seconds that the application has to accept or to deny. Past it: 503.
+        close_timeout: see `Connection`.
+        shutdown_timeout: seconds that a peer has for the closing handshake when the server stops.
+        max_fragments: of one message. Past it: 1009.
+        max_queue_bytes: that wait for the application before the transport is told to pause reading.
+        server_context_takeover: whether messages are compressed with what the connection has seen before: smaller, but
+            with a context for each connection, and each anew in a broadcast.
+    """
+
+    accept_timeout: ClassVar[float] = 30.0
+    shutdown_timeout: ClassVar[float] = 3.0
+    max_fragments: ClassVar[int] = 131_072
+    max_queue_bytes: ClassVar[int] = 128 * KIB
+    server_context_takeover: ClassVar[bool] = True
+
+    _handshake: Handshake
+
+    __slots__ = (
+        "_app_state",
+        "_config",
+        "_deflate",
+        "_denial",
+        "_handshake",
+        "_has_sent",
+        "_is_over",
+        "_negotiated",
+        "_scope",
+        "_server_state",
+        "_task",
+    )
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(_loop or asyncio.get_event_loop())
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        # Between the request and the answer.
+        self._negotiated: tuple[Parameters, str] | None = None
+        self._denial: Denial | None = None
+        self._scope: Scope | None = None
+        self._deflate: Deflate | None = None
+        self._task: asyncio.Task[None] | None = None
+        # Whether the application itself has closed or denied.
+        self._is_over = False
+        # Whether anything was compressed since the last ping.
+        self._has_sent = False
+
+    # -- asyncio, and uvicorn
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport, handed over by uvicorn's HTTP class."""
+        # uvloop's are no subclass of it.
+        stream = cast("asyncio.Transport", transport)
+        reader = FrameReader(
+            max_message_bytes=self._config.ws_max_size,
+            max_fragments=self.max_fragments,
+            max_inflated_bytes=self.max_queue_bytes,
+        )
+        self._attach(stream, reader, max_messages=max(1, self._config.ws_max_queue), max_bytes=self.max_queue_bytes)
+        self._server_state.connections.add(self)  # type: ignore[arg-type] # it lists its own classes
+        self._trace("made")
+
+    def data_received(self, data: bytes) -> None:
+        """The request, put together again by uvicorn's HTTP class; then whatever the client sends."""
+        if self._is_reading:
+            self._inbox.feed(data)
+        elif self._phase is Phase.UPGRADING:
+            self._upgrade(data)
+        elif self._phase is Phase.CONNECTING:
+            # RFC 6455 section 4.1: a client waits for the answer.
+            self._refuse_handshake(HandshakeRefused(400, "data before the handshake was answered"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is closed."""
+        super().connection_lost(exc)
+        self._server_state.connections.discard(self)
+        self._deflate = None
+        self._trace("lost")
+
+    def shutdown(self) -> None:
+        """The server stops: end the connection within `shutdown_timeout`, the application a second after that."""
+        if self._phase is Phase.CONNECTING:
+            self._refuse_handshake(HandshakeRefused(503, "the server stops"), CloseCode.SERVICE_RESTART)
+        elif self._phase is Phase.OPEN:
+            self._close(CloseCode.SERVICE_RESTART, "")
+        elif self._phase is Phase.DENYING:
+            self._hang_up(self.shutdown_timeout)
+        self._enter(self._phase, self.shutdown_timeout, self._abort)
+        if self._task is not None and self._config.timeout_graceful_shutdown is None:
+            self._loop.call_later(_GRACE_SECONDS, self._task.cancel)
+
+    def _trace(self, what: str) -> None:
+        if logger.level <= TRACE_LOG_LEVEL:
+            client = self._writer.transport.get_extra_info("peername")
+            logger.log(TRACE_LOG_LEVEL, "%s - WebSocket connection %s", client, what)
+
+    # -- the handshake
+
+    def _upgrade(self, request: bytes) -> None:
+        config, state = self._config, self._server_state
+        try:
+            self._handshake = handshake = read_handshake(request)
+            if config.ws_per_message_deflate and handshake.extensions:
+                self._negotiated = _negotiate(handshake, server_context_takeover=self.server_context_takeover)
+            limit = config.limit_concurrency
+            if limit is not None and (len(state.connections) >= limit or len(state.tasks) >= limit):
+                logger.warning("Exceeded concurrency limit.")
+                raise HandshakeRefused(503, "Service Unavailable")
+        except HandshakeRefused as refused:
+            logger.info("%s - WebSocket handshake refused: %s", get_remote_addr(self._writer.transport), refused)
+            self._refuse_handshake(refused)
+            return
+        self._scope = websocket_scope(handshake, config, self._app_state, self._writer.transport)
+        self._enter(Phase.CONNECTING, self.accept_timeout, self._on_no_answer)
+        self._inbox.put({"type": "websocket.connect"})
+        context = contextvars.Context() if config.reset_contextvars else None
+        self._task = self._loop.create_task(self._run(), context=context)
+        self._task.add_done_callback(state.tasks.discard)
+        state.tasks.add(self._task)
+
+    def _refuse_handshake(self, refused: HandshakeRefused, code: int = CloseCode.ABNORMAL) -> None:
+        self._refuse(refused, self._server_state.default_headers, code)
+
+    def _on_no_answer(self) -> None:
+        self._log_answer(f"503, not accepted in {self.accept_timeout:g} s", logging.WARNING)
+        self._refuse_handshake(HandshakeRefused(503, "not accepted in time"))
+
+    def _log_answer(self, answer: str, level: int = logging.INFO) -> None:
+        """A line for the answer to a handshake, as uvicorn's own classes write it."""
+        scope, self._scope = self._scope, None
+        if scope is not None and logger.isEnabledFor(level):
+            logger.log(level, '%s - "WebSocket %s" %s', *described(scope), answer)
+
+    # -- the application
+
+    async def _run(self) -> None:
+        scope = cast("Scope", self._scope)
+        is_failed = True
+        try:
+            # uvicorn's own types of an event are narrower than ours.
+            app = cast("ASGIApp", self._config.loaded_app)
+            result: object = await app(scope, self._inbox.receive, self.send)  # type: ignore[func-returns-value]
+            is_failed = False
+        except Exception as error:  # noqa: BLE001 -- as every server does, it logs what the application did not catch
+            # What the application let through of a peer's leaving is no failure.
+            if not all(isinstance(cause, ClientDisconnected) for cause in leaves(error)):
+                logger.exception("Exception in ASGI application\n")
+        else:
+            if self._phase in (Phase.CONNECTING, Phase.DENYING):
+                logger.error("ASGI callable returned without completing handshake.")
+            elif result is not None:
+                logger.error("ASGI callable should return None, but returned '%s'.", result)
+        finally:
+            self._task = None
+            self._on_application_end(is_failed=is_failed)
+
+    def _on_application_end(self, *, is_failed: bool) -> None:
+        if self._phase is Phase.CONNECTING:
+            self._log_answer("500")
+            self._refuse_handshake(HandshakeRefused(500, "Internal Server Error"))
+        elif self._phase is Phase.DENYING:
+            self._hang_up(self.close_timeout)
+        elif self._phase is Phase.OPEN:
+            self._close(CloseCode.INTERNAL_ERROR if is_failed else CloseCode.NORMAL, "")
+
+    async def send(self, event: Event) -> None:  # noqa: C901, PLR0912 -- each call less is one for each message
+        """The application's `send` (ASGI, "WebSocket").
+
+        Raises:
+            ClientDisconnected: an OSError, after the peer left.
+            LifecycleError: a RuntimeError, for an event that cannot come now.
+            UsageError: for a payload, code, reason, header or subprotocol that cannot be sent. Nothing was.
+        """
+        if not self._is_open or event["type"] != "websocket.send":
+            await self._send_other(event)
+            return
+        text = event.get("text")
+        if text is not None:
+            first = TEXT
+            try:
+                payload = text.encode()
+            except (AttributeError, UnicodeEncodeError):
+                raise InvalidMessage("text", "text that UTF-8 can encode", text) from None
+        else:
+            first = BINARY
+            payload = event.get("bytes")
+            if not isinstance(payload, bytes):
+                payload = _as_bytes(payload)
+        writer = self._writer
+        transport = writer.transport
+        if transport.is_closing():
+            raise ClientDisconnected
+        if self._deflate is not None and len(payload) >= self._deflate.minimum:
+            compressed = self._deflate.compress(payload)
+            if compressed is not None:
+                payload = compressed
+                first |= COMPRESSED
+            self._has_sent = True
+        size = len(payload)
+        if size >= _LARGE:
+            writer.write_large(header(first, size), payload)
+        else:
+            frame = (SHORT_HEADERS[first][size] if size < _SHORT else header(first, size)) + payload
+            if self._inbox.events or self._inbox.reader.has_more:
+                writer.cork(frame)
+            elif writer.corked:
+                writer.write(frame)
+            else:
+                transport.write(frame)
+        if writer.is_full:
+            await writer.drain()
+
+    async def _send_other(self, event: Event) -> None:
+        kind = event["type"]
+        phase = self._phase
+        if kind == ABORT_EXTENSION:
+            self._abort()
+        elif phase is Phase.CONNECTING and kind == "websocket.accept":
+            self._accept(event)
+        elif phase is Phase.CONNECTING and kind == "websocket.close":
+            self._is_over = True
+            self._log_answer("403")
+            self._refuse_handshake(HandshakeRefused(403, "Forbidden"))
+        elif phase is Phase.CONNECTING and kind == "websocket.http.response.start":
+            self._denial = Denial(event, self._server_state.default_headers)
+            self._enter(Phase.DENYING, self.accept_timeout, self._abort)
+            self._log_answer(str(self._denial.status))
+        elif phase is Phase.DENYING and kind == "websocket.http.response.body" and self._denial is not None:
+            await self._send_denial(self._denial, event)
+        elif phase is Phase.OPEN and kind == "websocket.close":
+            code = event.get("code")
+            self._close(CloseCode.NORMAL if code is None else code, event.get("reason") or "")
+            self._is_over = True
+            if self._writer.is_full:
+                await self._writer.drain()
+        elif self._is_over or phase in (Phase.CONNECTING, Phase.DENYING, Phase.OPEN):
+            raise LifecycleError(f"the event {kind!r}", phase.name)
+        else:
+            raise ClientDisconnected
+
+    def _accept(self, event: Event) -> None:
+        response = accept_response(
+            self._handshake,
+            subprotocol=event.get("subprotocol"),
+            extension=None if self._negotiated is None else self._negotiated[1],
+            headers=[*self._server_state.default_headers, *(event.get("headers") or ())],
+        )
+        self._log_answer("[accepted]")
+        if self._negotiated is not None:
+            self._deflate = Deflate(self._negotiated[0])
+            self._inbox.reader.inflater = self._deflate
+        del self._handshake
+        self._negotiated = None
+        self._writer.write(response)
+        self._open(self._config.ws_ping_interval, self._config.ws_ping_timeout, self._on_ping)
+
+    def _on_ping(self) -> None:
+        """Give back what compresses, where nothing was since the last ping."""
+        if self._deflate is not None and not self._has_sent:
+            self._deflate.release()
+        self._has_sent = False
+
+    async def _send_denial(self, denial: Denial, event: Event) -> None:
+        self._writer.write(denial.body(event))
+        if denial.is_complete:
+            self._is_over = True
+            self._denial = None
+            self._inbox.finish(CloseCode.ABNORMAL)
+            self._linger()
+        elif self._writer.is_full:
+            await self._writer.drain()
+
+
+def _negotiate(handshake: Handshake, *, server_context_takeover: bool) -> tuple[Parameters, str] | None:
+    try:
+        return negotiate(handshake.extensions, server_context_takeover=server_context_takeover)
+    except ValueError:
+        raise HandshakeRefused(400, "malformed Sec-WebSocket-Extensions") from None
+
+
+def _as_bytes(payload: object) -> bytes:
+    if isinstance(payload, (bytearray, memoryview)):
+        return bytes(payload)
+    raise InvalidMessage("bytes", "bytes, or text under its own key", payload)

@@ -1,0 +1,50 @@
+"""The ASGI scope of a handshake, and how a connection is named in the log."""
+
+import asyncio
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_client_addr, get_local_addr, get_remote_addr, is_ssl
+
+from .._asgi import Scope
+from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION
+from ..wire.handshake import Handshake
+
+# The version of the ASGI text that this class keeps to: `send` raises an OSError after the peer left (2.4), and the
+# disconnect event has the reason (2.5).
+SPEC_VERSION: Final = "2.5"
+
+
+def websocket_scope(
+    handshake: Handshake, config: Config, app_state: dict[str, Any], transport: asyncio.Transport
+) -> Scope:
+    """What the application is told of a connection (ASGI, "WebSocket": Connection Scope), the paths as uvicorn does."""
+    root_path = config.root_path
+    return {
+        "type": "websocket",
+        "asgi": {"version": config.asgi_version, "spec_version": SPEC_VERSION},
+        "http_version": "1.1",
+        "scheme": "wss" if is_ssl(transport) else "ws",
+        "server": get_local_addr(transport),
+        "client": get_remote_addr(transport),
+        "root_path": root_path,
+        "path": root_path + unquote(handshake.path.decode("ascii")),
+        "raw_path": root_path.encode("ascii") + handshake.path,
+        "query_string": handshake.query,
+        "headers": handshake.headers,
+        "subprotocols": handshake.subprotocols,
+        "state": app_state.copy(),
+        "extensions": {DENIAL_EXTENSION: {}, ABORT_EXTENSION: {}},
+    }
+
+
+def described(scope: Scope) -> tuple[str, str]:
+    """The client and the resource of a log line, like uvicorn's own, with nothing in it that a peer could break."""
+    query: bytes = scope["query_string"]
+    path = quote(scope["path"])
+    return get_client_addr(scope), f"{path}?{quote(query, safe=_SAFE)}" if query else path  # type: ignore[arg-type]
+
+
+# What a query may hold (RFC 3986 section 3.4), and the sign of what is escaped already.
+_SAFE: Final = "/?:@!$&'()*+,;=-._~%"

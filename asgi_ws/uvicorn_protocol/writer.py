@@ -1,0 +1,106 @@
+"""What goes out: in order, in few writes, and no faster than the peer reads."""
+
+import asyncio
+from typing import Final
+
+from uvicorn.protocols.utils import ClientDisconnected
+
+from ..wire.frames import pong_frame
+
+# Corked frames are written when they come to this many bytes.
+_CORK_BYTES: Final = 64 * 1024
+
+
+class Writer:
+    """Writes the frames of one connection.
+
+    A corked frame waits for others, until the application waits, until there are 64 KiB, and at the latest until the
+    loop's next turn. Nothing overtakes it but the transport's own end.
+
+    Attributes:
+        transport: as uvicorn made it.
+        corked: the frames that wait for others.
+        is_full: whether the transport holds more than it wants to; `drain` waits for it.
+    """
+
+    __slots__ = ("_loop", "_owed_pong", "_room", "_size", "corked", "is_full", "transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self.transport = transport
+        self._loop = loop
+        self.corked: list[bytes] = []
+        self._size = 0
+        self.is_full = False
+        # Set while it is not; made when it first is.
+        self._room: asyncio.Event | None = None
+        self._owed_pong: bytes | None = None
+
+    def write(self, frame: bytes) -> None:
+        """Write what is corked, and this after it."""
+        if self.corked:
+            self.corked.append(frame)
+            self.flush()
+        else:
+            self.transport.write(frame)
+
+    def write_large(self, header: bytes, payload: bytes) -> None:
+        """The same for a frame in two pieces."""
+        self.flush()
+        self.transport.writelines((header, payload))
+
+    def cork(self, frame: bytes) -> None:
+        """Let this wait for what comes next."""
+        if not self.corked:
+            self._loop.call_soon(self.flush)
+            self._size = 0
+        self.corked.append(frame)
+        self._size += len(frame)
+        if self._size >= _CORK_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is corked."""
+        if self.corked:
+            frames = b"".join(self.corked)
+            self.corked.clear()
+            self.transport.write(frames)
+
+    def finish(self) -> None:
+        """Write what is corked, and nothing after it."""
+        self.flush()
+        self._owed_pong = None
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping; while the peer does not read, only the latest (RFC 6455 section 5.5.3)."""
+        if self.is_full:
+            self._owed_pong = payload
+        else:
+            self.cork(pong_frame(payload))
+
+    def pause(self) -> None:
+        """The transport holds more than it wants to."""
+        self.is_full = True
+        if self._room is not None:
+            self._room.clear()
+
+    def resume(self) -> None:
+        """The transport wants more, or it is gone."""
+        self.is_full = False
+        if self._owed_pong is not None and not self.transport.is_closing():
+            self.write(pong_frame(self._owed_pong))
+        self._owed_pong = None
+        if self._room is not None:
+            self._room.set()
+
+    async def drain(self) -> None:
+        """Wait until the transport wants more.
+
+        Raises:
+            ClientDisconnected: an OSError, when the connection was lost meanwhile.
+        """
+        while self.is_full:
+            if self._room is None:
+                self._room = asyncio.Event()
+            await self._room.wait()
+        if self.transport.is_closing():
+            raise ClientDisconnected
