@@ -8,7 +8,7 @@ WORKERS ?= 4
 # Where results of benchmarks go.
 BENCH ?= build/benchmarks
 
-.PHONY: help run test test-all lint format bench bench-all peers servers-table docs build clean
+.PHONY: help run test test-all lint format fuzz autobahn bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,12 @@ lint: $(VENV)/.dev ## Check style and types
 format: $(VENV)/.dev ## Mend what can be mended of the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: $(VENV)/.dev ## Feed the parsers of the wire with what breaks parsers, for ten minutes
+	$(BIN)/python -m tests.wire.fuzz --seconds 600 $(ARGS)
+
+autobahn: $(VENV)/.dev ## Run the Autobahn suite against WebSocketProtocol, in about half an hour
+	$(BIN)/python -m tests.autobahn $(ARGS)
 
 bench: $(VENV)/.dev ## Measure what messages and connections cost beside Starlette, in under five minutes
 	$(BIN)/python -m benchmarks all --quick --json $(BENCH)/results.json --plot $(BENCH) $(ARGS)

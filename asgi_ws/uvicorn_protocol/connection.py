@@ -11,8 +11,10 @@ from typing import Final
 
 from ..errors import InvalidHeader
 from ..lifecycle import CloseCode
-from ..wire.frames import Close, Failed, FrameReader, Ping, Pong, close_frame
+from ..wire.events import Close, Failed, Ping, Pong
+from ..wire.frames import close_frame
 from ..wire.handshake import HandshakeRefused, refusal
+from ..wire.reader import FrameReader
 from .inbox import Inbox
 from .keepalive import KeepAlive
 from .writer import Writer

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from .._asgi import Event as ASGIEvent
 from ..lifecycle import CloseCode
-from ..wire.frames import Close, Event, Failed, FrameReader, Ping, Pong
+from ..wire.events import Close, Event, Failed, Ping, Pong
+from ..wire.reader import FrameReader
 from .writer import Writer
 
 

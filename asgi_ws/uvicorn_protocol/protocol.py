@@ -14,9 +14,10 @@ from .._asgi import ASGIApp, Event, Scope
 from ..errors import InvalidMessage, LifecycleError, leaves
 from ..lifecycle import ABORT_EXTENSION, CloseCode
 from ..wire.deflate import Deflate
-from ..wire.frames import BINARY, COMPRESSED, KIB, SHORT_HEADERS, TEXT, FrameReader, header
+from ..wire.frames import BINARY, COMPRESSED, SHORT_HEADERS, TEXT, header
 from ..wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake
 from ..wire.negotiation import Parameters, negotiate
+from ..wire.reader import KIB, FrameReader
 from .connection import Connection, Phase, logger
 from .denial import Denial
 from .scope import described, websocket_scope
@@ -38,7 +39,7 @@ class WebSocketProtocol(Connection):
 
     Attributes:
         accept_timeout: seconds that the application has to accept or to deny. Past it: 503.
-        close_timeout: see `Connection`.
+        close_timeout: seconds that a client has to answer a close frame, and to take what was written before the end.
         shutdown_timeout: seconds that a peer has for the closing handshake when the server stops.
         max_fragments: of one message. Past it: 1009.
         max_queue_bytes: that wait for the application before the transport is told to pause reading.

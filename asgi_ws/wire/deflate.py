@@ -1,8 +1,8 @@
 """Messages compressed and inflated (RFC 7692, 7.2), with contexts that are there only while they are needed.
 
 It is all zlib of the standard library. `python -m benchmarks.deflate_settings` compares: isal makes JSON text a third
-larger; zlib-ng compresses to the same size with a tenth less CPU and inflates with up to half of it, but takes five
-times the memory for each connection, which is not worth a dependency.
+larger than zlib does by default; zlib-ng compresses to the same size with a tenth less CPU and inflates with up to half
+of it, but takes five times the memory for each connection, which is not worth a dependency.
 """
 
 import io
@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .frames import NotDeflate, TooLong
+from .events import NotDeflate, TooLong
 from .masking import BytesLike
 from .negotiation import Parameters
 

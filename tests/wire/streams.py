@@ -1,0 +1,244 @@
+"""What clients send: a builder of frames, ways to read them, and strategies for whole streams, right and broken."""
+
+import itertools
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hypothesis import strategies as st
+
+from asgi_ws.wire.events import Close, Event, Failed, NotDeflate, Ping, Pong, TooLong
+from asgi_ws.wire.masking import BytesLike
+from asgi_ws.wire.reader import FrameReader
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+FIN, RSV1, RSV2, RSV3 = 0x80, 0x40, 0x20, 0x10
+
+MASK: Final = b"\x37\xfa\x21\x3d"
+SYNC_FLUSH: Final = b"\x00\x00\xff\xff"
+
+
+def xor(payload: bytes, mask: bytes) -> bytes:
+    """RFC 6455 section 5.3 to the letter, one byte after another."""
+    return bytes(byte ^ key for byte, key in zip(payload, itertools.cycle(mask), strict=False))
+
+
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    mask: bytes | None = MASK,
+    length: int | None = None,
+    size: int | None = None,
+) -> bytes:
+    """A frame of a client, right unless told otherwise.
+
+    `length` is what it claims its payload to have, and `size` in how many bytes beside the seven bits it says so. A
+    mask of zeros costs nothing, however long the payload is.
+    """
+    length = len(payload) if length is None else length
+    if size is None:
+        size = 0 if length < 126 else 2 if length < 65_536 else 8
+    second = {0: length, 2: 126, 8: 127}[size] | (0 if mask is None else 0x80)
+    head = bytes(((FIN if fin else 0) | rsv | opcode, second)) + (length.to_bytes(size, "big") if size else b"")
+    return head + (payload if mask is None else mask + (xor(payload, mask) if any(mask) else payload))
+
+
+def close(code: int, reason: bytes = b"") -> bytes:
+    """A close frame of a client, with a code that need not be one."""
+    return frame(CLOSE, code.to_bytes(2, "big") + reason)
+
+
+def fragments(opcode: int, parts: Sequence[bytes], *, rsv: int = 0) -> list[bytes]:
+    """The frames of one message."""
+    last = len(parts) - 1
+    return [
+        frame(CONT if index else opcode, part, fin=index == last, rsv=0 if index else rsv)
+        for index, part in enumerate(parts)
+    ]
+
+
+def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    """`data` cut at these places, of which some may be the same or past its end."""
+    places = [0, *sorted(cuts), len(data)]
+    return [data[start:stop] for start, stop in itertools.pairwise(places)]
+
+
+def drain(reader: FrameReader, data: bytes, most: int | None = None) -> list[Event]:
+    """All that a reader makes of `data`, at most so many events with a call."""
+    events: list[Event] = []
+    # A reader holds back less than a header and reads a frame with each call: one that has more for ever is found.
+    for _ in range(len(data) + 16):
+        found = reader.feed(data) if most is None else reader.feed(data, most)
+        assert most is None or len(found) <= most
+        events += found
+        if not reader.has_more:
+            return events
+        data = b""
+    raise AssertionError("the reader has more without end")
+
+
+def read(
+    data: bytes, *, cuts: Iterable[int] = (), most: int | None = None, reader: FrameReader | None = None
+) -> list[Event]:
+    """All that a reader makes of `data` when it comes in these pieces."""
+    reader = FrameReader() if reader is None else reader
+    return [event for piece in pieces(data, cuts) for event in drain(reader, piece, most)]
+
+
+class PlainInflater:
+    """RFC 7692 with nothing beside zlib: an `Inflater` that says how it was called."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[bytes, bool, int]] = []
+        self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    def inflate(self, payload: BytesLike, *, final: bool, room: int) -> bytes:
+        data = bytes(payload)
+        self.calls.append((data, final, room))
+        try:
+            opened = self._zlib.decompress(data + (SYNC_FLUSH if final else b""), room + 1)
+        except zlib.error:
+            raise NotDeflate from None
+        if len(opened) > room:
+            raise TooLong
+        return opened
+
+
+def deflated(payload: bytes, compressor: "zlib._Compress | None" = None) -> bytes:
+    """A message as RFC 7692 section 7.2.1 compresses it."""
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS) if compressor is None else compressor
+    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(SYNC_FLUSH)
+
+
+# -- strategies
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Frames, and what a reader has to make of them."""
+
+    data: bytes
+    events: tuple[Event, ...]
+
+    def __add__(self, other: "Stream") -> "Stream":
+        return Stream(self.data + other.data, self.events + other.events)
+
+
+MASKS = st.binary(min_size=4, max_size=4)
+# Lengths around which a header changes its form are rare among what Hypothesis draws by itself.
+PAYLOADS = st.binary(max_size=140) | st.sampled_from((125, 126, 127, 65_535, 65_536)).map(bytes)
+TEXTS = st.text(max_size=60) | st.sampled_from((124, 125, 126, 65_536)).map("x".__mul__)
+CODES = st.sampled_from((1000, 1001, 1003, 1007, 1010, 1011, 1014, 3000, 4999))
+
+
+@st.composite
+def cut(draw: st.DrawFn, whole: bytes, *, at_most: int = 4) -> list[bytes]:
+    """A few pieces of it, some of them empty."""
+    return pieces(whole, draw(st.lists(st.integers(0, len(whole)), max_size=at_most)))
+
+
+@st.composite
+def controls(draw: st.DrawFn) -> Stream:
+    """A ping or a pong, or nothing."""
+    payload, mask = draw(st.binary(max_size=125)), draw(MASKS)
+    return draw(
+        st.sampled_from(
+            (
+                Stream(b"", ()),
+                Stream(frame(PING, payload, mask=mask), (Ping(payload),)),
+                Stream(frame(PONG, payload, mask=mask), (Pong(payload),)),
+            )
+        )
+    )
+
+
+@st.composite
+def messages(draw: st.DrawFn, compressor: "zlib._Compress | None" = None) -> Stream:
+    """A message in a few fragments, with control frames between them; some are compressed, if they may be."""
+    message: str | bytes = draw(TEXTS | PAYLOADS)
+    opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
+    rsv = 0
+    if compressor is not None and draw(st.booleans()):
+        rsv = RSV1
+        payload = deflated(payload, compressor)
+    parts = draw(st.just([payload]) | cut(payload))
+    stream = Stream(b"", ())
+    for fragment in fragments(opcode, parts, rsv=rsv):
+        stream = stream + draw(controls()) + Stream(fragment, ())
+    return stream + Stream(b"", (message,))
+
+
+@st.composite
+def streams(draw: st.DrawFn, *, compressed: bool = False, at_most: int = 4) -> Stream:
+    """Some messages and control frames, with a close frame in the end or not."""
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS) if compressed else None
+    stream = Stream(b"", ())
+    for _ in range(draw(st.integers(0, at_most))):
+        stream += draw(messages(compressor) | controls())
+    if draw(st.booleans()):
+        code, reason = draw(CODES), draw(st.text(max_size=30))
+        stream += Stream(close(code, reason.encode()), (Close(code, reason),))
+    return stream
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """What breaks a stream, and the close code for it.
+
+    It has to stand within a message that goes on (`inside` is True), may not (False), or that is the same (None).
+    """
+
+    frames: st.SearchStrategy[bytes]
+    code: int
+    inside: bool | None = None
+
+
+def _either(*opcodes: int) -> st.SearchStrategy[int]:
+    return st.sampled_from(opcodes)
+
+
+BREAKS: Final = {
+    "reserved bit 1 without an extension": Break(st.just(frame(TEXT, b"x", rsv=RSV1)), 1002, inside=False),
+    "reserved bit 1 of a continuation": Break(st.just(frame(CONT, b"x", rsv=RSV1)), 1002, inside=True),
+    "reserved bit 1 of a control frame": Break(st.just(frame(PING, b"x", rsv=RSV1)), 1002),
+    "reserved bit 2": Break(st.just(frame(BINARY, b"x", rsv=RSV2)), 1002, inside=False),
+    "reserved bit 3": Break(st.just(frame(PONG, b"x", rsv=RSV3)), 1002),
+    "reserved opcode": Break(_either(3, 4, 5, 6, 7, 11, 12, 13, 14, 15).map(frame), 1002),
+    "no mask": Break(
+        _either(TEXT, BINARY, PING, CLOSE).map(lambda opcode: frame(opcode, mask=None)), 1002, inside=False
+    ),
+    "fragmented control frame": Break(_either(CLOSE, PING, PONG).map(lambda opcode: frame(opcode, fin=False)), 1002),
+    "control frame of 126 bytes": Break(_either(PING, PONG).map(lambda opcode: frame(opcode, bytes(126))), 1002),
+    "message within a message": Break(_either(TEXT, BINARY).map(frame), 1002, inside=True),
+    "continuation of nothing": Break(st.booleans().map(lambda fin: frame(CONT, fin=fin)), 1002, inside=False),
+    "close frame of one byte": Break(st.just(frame(CLOSE, b"\x03")), 1002),
+    "close code": Break(_either(0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535).map(close), 1002),
+    "close reason that is no UTF-8": Break(st.just(close(1000, b"\xc3\x28")), 1007),
+    "message too big": Break(st.just(frame(BINARY, length=2**62)), 1009, inside=False),
+    # websockets takes these.
+    "text that is no UTF-8": Break(st.just(frame(TEXT, b"\xed\xa0\x80")), 1007, inside=False),
+    "length that fits in seven bits": Break(st.just(frame(BINARY, b"x", size=2)), 1002, inside=False),
+    "length that fits in two bytes": Break(st.just(frame(BINARY, b"x", size=8)), 1002, inside=False),
+}
+
+
+@st.composite
+def broken_streams(draw: st.DrawFn, name: str) -> Stream:
+    """A right stream without a close frame, then what is broken, then anything."""
+    broken = BREAKS[name]
+    stream = Stream(b"", ())
+    for _ in range(draw(st.integers(0, 2))):
+        stream += draw(messages())
+    if broken.inside or (broken.inside is None and draw(st.booleans())):
+        stream += Stream(frame(BINARY, draw(st.binary(max_size=10)), fin=False), ())
+    tail = draw(st.binary(max_size=20))
+    return stream + Stream(draw(broken.frames) + tail, (Failed(broken.code, ""),))
+
+
+def without_reasons(events: Iterable[Event]) -> list[Event]:
+    """The events with the code of a failure alone, whose reason is prose."""
+    return [Failed(event.code, "") if isinstance(event, Failed) else event for event in events]

@@ -1,0 +1,201 @@
+"""What must hold whatever a client sends: the targets of the fuzzer, for frames and for the opening handshake.
+
+The first byte of an input says how the rest is read: see the flags.
+"""
+
+import random
+import re
+import tracemalloc
+import zlib
+from collections.abc import Iterable
+from typing import Final
+
+from asgi_ws.wire.deflate import Deflate
+from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
+from asgi_ws.wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake, refusal
+from asgi_ws.wire.negotiation import MalformedExtensions, Parameters, negotiate
+from asgi_ws.wire.reader import MIB, FrameReader
+
+from .oracle import breaks_section_5, unlike_websockets
+from .streams import drain, pieces
+
+HANDSHAKE, DEFLATE, SMALL_LIMITS, NO_TAKEOVER = 0x01, 0x02, 0x04, 0x08
+
+# From here on a stream is not cut at each byte any more, since each piece is a call.
+_PIECES_OF_ONE: Final = 600
+_REASON: Final = re.compile(r"[A-Za-z0-9 ,/-]*")
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_RESPONSE: Final = re.compile(
+    rb"HTTP/1\.1 (\d{3}) [A-Za-z' -]*\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)+\r\n"
+)
+
+
+def check(data: bytes, *, traced: bool = False) -> tuple[object, ...]:
+    """Read an input, in several ways, and raise where something is not as it has to be.
+
+    Args:
+        data: a byte of flags, and what a client sends.
+        traced: look at the memory too, which takes ten times as long.
+
+    Returns:
+        What came of it, in a few words: inputs for which that is the same are alike.
+    """
+    flags, sent = data[0] if data else 0, data[1:]
+    if flags & HANDSHAKE:
+        return check_handshake(sent)
+    return check_frames(sent, flags, traced=traced)
+
+
+# -- frames
+
+
+def _reader(flags: int, max_inflated_bytes: int = MIB) -> FrameReader:
+    alone = bool(flags & NO_TAKEOVER)
+    deflate = Deflate(
+        Parameters(
+            server_no_context_takeover=alone,
+            client_no_context_takeover=alone,
+            server_max_window_bits=15,
+            client_max_window_bits=15,
+        )
+    )
+    inflater = deflate if flags & DEFLATE else None
+    if flags & SMALL_LIMITS:
+        return FrameReader(
+            max_message_bytes=200, max_fragments=4, max_inflated_bytes=max_inflated_bytes, inflater=inflater
+        )
+    return FrameReader(max_message_bytes=MIB, max_inflated_bytes=max_inflated_bytes, inflater=inflater)
+
+
+def check_frames(sent: bytes, flags: int, *, traced: bool) -> tuple[object, ...]:
+    """The same events however the stream is cut and however calls are bounded, none that may not be, and no more."""
+    if traced:
+        tracemalloc.start()
+    try:
+        reader = _reader(flags)
+        events = drain(reader, sent)
+        if traced:
+            # Messages, a copy of the largest with room to grow, text in up to four bytes for one, and zlib's windows.
+            assert tracemalloc.get_traced_memory()[1] < 8 * _size(events) + 8 * len(sent) + 3 * MIB
+    finally:
+        if traced:
+            tracemalloc.stop()
+    _check_events(events, 200 if flags & SMALL_LIMITS else MIB)
+    assert not reader.has_more
+    if events and isinstance(events[-1], Close | Failed):
+        assert reader.feed(sent) == []
+        assert reader.feed() == []
+    chance = random.Random(zlib.crc32(sent))
+    for cuts in (
+        [chance.randrange(len(sent) + 1) for _ in range(chance.randrange(1, 8))],
+        range(1, min(len(sent), _PIECES_OF_ONE)),
+    ):
+        again = _reader(flags, chance.choice((1, 100, MIB)))
+        _check_same(events, _read_in_pieces(again, sent, cuts, chance), flags)
+    if breaks_section_5(sent, compressed=bool(flags & DEFLATE)):
+        assert events
+        assert isinstance(events[-1], Failed)
+    if not flags & (DEFLATE | SMALL_LIMITS):
+        assert (difference := unlike_websockets(sent, events)) is None, difference
+    return (flags & (DEFLATE | SMALL_LIMITS), *_signature(events))
+
+
+def _read_in_pieces(reader: FrameReader, sent: bytes, cuts: Iterable[int], chance: random.Random) -> list[Event]:
+    """By `whole` where that takes a piece, and otherwise by calls with some bound."""
+    events: list[Event] = []
+    for piece in pieces(sent, cuts):
+        message = reader.whole(piece) if chance.randrange(2) else None
+        if message is None:
+            events += drain(reader, piece, chance.choice((None, 1, 2)))
+        else:
+            events.append(message)
+    return events
+
+
+def _check_same(events: list[Event], others: list[Event], flags: int) -> None:
+    if flags & DEFLATE and events and isinstance(events[-1], Failed) and events[-1].code != 1002:
+        # Of a compressed message that is bad in two ways, the cut decides which of them is met first.
+        assert isinstance(others[-1], Failed)
+        assert {events[-1].code, others[-1].code} <= {1007, 1009}
+        events, others = events[:-1], others[:-1]
+    assert others == events
+
+
+def _check_events(events: list[Event], largest: int) -> None:
+    for event in events[:-1]:
+        assert isinstance(event, str | bytes | Ping | Pong)
+    for event in events:
+        match event:
+            case str():
+                assert len(event.encode()) <= largest
+            case bytes():
+                assert len(event) <= largest
+            case Ping(payload) | Pong(payload):
+                assert len(payload) <= 125
+            case Close(code, reason):
+                assert code == 1005 or 1000 <= code <= 1014 or 3000 <= code <= 4999
+                assert code not in {1004, 1006}
+                assert len(reason.encode()) <= 123
+            case Failed(code, reason):
+                assert code in {1002, 1007, 1009}
+                assert _REASON.fullmatch(reason)
+
+
+def _size(events: list[Event]) -> int:
+    return sum(len(event) if isinstance(event, str | bytes) else 200 for event in events)
+
+
+def _signature(events: list[Event]) -> tuple[object, ...]:
+    kinds = tuple(dict.fromkeys(type(event).__name__ for event in events))
+    last = events[-1] if events else None
+    return (kinds, len(events).bit_length(), last if isinstance(last, Failed) else None)
+
+
+# -- the opening handshake
+
+
+def check_handshake(sent: bytes) -> tuple[object, ...]:
+    """A handshake, or a refusal that can be sent; what is read is in what was sent; nothing can be slipped in."""
+    try:
+        handshake = read_handshake(sent)
+    except HandshakeRefused as refused:
+        return _check_refusal(refused)
+    assert sent.endswith(b"\r\n\r\n")
+    assert handshake.target in sent
+    assert handshake.path.startswith(b"/")
+    assert handshake.path + (b"?" + handshake.query if handshake.query else b"") in b"/" + handshake.target
+    lowered = sent.lower()
+    for name, value in handshake.headers:
+        assert _TOKEN.fullmatch(name)
+        assert name in lowered
+        assert value in sent
+        assert value == value.strip(b" \t")
+        assert not re.search(rb"[\r\n\0]", value)
+    assert len(handshake.key) == 24
+    assert len(set(handshake.subprotocols)) == len(handshake.subprotocols)
+    return ("read", len(handshake.subprotocols), *_check_accepted(handshake))
+
+
+def _check_refusal(refused: HandshakeRefused) -> tuple[object, ...]:
+    assert refused.status in {400, 405, 414, 426, 431, 505}
+    assert refused.reason.isascii()
+    head, _, body = refusal(refused, [(b"server", b"x")]).partition(b"\r\n\r\n")
+    found = _RESPONSE.fullmatch(head + b"\r\n\r\n")
+    assert found
+    assert int(found[1]) == refused.status
+    assert body == refused.reason.encode()
+    return ("refused", refused.status, refused.reason)
+
+
+def _check_accepted(handshake: Handshake) -> tuple[object, ...]:
+    try:
+        agreed = negotiate(handshake.extensions)
+    except MalformedExtensions:
+        return ("malformed extensions",)
+    subprotocol = handshake.subprotocols[-1] if handshake.subprotocols else None
+    extension = None if agreed is None else agreed[1]
+    answer = accept_response(handshake, subprotocol=subprotocol, extension=extension, headers=[(b"x-a", b"b")])
+    found = _RESPONSE.fullmatch(answer)
+    assert found
+    assert found[1] == b"101"
+    return (extension,)

@@ -1,0 +1,252 @@
+"""Compressed messages in a reader (RFC 7692 sections 6 and 7.2): what the inflater gets, and what comes of it.
+
+The inflater is zlib itself where its calls are looked at, and for the rest our own too.
+"""
+
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from asgi_ws.wire.deflate import Deflate
+from asgi_ws.wire.events import Event, Failed, Inflater, Ping
+from asgi_ws.wire.negotiation import Parameters
+from asgi_ws.wire.reader import MIB, FrameReader
+
+from .streams import (
+    BINARY,
+    CONT,
+    PING,
+    RSV1,
+    TEXT,
+    PlainInflater,
+    close,
+    deflated,
+    fragments,
+    frame,
+    read,
+    without_reasons,
+)
+
+HELLO: Final = bytes.fromhex("f248cdc9c90700")
+
+
+def ours() -> Inflater:
+    return Deflate(
+        Parameters(
+            server_no_context_takeover=False,
+            client_no_context_takeover=False,
+            server_max_window_bits=15,
+            client_max_window_bits=15,
+        )
+    )
+
+
+INFLATERS: Final[list[Callable[[], Inflater]]] = [PlainInflater, ours]
+either = pytest.mark.parametrize("inflater", INFLATERS, ids=["zlib", "ours"])
+
+
+@either
+def test_the_examples_of_the_rfc_are_read(inflater: Callable[[], Inflater]) -> None:
+    # RFC 7692 sections 7.2.3.1 to 7.2.3.6, all in one context.
+    data = frame(TEXT, HELLO, rsv=RSV1)
+    data += frame(TEXT, HELLO[:3], rsv=RSV1, fin=False) + frame(CONT, HELLO[3:])
+    data += frame(TEXT, bytes.fromhex("f200110000"), rsv=RSV1)
+    data += frame(TEXT, bytes.fromhex("000500faff48656c6c6f00"), rsv=RSV1)
+    data += frame(TEXT, b"\0", rsv=RSV1)
+    assert read(data, reader=FrameReader(inflater=inflater())) == ["Hello"] * 4 + [""]
+
+
+@either
+def test_compressed_messages_and_others_may_alternate(inflater: Callable[[], Inflater]) -> None:
+    compressor = zlib.compressobj(wbits=-15)
+    stream = b""
+    events: list[Event] = []
+    for number in range(20):
+        message = b"%d times the same " % number * 10
+        if number % 3:
+            stream += frame(BINARY, deflated(message, compressor), rsv=RSV1)
+        else:
+            stream += b"".join(fragments(BINARY, [message[:5], message[5:]]))
+        stream += frame(PING)
+        events += [message, Ping(b"")]
+    for size in (1, 7, 100, len(stream)):
+        reader = FrameReader(inflater=inflater())
+        assert read(stream, cuts=range(size, len(stream), size), reader=reader) == events
+
+
+@either
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_compressed_message_may_be_cut_and_fragmented_anywhere(opcode: int, inflater: Callable[[], Inflater]) -> None:
+    message = "".join(f"{number} \u20ac " for number in range(20)).encode()
+    event: Event = message.decode() if opcode == TEXT else message
+    whole = deflated(message)
+    for place in range(len(whole) + 1):
+        parts = fragments(opcode, [whole[:place], whole[place:]], rsv=RSV1)
+        assert read(frame(PING).join(parts), reader=FrameReader(inflater=inflater())) == [Ping(b""), event]
+        data = frame(opcode, whole, rsv=RSV1)
+        assert read(data, cuts=[place], reader=FrameReader(inflater=inflater())) == [event]
+
+
+def test_the_inflater_gets_the_payload_and_is_told_of_the_last_frame_and_of_the_room_that_is_left() -> None:
+    inflater = PlainInflater()
+    first, second = deflated(b"x" * 50)[:4], deflated(b"x" * 50)[4:]
+    reader = FrameReader(max_message_bytes=100, inflater=inflater)
+    data = frame(BINARY, first, rsv=RSV1, fin=False) + frame(CONT, fin=False) + frame(CONT, second)
+    assert reader.feed(data) == [b"x" * 50]
+    assert [payload for payload, _, _ in inflater.calls] == [first, b"", second]
+    assert [final for _, final, _ in inflater.calls] == [False, False, True]
+    opened = zlib.decompressobj(-15).decompress(first)
+    assert [room for _, _, room in inflater.calls] == [100, 100 - len(opened), 100 - len(opened)]
+
+
+def test_a_frame_in_pieces_is_the_last_one_with_its_last_byte_only() -> None:
+    inflater = PlainInflater()
+    data = frame(TEXT, HELLO, rsv=RSV1)
+    assert read(data, cuts=range(len(data)), reader=FrameReader(inflater=inflater)) == ["Hello"]
+    assert b"".join(payload for payload, _, _ in inflater.calls) == HELLO
+    finals = [final for _, final, _ in inflater.calls]
+    assert finals == [False] * (len(finals) - 1) + [True]
+
+
+@either
+def test_the_inflater_may_come_after_the_first_frames(inflater: Callable[[], Inflater]) -> None:
+    reader = FrameReader()
+    assert reader.feed(frame(TEXT, b"plain") + frame(TEXT, HELLO, rsv=RSV1), 1) == ["plain"]
+    reader.inflater = inflater()
+    assert reader.feed() == ["Hello"]
+
+
+def test_without_an_inflater_no_frame_may_say_to_be_compressed() -> None:
+    assert without_reasons(read(frame(TEXT, HELLO, rsv=RSV1))) == [Failed(1002, "")]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(frame(TEXT, rsv=RSV1, fin=False) + frame(CONT, rsv=RSV1), id="continuation"),
+        pytest.param(frame(TEXT, fin=False) + frame(CONT, rsv=RSV1), id="continuation of a plain message"),
+        pytest.param(frame(PING, rsv=RSV1), id="control frame"),
+        pytest.param(frame(TEXT, HELLO, rsv=RSV1 | 0x20), id="with another bit"),
+        pytest.param(frame(3, HELLO, rsv=RSV1), id="reserved opcode"),
+        pytest.param(frame(TEXT, HELLO, rsv=RSV1, mask=None), id="not masked"),
+        pytest.param(frame(TEXT, fin=False) + frame(TEXT, HELLO, rsv=RSV1), id="within a message"),
+    ],
+)
+def test_only_the_first_frame_of_a_message_may_say_to_be_compressed(broken: bytes) -> None:
+    assert without_reasons(read(broken, reader=FrameReader(inflater=PlainInflater()))) == [Failed(1002, "")]
+
+
+@either
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(b"\xff", id="block type 3"),
+        pytest.param(b"\x00\x05\x00\x05\x00Hello", id="lengths of a stored block that contradict each other"),
+        pytest.param(bytes.fromhex("4b04c200"), id="a distance to before the beginning"),
+        pytest.param(b"\xfd" + bytes(20), id="more codes than there may be"),
+    ],
+)
+def test_what_cannot_be_inflated_is_1007(payload: bytes, inflater: Callable[[], Inflater]) -> None:
+    data = frame(BINARY, b"ok") + frame(BINARY, payload, rsv=RSV1)
+    assert read(data, reader=FrameReader(inflater=inflater())) == [b"ok", Failed(1007, "invalid compressed data")]
+
+
+@either
+def test_compressed_text_that_is_no_utf_8_is_1007(inflater: Callable[[], Inflater]) -> None:
+    data = frame(TEXT, deflated(b"\xc3\x28"), rsv=RSV1)
+    assert without_reasons(read(data, reader=FrameReader(inflater=inflater()))) == [Failed(1007, "")]
+
+
+@either
+@pytest.mark.parametrize("size", [9, 10, 11])
+def test_the_limit_holds_for_what_is_inflated(size: int, inflater: Callable[[], Inflater]) -> None:
+    whole = deflated(bytes(size))
+    expected: list[Event] = [bytes(size)] if size <= 10 else [Failed(1009, "message too big")]
+    for parts in ([whole], [whole[:1], whole[1:]], [b"", whole, b""]):
+        reader = FrameReader(max_message_bytes=10, inflater=inflater())
+        assert read(b"".join(fragments(BINARY, parts, rsv=RSV1)), reader=reader) == expected
+
+
+@either
+def test_the_limit_counts_what_came_in_the_fragments_before(inflater: Callable[[], Inflater]) -> None:
+    compressor = zlib.compressobj(wbits=-15)
+    parts = [compressor.compress(b"123456") + compressor.flush(zlib.Z_SYNC_FLUSH), deflated(b"12345", compressor)]
+    reader = FrameReader(max_message_bytes=10, inflater=inflater())
+    first, second = fragments(BINARY, parts, rsv=RSV1)
+    assert reader.feed(first) == []
+    assert reader.feed(second) == [Failed(1009, "message too big")]
+
+
+@either
+@pytest.mark.parametrize("size", [1, 1000, 70_000])
+def test_what_gets_longer_by_compression_has_room(size: int, inflater: Callable[[], Inflater]) -> None:
+    # Stored blocks: the worst that a compressor makes of what cannot be compressed.
+    compressor = zlib.compressobj(0, wbits=-15)
+    message = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    payload = deflated(message, compressor)
+    assert len(payload) > size
+    reader = FrameReader(max_message_bytes=size, inflater=inflater())
+    assert read(frame(BINARY, payload, rsv=RSV1), reader=reader) == [message]
+
+
+def test_a_compressed_message_longer_than_any_right_one_is_refused_with_its_length() -> None:
+    reader = FrameReader(max_message_bytes=1024, inflater=PlainInflater())
+    assert reader.feed(frame(BINARY, length=1024 + 65, rsv=RSV1)[:8]) == []
+    reader = FrameReader(max_message_bytes=1024, inflater=PlainInflater())
+    assert reader.feed(frame(BINARY, length=1024 + 66, rsv=RSV1)[:4]) == [Failed(1009, "message too big")]
+
+
+@either
+def test_a_bomb_is_refused_with_little_memory(inflater: Callable[[], Inflater]) -> None:
+    data = frame(BINARY, deflated(bytes(64 * MIB)), rsv=RSV1)
+    tracemalloc.start()
+    reader = FrameReader(max_message_bytes=MIB, inflater=inflater())
+    assert read(data, reader=reader) == [Failed(1009, "message too big")]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * MIB
+
+
+def test_a_call_leaves_the_rest_when_it_has_inflated_enough() -> None:
+    one = frame(BINARY, deflated(bytes(100)), rsv=RSV1)
+    reader = FrameReader(inflater=PlainInflater(), max_inflated_bytes=250)
+    assert reader.feed(frame(PING) + one * 7 + frame(PING)) == [Ping(b""), *[bytes(100)] * 3]
+    assert reader.has_more
+    assert reader.feed() == [bytes(100)] * 3
+    assert reader.has_more
+    assert reader.feed() == [bytes(100), Ping(b"")]
+    assert not reader.has_more
+
+
+def test_a_call_that_has_inflated_a_part_of_a_message_leaves_the_rest_of_it_too() -> None:
+    whole = deflated(bytes(1000))
+    parts = fragments(BINARY, [whole[:-1], whole[-1:]], rsv=RSV1)
+    reader = FrameReader(inflater=PlainInflater(), max_inflated_bytes=100)
+    assert reader.feed(b"".join(parts)) == []
+    assert reader.has_more
+    assert reader.feed() == [bytes(1000)]
+    assert not reader.has_more
+
+
+def test_a_call_that_completes_a_large_message_leaves_the_next_one() -> None:
+    one = frame(BINARY, deflated(bytes(1000)), rsv=RSV1)
+    reader = FrameReader(inflater=PlainInflater(), max_inflated_bytes=100)
+    assert reader.feed(one[:7]) == []
+    assert reader.feed(one[7:] + one) == [bytes(1000)]
+    assert reader.has_more
+    assert reader.feed() == [bytes(1000)]
+
+
+def test_what_is_not_compressed_is_not_bounded_by_what_may_be_inflated() -> None:
+    reader = FrameReader(inflater=PlainInflater(), max_inflated_bytes=10)
+    assert reader.feed(frame(BINARY, bytes(200)) * 5) == [bytes(200)] * 5
+    assert not reader.has_more
+
+
+def test_the_end_gives_back_the_inflater() -> None:
+    reader = FrameReader(inflater=PlainInflater())
+    reader.feed(frame(TEXT, HELLO, rsv=RSV1) + close(1000))
+    assert reader.inflater is None

@@ -1,0 +1,280 @@
+"""What bounds a reader: bytes and fragments of a message, events and inflated bytes of a call, and its memory."""
+
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
+from asgi_ws.wire.reader import MIB, FrameReader
+
+from .streams import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    close,
+    drain,
+    fragments,
+    frame,
+    pieces,
+    read,
+    without_reasons,
+)
+
+TOO_BIG = [Failed(1009, "message too big")]
+TOO_MANY = [Failed(1009, "too many fragments")]
+NO_MASK = bytes(4)
+
+
+def limited(max_message_bytes: int) -> FrameReader:
+    return FrameReader(max_message_bytes=max_message_bytes)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 10, 124, 125, 126, 127, 4096, 65_535, 65_536])
+def test_a_message_may_have_as_many_bytes_as_the_limit_and_no_more(limit: int) -> None:
+    for size in {max(limit - 1, 0), limit}:
+        whole = bytes(size)
+        assert read(frame(BINARY, whole), reader=limited(limit)) == [whole]
+        assert read(b"".join(fragments(BINARY, [whole[:1], whole[1:]])), reader=limited(limit)) == [whole]
+        assert read(frame(TEXT, whole), reader=limited(limit)) == [whole.decode()]
+    one_more = bytes(limit + 1)
+    assert read(frame(BINARY, one_more), reader=limited(limit)) == TOO_BIG
+    assert read(frame(TEXT, one_more), reader=limited(limit)) == TOO_BIG
+    assert read(b"".join(fragments(BINARY, [one_more[:1], one_more[1:]])), reader=limited(limit)) == TOO_BIG
+
+
+def test_the_limit_is_in_bytes_and_not_in_characters() -> None:
+    assert read(frame(TEXT, "\u20ac".encode()), reader=limited(3)) == ["\u20ac"]
+    assert read(frame(TEXT, "\u20ac".encode()), reader=limited(2)) == TOO_BIG
+
+
+def test_the_limit_is_for_one_message() -> None:
+    message = b"".join(fragments(BINARY, [b"12", b"3"])) + frame(BINARY, b"456")
+    assert read(message * 20, reader=limited(3)) == [b"123", b"456"] * 20
+
+
+def test_what_was_before_a_message_that_is_too_big_is_given() -> None:
+    data = frame(BINARY, b"123") + frame(PING, b"?") + frame(BINARY, b"1234")
+    assert read(data, reader=limited(3)) == [b"123", Ping(b"?"), *TOO_BIG]
+
+
+@pytest.mark.parametrize("limit", [3, 200])
+def test_control_frames_do_not_count(limit: int) -> None:
+    first, second = fragments(BINARY, [bytes(limit - 1), b"x"])
+    data = first + frame(PING, bytes(125)) + frame(PONG, bytes(125)) + second + close(1000, b"longer than three")
+    events = [Ping(bytes(125)), Pong(bytes(125)), bytes(limit - 1) + b"x", Close(1000, "longer than three")]
+    assert read(data, reader=limited(limit)) == events
+
+
+@pytest.mark.parametrize("size", [11, 126, 65_536, 2**62])
+def test_a_message_that_will_be_too_big_is_refused_with_its_length(size: int) -> None:
+    header = frame(BINARY, length=size)[:-4]
+    assert read(header[:-1], reader=limited(10)) == []
+    assert read(header, reader=limited(10)) == TOO_BIG
+    first = frame(BINARY, bytes(10), fin=False)
+    assert read(first + frame(CONT, length=1)[:2], reader=limited(10)) == TOO_BIG
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+def test_a_message_may_have_as_many_fragments_as_the_limit_and_no_more(limit: int) -> None:
+    def reader() -> FrameReader:
+        return FrameReader(max_fragments=limit)
+
+    for count in {max(limit - 1, 1), limit}:
+        data = b"".join(fragments(BINARY, [b"x"] * count))
+        assert read(data * 3, reader=reader()) == [b"x" * count] * 3
+        empty = b"".join(fragments(BINARY, [b""] * count))
+        assert read(empty * 3, reader=reader()) == [b""] * 3
+    data = b"".join(fragments(BINARY, [b"x"] * (limit + 1)))
+    assert read(data, reader=reader()) == TOO_MANY
+    assert read(data[: 7 * limit + 1], reader=reader()) == []
+    assert read(data[: 7 * limit + 2], reader=reader()) == TOO_MANY
+
+
+def test_control_frames_are_no_fragments() -> None:
+    first, second = fragments(BINARY, [b"a", b"b"])
+    data = first + frame(PING) * 10 + second
+    assert read(data, reader=FrameReader(max_fragments=2)) == [Ping(b"")] * 10 + [b"ab"]
+
+
+def test_by_default_a_message_has_16_mib_and_131072_fragments() -> None:
+    assert read(frame(BINARY, length=16 * MIB)) == []
+    assert read(frame(BINARY, length=16 * MIB + 1)) == TOO_BIG
+    data = frame(BINARY, fin=False) + frame(CONT, fin=False) * 131_070
+    assert read(data + frame(CONT)) == [b""]
+    assert read(data + frame(CONT, fin=False) + frame(CONT)) == TOO_MANY
+
+
+# -- the bound of a call
+
+MIXED = frame(TEXT, b"1") + frame(PING, b"2") + b"".join(fragments(BINARY, [b"3", b"4"])) + frame(PONG) + frame(CLOSE)
+MIXED_EVENTS: list[Event] = ["1", Ping(b"2"), b"34", Pong(b""), Close(1005, "")]
+
+
+@pytest.mark.parametrize("most", range(1, 7))
+def test_a_call_gives_at_most_so_many_events_and_the_next_ones_the_rest(most: int) -> None:
+    reader = FrameReader()
+    assert reader.feed(MIXED, most) == MIXED_EVENTS[:most]
+    assert reader.has_more == (most < 5)
+    for start in range(most, 5, most):
+        assert reader.feed(b"", most) == MIXED_EVENTS[start : start + most]
+    assert not reader.has_more
+    assert reader.feed(b"", most) == []
+
+
+def test_what_a_bound_left_comes_before_what_comes_later() -> None:
+    reader = FrameReader()
+    assert reader.feed(frame(TEXT, b"1") + frame(TEXT, b"2") + frame(TEXT, b"3")[:3], 1) == ["1"]
+    assert reader.feed(frame(TEXT, b"3")[3:] + frame(TEXT, b"4"), 1) == ["2"]
+    assert reader.has_more
+    assert reader.feed() == ["3", "4"]
+    assert not reader.has_more
+
+
+def test_a_failure_is_an_event_like_others_for_the_bound() -> None:
+    reader = FrameReader()
+    assert reader.feed(frame(TEXT, b"1") + frame(TEXT, b"\xff"), 1) == ["1"]
+    assert reader.has_more
+    assert without_reasons(reader.feed(b"", 1)) == [Failed(1007, "")]
+    assert not reader.has_more
+
+
+@pytest.mark.parametrize("rest", [frame(TEXT, b"abc")[:size] for size in range(9)] + [frame(PING, b"abc")[:8]])
+def test_who_reads_while_there_is_more_comes_to_an_end(rest: bytes) -> None:
+    for most in (1, 2):
+        reader = FrameReader()
+        assert drain(reader, frame(TEXT, b"1") + frame(TEXT, b"2") + rest, most) == ["1", "2"]
+        assert not reader.has_more
+
+
+@pytest.mark.parametrize("data", [frame(TEXT, b"abc")[:size] for size in range(9)] + [frame(BINARY, bytes(126))[:9]])
+def test_a_frame_that_is_not_whole_is_nothing_more(data: bytes) -> None:
+    reader = FrameReader()
+    assert reader.feed(data) == []
+    assert not reader.has_more
+
+
+def test_nothing_at_all_is_nothing() -> None:
+    reader = FrameReader()
+    assert reader.feed() == []
+    assert reader.feed(b"") == []
+    assert not reader.has_more
+
+
+# -- memory: what a reader holds, and what its calls take for a moment, never grows faster than what came
+
+
+@pytest.fixture
+def _traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+def allocated(reader: FrameReader, parts: list[bytes]) -> int:
+    """What the calls took at most, each beside what was there before it, added up: a count of bytes moved."""
+    total = 0
+    for part in parts:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        assert drain(reader, part) == []
+        total += tracemalloc.get_traced_memory()[1] - before
+    return total
+
+
+@pytest.mark.usefixtures("_traced")
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize(("size", "piece"), [(16_384, 1), (4 * MIB, 4096)])
+def test_a_message_in_small_pieces_costs_as_much_for_each_of_them_however_long_it_is(
+    opcode: int, size: int, piece: int
+) -> None:
+    costs = []
+    for length in (size // 4, size):
+        # The last byte never comes, so that only the pieces are counted.
+        data = frame(opcode, bytes(length), mask=NO_MASK)[:-1]
+        costs.append(allocated(FrameReader(), pieces(data, range(piece, len(data), piece))))
+    assert costs[1] < 5 * costs[0]
+
+
+@pytest.mark.usefixtures("_traced")
+def test_a_message_in_small_fragments_costs_as_much_for_each_of_them_however_long_it_is() -> None:
+    costs = []
+    for count in (2000, 8000):
+        parts = [frame(BINARY, b"12", fin=False)] + [frame(CONT, b"12", fin=False)] * count
+        costs.append(allocated(FrameReader(), parts))
+    assert costs[1] < 5 * costs[0]
+
+
+@pytest.mark.usefixtures("_traced")
+def test_many_messages_in_one_piece_cost_as_much_for_each_of_them_however_many_they_are() -> None:
+    costs = []
+    for count in (500, 2000):
+        reader = FrameReader()
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        # One at a time, so that what is left is left again and again.
+        cost, data = 0, frame(BINARY, b"x" * 30) * count
+        while reader.feed(data, 1):
+            cost += tracemalloc.get_traced_memory()[1] - before
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            data = b""
+        costs.append(cost)
+    assert costs[1] < 5 * costs[0]
+
+
+@pytest.mark.usefixtures("_traced")
+@pytest.mark.parametrize("piece", [4096, 65_536, MIB])
+def test_a_message_of_16_mib_is_there_at_most_twice(piece: int) -> None:
+    data = frame(BINARY, bytes(16 * MIB), mask=NO_MASK)
+    reader = FrameReader()
+    view = memoryview(data)
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    events: list[Event] = []
+    for start in range(0, len(data), piece):
+        events = reader.feed(bytes(view[start : start + piece]))
+    assert [len(event) for event in events if isinstance(event, bytes)] == [16 * MIB]
+    # The parts so far, an eighth of room for the next ones, and the message that is made of them.
+    assert tracemalloc.get_traced_memory()[1] - before < 2.3 * 16 * MIB
+    del events
+    # Nothing of it stays.
+    assert tracemalloc.get_traced_memory()[0] - before < MIB // 10
+
+
+@pytest.mark.usefixtures("_traced")
+def test_what_a_reader_holds_of_many_fragments_is_their_bytes() -> None:
+    reader = FrameReader()
+    before, _ = tracemalloc.get_traced_memory()
+    assert reader.feed(frame(BINARY, b"ab", fin=False)) == []
+    for _ in range(50):
+        assert reader.feed(frame(CONT, b"ab", fin=False) * 1000) == []
+        reader.feed(frame(PING))
+    assert tracemalloc.get_traced_memory()[0] - before < 1.2 * 100_002 + 5000
+
+
+def test_a_million_fragments_of_two_bytes_are_one_message() -> None:
+    reader = FrameReader(max_fragments=1_000_000)
+    assert reader.feed(frame(BINARY, b"ab", fin=False)) == []
+    for _ in range(99):
+        assert reader.feed(frame(CONT, b"ab", fin=False) * 10_000) == []
+    assert reader.feed(frame(CONT, b"ab", fin=False) * 9998) == []
+    assert reader.feed(frame(CONT, b"cd")) == [b"ab" * 999_999 + b"cd"]
+
+
+@pytest.mark.usefixtures("_traced")
+@pytest.mark.parametrize("end", [close(1000), frame(PING, fin=False)])
+def test_the_end_gives_back_what_was_held(end: bytes) -> None:
+    reader = FrameReader()
+    before, _ = tracemalloc.get_traced_memory()
+    reader.feed(frame(TEXT, bytes(MIB), fin=False, mask=NO_MASK))
+    assert tracemalloc.get_traced_memory()[0] - before >= MIB
+    # The end comes with much that is left to the next call.
+    assert len(reader.feed(frame(PING) + end + bytes(MIB), 1)) == 1
+    assert len(reader.feed(b"", 1)) == 1
+    assert tracemalloc.get_traced_memory()[0] - before < MIB // 10
+    assert reader.feed(bytes(MIB)) == []
+    assert tracemalloc.get_traced_memory()[0] - before < MIB // 10
