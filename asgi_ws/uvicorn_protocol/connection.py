@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from ..errors import InvalidHeader
-from ..lifecycle import CloseCode
+from ..lifecycle import CloseCode, check_close
 from ..wire.events import Close, Failed, Ping, Pong
 from ..wire.frames import close_frame
 from ..wire.handshake import HandshakeRefused, refusal
@@ -141,13 +141,16 @@ class Connection(asyncio.Protocol):
             self._hang_up(_LAST_WORDS_SECONDS)
 
     def eof_received(self) -> None:
-        """The peer closed its side of the transport, which then closes ours."""
+        """The peer closed its side of the transport; what it may still read is written, in bounded time."""
+        self._inbox.finish(CloseCode.ABNORMAL)
+        if self._phase is not Phase.ENDED:
+            self._hang_up(self.close_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed; whoever waits for it is told."""
         self._enter(Phase.ENDED)
         self._inbox.finish(CloseCode.ABNORMAL)
-        self._writer.resume()
+        self._writer.lose()
 
     def pause_writing(self) -> None:
         """The transport holds more than it wants to."""
@@ -166,6 +169,8 @@ class Connection(asyncio.Protocol):
             InvalidCloseCode: for a code that may not be sent.
             InvalidCloseReason: for one that does not fit into a frame.
         """
+        # To the frame 1005 stands for one without a code, which an application has no word for.
+        check_close(code, reason)
         frame = close_frame(code, reason)
         self._enter(Phase.CLOSING, self.close_timeout, self._abort)
         self._inbox.finish(code, reason)
@@ -206,6 +211,7 @@ class Connection(asyncio.Protocol):
         """Drop the connection, and what is still to be written."""
         self._enter(Phase.ENDED)
         self._inbox.finish(CloseCode.ABNORMAL)
+        self._writer.lose()
         transport = self._writer.transport
         connected = transport.get_extra_info("socket")
         if connected is not None:

@@ -3,11 +3,12 @@
 import asyncio
 import contextvars
 import logging
+from contextlib import suppress
 from typing import Any, ClassVar, Final, cast
 
 from uvicorn.config import Config
 from uvicorn.logging import TRACE_LOG_LEVEL
-from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
 from .._asgi import ASGIApp, Event, Scope
@@ -20,7 +21,7 @@ from ..wire.negotiation import Parameters, negotiate
 from ..wire.reader import KIB, FrameReader
 from .connection import Connection, Phase, logger
 from .denial import Denial
-from .scope import described, websocket_scope
+from .scope import address, described, websocket_scope
 
 # A payload from this size on is not copied behind its header.
 _LARGE: Final = 32 * 1024
@@ -62,6 +63,7 @@ class WebSocketProtocol(Connection):
         "_denial",
         "_handshake",
         "_has_sent",
+        "_is_lost",
         "_is_over",
         "_negotiated",
         "_scope",
@@ -88,6 +90,8 @@ class WebSocketProtocol(Connection):
         self._task: asyncio.Task[None] | None = None
         # Whether the application itself has closed or denied.
         self._is_over = False
+        # Whether the transport is closed.
+        self._is_lost = False
         # Whether anything was compressed since the last ping.
         self._has_sent = False
 
@@ -119,9 +123,15 @@ class WebSocketProtocol(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""
         super().connection_lost(exc)
-        self._server_state.connections.discard(self)
+        self._is_lost = True
+        self._forget()
         self._deflate = None
         self._trace("lost")
+
+    def _forget(self) -> None:
+        """Be none of the server's connections, once the application has ended too: a stop asks those alone to end."""
+        if self._is_lost and self._task is None:
+            self._server_state.connections.discard(self)
 
     def shutdown(self) -> None:
         """The server stops: end the connection within `shutdown_timeout`, the application a second after that."""
@@ -131,14 +141,14 @@ class WebSocketProtocol(Connection):
             self._close(CloseCode.SERVICE_RESTART, "")
         elif self._phase is Phase.DENYING:
             self._hang_up(self.shutdown_timeout)
-        self._enter(self._phase, self.shutdown_timeout, self._abort)
+        if not self._is_lost:
+            self._enter(self._phase, self.shutdown_timeout, self._abort)
         if self._task is not None and self._config.timeout_graceful_shutdown is None:
             self._loop.call_later(_GRACE_SECONDS, self._task.cancel)
 
     def _trace(self, what: str) -> None:
         if logger.level <= TRACE_LOG_LEVEL:
-            client = self._writer.transport.get_extra_info("peername")
-            logger.log(TRACE_LOG_LEVEL, "%s - WebSocket connection %s", client, what)
+            logger.log(TRACE_LOG_LEVEL, "%s - WebSocket connection %s", address(self._writer.transport), what)
 
     # -- the handshake
 
@@ -153,7 +163,7 @@ class WebSocketProtocol(Connection):
                 logger.warning("Exceeded concurrency limit.")
                 raise HandshakeRefused(503, "Service Unavailable")
         except HandshakeRefused as refused:
-            logger.info("%s - WebSocket handshake refused: %s", get_remote_addr(self._writer.transport), refused)
+            logger.info("%s - WebSocket handshake refused: %s", address(self._writer.transport), refused)
             self._refuse_handshake(refused)
             return
         self._scope = websocket_scope(handshake, config, self._app_state, self._writer.transport)
@@ -198,6 +208,7 @@ class WebSocketProtocol(Connection):
                 logger.error("ASGI callable should return None, but returned '%s'.", result)
         finally:
             self._task = None
+            self._forget()
             self._on_application_end(is_failed=is_failed)
 
     def _on_application_end(self, *, is_failed: bool) -> None:
@@ -278,7 +289,9 @@ class WebSocketProtocol(Connection):
             self._close(CloseCode.NORMAL if code is None else code, event.get("reason") or "")
             self._is_over = True
             if self._writer.is_full:
-                await self._writer.drain()
+                # A peer that has left meanwhile takes nothing from a close.
+                with suppress(ClientDisconnected):
+                    await self._writer.drain()
         elif self._is_over or phase in (Phase.CONNECTING, Phase.DENYING, Phase.OPEN):
             raise LifecycleError(f"the event {kind!r}", phase.name)
         else:

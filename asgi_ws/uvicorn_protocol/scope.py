@@ -39,6 +39,12 @@ def websocket_scope(
     }
 
 
+def address(transport: asyncio.Transport) -> str:
+    """The client's host and port; "" where it has none, as on a Unix socket."""
+    client = get_remote_addr(transport)
+    return "" if client is None else f"{client[0]}:{client[1]}"
+
+
 def described(scope: Scope) -> tuple[str, str]:
     """The client and the resource of a log line, like uvicorn's own, with nothing in it that a peer could break."""
     query: bytes = scope["query_string"]

@@ -23,7 +23,7 @@ class Writer:
         is_full: whether the transport holds more than it wants to; `drain` waits for it.
     """
 
-    __slots__ = ("_loop", "_owed_pong", "_room", "_size", "corked", "is_full", "transport")
+    __slots__ = ("_is_finished", "_loop", "_owed_pong", "_room", "_size", "corked", "is_full", "transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport = transport
@@ -34,6 +34,7 @@ class Writer:
         # Set while it is not; made when it first is.
         self._room: asyncio.Event | None = None
         self._owed_pong: bytes | None = None
+        self._is_finished = False
 
     def write(self, frame: bytes) -> None:
         """Write what is corked, and this after it."""
@@ -66,9 +67,15 @@ class Writer:
             self.transport.write(frames)
 
     def finish(self) -> None:
-        """Write what is corked, and nothing after it."""
+        """Write what is corked, and nothing after it; nobody waits for room any more."""
         self.flush()
-        self._owed_pong = None
+        self._is_finished = True
+        self._free()
+
+    def lose(self) -> None:
+        """The connection is gone, with what is corked."""
+        self.corked.clear()
+        self.finish()
 
     def pong(self, payload: bytes) -> None:
         """Answer a ping; while the peer does not read, only the latest (RFC 6455 section 5.5.3)."""
@@ -84,11 +91,14 @@ class Writer:
             self._room.clear()
 
     def resume(self) -> None:
-        """The transport wants more, or it is gone."""
+        """The transport wants more."""
         self.is_full = False
-        if self._owed_pong is not None and not self.transport.is_closing():
+        if self._owed_pong is not None and not self._is_finished:
             self.write(pong_frame(self._owed_pong))
         self._owed_pong = None
+        self._free()
+
+    def _free(self) -> None:
         if self._room is not None:
             self._room.set()
 
@@ -96,11 +106,11 @@ class Writer:
         """Wait until the transport wants more.
 
         Raises:
-            ClientDisconnected: an OSError, when the connection was lost meanwhile.
+            ClientDisconnected: an OSError, when nothing more can be sent: the peer has left, or does not take it.
         """
-        while self.is_full:
+        while self.is_full and not self._is_finished:
             if self._room is None:
                 self._room = asyncio.Event()
             await self._room.wait()
-        if self.transport.is_closing():
+        if self._is_finished:
             raise ClientDisconnected
