@@ -151,17 +151,18 @@ class Inbox:
                 self._take(self.reader.feed(b"", self._max_messages))
             elif self._end is not None:
                 return dict(self._end)
-            elif self._waiter is not None:
+            elif self._waiter is not None and not self._waiter.done():
                 # Another task waits; the two share what comes, as they would a queue.
                 await asyncio.wait([self._waiter])
             else:
                 self._resume()
-                self._writer.flush()
+                self._writer.rest()
                 self._waiter = waiter = self._loop.create_future()
                 try:
                     await waiter
                 finally:
-                    self._waiter = None
+                    if self._waiter is waiter:
+                        self._waiter = None
         event = events.popleft()
         if isinstance(event, str):
             return {"type": "websocket.receive", "text": event}

@@ -27,6 +27,9 @@ from .scope import address, described, websocket_scope
 _LARGE: Final = 32 * 1024
 # A payload below this has its length in the second byte of a frame.
 _SHORT: Final = len(SHORT_HEADERS[TEXT])
+# After so many bytes without a wait a handler's `send` lets the loop have a turn; a frame counts with what it costs.
+_TURN_BYTES: Final = 128 * KIB
+_FRAME_COST: Final = 128
 # What uvicorn gives a stop that has no time of its own, in seconds, until tasks are cancelled that did not end.
 _GRACE_SECONDS: Final = 4.0
 
@@ -258,14 +261,17 @@ class WebSocketProtocol(Connection):
             writer.write_large(header(first, size), payload)
         else:
             frame = (SHORT_HEADERS[first][size] if size < _SHORT else header(first, size)) + payload
-            if self._inbox.events or self._inbox.reader.has_more:
+            if self._inbox.events or self._inbox.reader.has_more or writer.always_corks:
                 writer.cork(frame)
             elif writer.corked:
                 writer.write(frame)
             else:
                 transport.write(frame)
+        writer.sent += size + _FRAME_COST
         if writer.is_full:
             await writer.drain()
+        elif writer.sent > _TURN_BYTES:
+            await writer.breathe()
 
     async def _send_other(self, event: Event) -> None:
         kind = event["type"]

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.utils import ClientDisconnected, is_ssl
 
 from ..wire.frames import pong_frame
 
@@ -20,21 +20,47 @@ class Writer:
     Attributes:
         transport: as uvicorn made it.
         corked: the frames that wait for others.
+        always_corks: whether to cork a frame also where nothing else waits: with TLS each write is a record, and
+            asyncio's transport complains of each that it gets between the loss of the connection and the next turn.
+        sent: about how many bytes were sent since the application last waited.
         is_full: whether the transport holds more than it wants to; `drain` waits for it.
     """
 
-    __slots__ = ("_is_finished", "_loop", "_owed_pong", "_room", "_size", "corked", "is_full", "transport")
+    __slots__ = (
+        "_is_finished",
+        "_loop",
+        "_owed_pong",
+        "_room",
+        "_size",
+        "always_corks",
+        "corked",
+        "is_full",
+        "sent",
+        "transport",
+    )
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport = transport
         self._loop = loop
         self.corked: list[bytes] = []
         self._size = 0
+        self.always_corks = is_ssl(transport)
+        self.sent = 0
         self.is_full = False
         # Set while it is not; made when it first is.
         self._room: asyncio.Event | None = None
         self._owed_pong: bytes | None = None
         self._is_finished = False
+
+    def rest(self) -> None:
+        """The application waits for a message: write what is corked."""
+        self.flush()
+        self.sent = 0
+
+    async def breathe(self) -> None:
+        """Let the loop have a turn. A handler that only sends might never wait, and nobody else would be served."""
+        self.sent = 0
+        await asyncio.sleep(0)
 
     def write(self, frame: bytes) -> None:
         """Write what is corked, and this after it."""
