@@ -38,7 +38,7 @@ format: $(VENV)/.dev ## Mend what can be mended of the style
 fuzz: $(VENV)/.dev ## Feed the parsers of the wire with what breaks parsers, for ten minutes
 	$(BIN)/python -m tests.wire.fuzz --seconds 600 $(ARGS)
 
-autobahn: $(VENV)/.dev ## Run the Autobahn suite against WebSocketProtocol, in about half an hour
+autobahn: $(VENV)/.dev ## Run the Autobahn suite against WebSocketProtocol, in about ten minutes
 	$(BIN)/python -m tests.autobahn $(ARGS)
 
 bench: $(VENV)/.dev ## Measure what messages and connections cost beside Starlette, in under five minutes

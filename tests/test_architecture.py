@@ -30,10 +30,18 @@ NEVER = {
     "patterns": {"routing", "application", "http", "websocket"},
     "lifespan": {"routing", "application"},
 }
+# Which others each of these subpackages may import.
+ROOMS = {
+    "wire": {"errors", "lifecycle"},
+    "uvicorn_protocol": {"_asgi", "errors", "lifecycle", "wire"},
+}
 # Who alone may import these.
 ONLY_BY = {
     "demo": {"__init__"},
-    "uvicorn": {"__main__"},
+    "uvicorn": {"__main__", "uvicorn_protocol"},
+    "uvicorn_protocol": set(),
+    "wire": {"uvicorn_protocol"},
+    "websockets": {"wire"},
     "asgiref": {"testing"},
     "httpx2": {"testing"},
     "testing": set(),
@@ -92,6 +100,20 @@ def test_a_lower_layer_never_reaches_a_higher_one(name: str) -> None:
     assert not reached & NEVER[name]
 
 
+@pytest.mark.parametrize("name", sorted(ROOMS))
+def test_the_way_of_a_frame_needs_nothing_of_what_is_above_it(name: str) -> None:
+    inside = [imports(path)[0] for module, path in modules().items() if room(module) == name]
+    assert inside
+    assert set(map(room, set.union(*inside))) - {name} <= ROOMS[name]
+
+
+def test_the_wire_knows_no_loop_and_only_its_unmasking_another_library() -> None:
+    others = {module: imports(path)[1] for module, path in modules().items() if room(module) == "wire"}
+    assert {module for module, names in others.items() if "asyncio" in names} == set()
+    foreign = {module: names - sys.stdlib_module_names for module, names in others.items()}
+    assert {module: names for module, names in foreign.items() if names} == {"wire.masking": {"websockets"}}
+
+
 @pytest.mark.parametrize("target", sorted(ONLY_BY))
 def test_what_only_some_may_import_is_imported_by_nobody_else(target: str) -> None:
     importers = {room(name) for name, path in modules().items() if target in map(room, set.union(*imports(path)))}
@@ -115,6 +137,8 @@ def test_the_package_alone_loads_nothing_but_the_standard_library() -> None:
     loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
     foreign = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names)
     assert foreign - {"asgi_ws"} == set()
+    # A class for one server is no part of what every application pays for.
+    assert not {f"asgi_ws.{name}" for name in ("testing", "uvicorn_protocol", "wire")} & set(loaded)
 
 
 def test_every_exported_name_is_there_once_and_no_module() -> None:

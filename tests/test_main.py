@@ -1,6 +1,8 @@
 """`python -m asgi_ws`: the default application or another one, on uvicorn."""
 
 import asyncio
+import pkgutil
+import re
 import runpy
 import subprocess
 import sys
@@ -10,19 +12,22 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from asgi_ws.testing.manners import UVICORN
+from asgi_ws.testing.manners import ASGI_WS, UVICORN, Manners
+from asgi_ws.uvicorn_protocol import WebSocketProtocol
+from tests.servers.client import Probe, close_frame
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server
 
 DEFAULT: Final = Server(
-    name="default", title="python -m asgi_ws", manners=UVICORN, arguments=("asgi_ws", "--port={port}")
+    name="default", title="python -m asgi_ws", manners=ASGI_WS, arguments=("asgi_ws", "--port={port}")
 )
 NAMED: Final = Server(
     name="named",
     title="python -m asgi_ws module:app",
-    manners=UVICORN,
+    manners=ASGI_WS,
     arguments=("asgi_ws", "{app}", "--port={port}"),
 )
+OWN_CLASS: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -47,6 +52,31 @@ async def test_an_application_named_first_is_served() -> None:
             assert (await client.get(server.url("/hello"))).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("options", "env", "manners"),
+    [
+        ([], {}, ASGI_WS),
+        (["--workers=2"], {}, ASGI_WS),
+        (["--ws=auto"], {}, UVICORN),
+        ([], {"UVICORN_WS": "websockets-sansio"}, UVICORN),
+    ],
+    ids=["by default", "in a worker process", "unless an option names another", "unless the environment does"],
+)
+async def test_the_package_s_own_websocket_class_serves(
+    options: list[str], env: dict[str, str], manners: Manners
+) -> None:
+    with ServerProcess(NAMED, "tests.servers.probe_app:app", options=options, env=env) as server:
+        # An application that returns without a close is what tells the two classes apart.
+        code, _ = await close_frame(await Probe(server, "return", kind="bare").connect())
+    assert code == manners.code_of_return
+
+
+def test_the_class_that_is_named_as_the_default_is_there() -> None:
+    names = runpy.run_module("asgi_ws", run_name="imported")
+    assert names["DEFAULT_WS"] == OWN_CLASS
+    assert pkgutil.resolve_name(OWN_CLASS) is WebSocketProtocol
+
+
 @pytest.mark.parametrize("application", [[], ["asgi_ws:app"]])
 def test_help_shows_uvicorn_s_options_under_our_name(
     application: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -58,6 +88,7 @@ def test_help_shows_uvicorn_s_options_under_our_name(
     shown = capsys.readouterr().out
     assert "python -m asgi_ws" in shown
     assert "--port" in shown
+    assert re.search(rf"--ws .*\[default:\s+{re.escape(OWN_CLASS)}\]", shown, re.DOTALL)
 
 
 def test_importing_it_starts_nothing() -> None:

@@ -91,7 +91,13 @@ async def test_on_disconnect_is_not_called_where_on_connect_was_not_entered() ->
 
 @pytest.mark.parametrize(
     ("server", "after_abort", "after_empty_close"),
-    [("uvicorn", 1005, 1005), ("hypercorn", 1006, 1006), ("daphne", 1006, 1005), ("granian", 1005, 1005)],
+    [
+        ("uvicorn", 1005, 1005),
+        ("asgi_ws", 1006, 1005),
+        ("hypercorn", 1006, 1006),
+        ("daphne", 1006, 1005),
+        ("granian", 1005, 1005),
+    ],
 )
 async def test_on_disconnect_gets_the_servers_code_for_an_abrupt_end_and_1005_where_there_is_none(
     server: str, after_abort: int, after_empty_close: int

@@ -61,7 +61,8 @@ class TestClient(httpx2.Client):
         headers: the same.
         follow_redirects: False to see the redirects.
         client: the peer's address and port; None for a server that does not know them.
-        server: whose manners the application meets: "spec", "uvicorn", "hypercorn", "daphne" or "granian".
+        server: whose manners the application meets: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or
+            "granian"; "asgi_ws" is uvicorn with this package's WebSocket class.
         timeout: the bound of every wait, in seconds of real time.
         check_leaks: False if tasks of the application's may outlive a request or a connection.
 

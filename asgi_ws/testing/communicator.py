@@ -58,7 +58,8 @@ class WebSocketCommunicator(Run):
         extensions: further entries of `scope["extensions"]`; what the application sends by way of them is in
             `extension_events`.
         root_path: where the application is mounted.
-        server: whose manners the application meets: "spec", "uvicorn", "hypercorn", "daphne" or "granian".
+        server: whose manners the application meets: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or
+            "granian"; "asgi_ws" is uvicorn with this package's WebSocket class.
         timeout: the bound of every wait, in seconds of real time.
         high_water: how many bytes may be unread by the peer before the application's `send` waits.
         raise_server_exceptions: False if what the application raises is what the test looks at, in `error`.
@@ -331,7 +332,8 @@ class WebSocketCommunicator(Run):
         if answer is not None:
             self._closed = ConnectionClosed(answer)
         else:
-            self._closed = ConnectionClosed(CloseCode.NO_STATUS if code is None else code, reason)
+            echo = reason * self._manners.answers_with_reason
+            self._closed = ConnectionClosed(CloseCode.NO_STATUS if code is None else code, echo)
 
     async def abort(self) -> None:
         """End the connection without a close frame, as a process that is killed does; the server is told at once.

@@ -9,8 +9,7 @@ from .._asgi import Scope
 from ..errors import InvalidCloseCode, InvalidCloseReason, InvalidHeader
 from ..headers import encode_headers
 from ..lifecycle import DENIAL_EXTENSION, WebSocketState, check_close
-from .errors import ProtocolViolation
-from .manners import Misuse
+from .errors import Misuse, ProtocolViolation
 
 EVENTS: Final = 'ASGI, "Events"'
 INVALID: Final = 'ASGI, "Error Handling"'

@@ -18,11 +18,53 @@ import asyncio
 import traceback
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from ..errors import ConnectionClosed
 from . import whereabouts
-from .manners import Misuse
+
+# What an application does that a server may refuse by raising in `send`.
+Misuse: TypeAlias = Literal[
+    "send before accept",
+    "accept again",
+    "accept after close",
+    "accept after refusal",
+    "subprotocol not offered",
+    "subprotocol in headers",
+    "str in headers",
+    "headers None",
+    "upper-case header",
+    "bad headers",
+    "body before start",
+    "accept in denial",
+    "send in denial",
+    "close in denial",
+    "start in denial",
+    "denial without headers",
+    "denial without body",
+    "denial in parts",
+    "unknown type",
+    "no type",
+    "text and bytes",
+    "neither text nor bytes",
+    "text and bytes None",
+    "text not str",
+    "text not UTF-8",
+    "bytes-like",
+    "bytes not bytes",
+    "registered close code",
+    "invalid close code",
+    "close code None",
+    "close code not int",
+    "long reason",
+    "reason not str",
+    "send after close",
+    "close after close",
+    "send after refusal",
+    "close after refusal",
+    "send after disconnect",
+    "close after disconnect",
+]
 
 # How much of an event, and of a text in it, a message shows.
 _SHOWN: Final = 200

@@ -267,8 +267,8 @@ def http_client(
         timeout: the bound of every request, in seconds of real time; the library's own has no meaning here.
         raise_server_exceptions: False to get the response with the status 500 that a server gives.
         check_leaks: False if tasks of the application's may outlive a request.
-        server: whose scope the application gets: "spec", "uvicorn", "hypercorn", "daphne" or "granian". Under a name
-            header names in upper case are let through, as those servers do and Django needs.
+        server: whose scope the application gets: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or "granian".
+            Under a name header names in upper case are let through, as those servers do and Django needs.
         **options: of `httpx2.AsyncClient`: `headers`, `cookies`, `auth`, `follow_redirects` and others.
 
     Raises:

@@ -6,54 +6,12 @@ The project's contract suite runs the same applications on the real servers and 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
-from ..lifecycle import DENIAL_EXTENSION
+from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION
+from .errors import Misuse
 
 _MIB: Final = 1024 * 1024
-
-# What an application does that a server may refuse by raising in `send`.
-Misuse: TypeAlias = Literal[
-    "send before accept",
-    "accept again",
-    "accept after close",
-    "accept after refusal",
-    "subprotocol not offered",
-    "subprotocol in headers",
-    "str in headers",
-    "headers None",
-    "upper-case header",
-    "bad headers",
-    "body before start",
-    "accept in denial",
-    "send in denial",
-    "close in denial",
-    "start in denial",
-    "denial without headers",
-    "denial without body",
-    "denial in parts",
-    "unknown type",
-    "no type",
-    "text and bytes",
-    "neither text nor bytes",
-    "text and bytes None",
-    "text not str",
-    "text not UTF-8",
-    "bytes-like",
-    "bytes not bytes",
-    "registered close code",
-    "invalid close code",
-    "close code None",
-    "close code not int",
-    "long reason",
-    "reason not str",
-    "send after close",
-    "close after close",
-    "send after refusal",
-    "close after refusal",
-    "send after disconnect",
-    "close after disconnect",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +36,7 @@ class Manners:
         reads_ahead: a client's close frame is answered at once; else when the application receives.
         tells_close_code: the client's close code reaches the application; else it is `code_of_lost_connection`.
         tells_close_reason: the reason with it; else the event has no `reason`.
+        tells_every_reason: every disconnect has one, empty where there was none.
         code_of_empty_close: what the application is told where the client's close frame has no code.
         code_of_lost_connection: what it is told where there was no close frame.
         code_of_own_close: what it is told after its own close; None is the code that it has sent.
@@ -86,8 +45,12 @@ class Manners:
         code_of_denial: what it is told after its denial response; None is nothing.
         code_after_denial: what it is told once more after that; None is nothing.
         after_disconnect: what a further `receive` gives at the end of a connection: it waits for ever, gives 1005 once
-            if there was a close frame of either side, or gives 1005 again and again.
+            if there was a close frame of either side, gives 1005 again and again, or what it gave before, after a
+            refusal too.
         answers_with: the code of the close frame that answers the client's; None is the client's own.
+        answers_with_reason: the client's own reason with the client's own code.
+        remembers_own_close: what comes after its own close raises as that for good; else, from the client's answer
+            on, as what comes after the client has left.
         raises: in `send`, for a misuse; for one that is not there `send` returns.
         raises_else: for what breaks the ASGI text and is no `Misuse`.
         answers_bad_accept: the handshake is answered with a subprotocol that was not offered, and by what follows an
@@ -122,6 +85,7 @@ class Manners:
     reads_ahead: bool = True
     tells_close_code: bool = True
     tells_close_reason: bool = True
+    tells_every_reason: bool = False
     code_of_empty_close: int | None = 1005
     code_of_lost_connection: int = 1006
     code_of_own_close: int | None = None
@@ -129,8 +93,10 @@ class Manners:
     code_after_refusal: int | None = None
     code_of_denial: int | None = 1006
     code_after_denial: int | None = None
-    after_disconnect: Literal["nothing", "once", "always"] = "nothing"
+    after_disconnect: Literal["nothing", "once", "always", "the same"] = "nothing"
     answers_with: int | None = None
+    answers_with_reason: bool = True
+    remembers_own_close: bool = False
     raises: Mapping[Misuse, type[Exception]] = field(
         default_factory=lambda: MappingProxyType({"send after disconnect": OSError})
     )
@@ -206,6 +172,53 @@ UVICORN: Final = Manners(
         }
     ),
     code_for_none=1005,
+)
+
+ASGI_WS: Final = Manners(
+    name="asgi_ws",
+    extensions=(DENIAL_EXTENSION, ABORT_EXTENSION),
+    max_message_bytes=16 * _MIB,
+    tells_every_reason=True,
+    after_disconnect="the same",
+    answers_with_reason=False,
+    remembers_own_close=True,
+    raises=MappingProxyType(
+        {
+            "send before accept": RuntimeError,
+            "accept again": RuntimeError,
+            "accept after close": RuntimeError,
+            "accept after refusal": RuntimeError,
+            "subprotocol not offered": ValueError,
+            "subprotocol in headers": ValueError,
+            "str in headers": ValueError,
+            "bad headers": ValueError,
+            "body before start": RuntimeError,
+            "accept in denial": RuntimeError,
+            "send in denial": RuntimeError,
+            "close in denial": RuntimeError,
+            "start in denial": RuntimeError,
+            "unknown type": RuntimeError,
+            "no type": KeyError,
+            "text and bytes": TypeError,
+            "neither text nor bytes": TypeError,
+            "text and bytes None": TypeError,
+            "text not str": TypeError,
+            "text not UTF-8": TypeError,
+            "bytes not bytes": TypeError,
+            "invalid close code": ValueError,
+            "close code not int": ValueError,
+            "long reason": ValueError,
+            "reason not str": ValueError,
+            "send after close": RuntimeError,
+            "close after close": RuntimeError,
+            "send after refusal": RuntimeError,
+            "close after refusal": RuntimeError,
+            "send after disconnect": OSError,
+        }
+    ),
+    status_of_half_denial=500,
+    code_of_return=1000,
+    code_of_raise=1011,
 )
 
 HYPERCORN: Final = Manners(
@@ -346,7 +359,7 @@ GRANIAN: Final = Manners(
 )
 
 MANNERS: Final[Mapping[str, Manners]] = MappingProxyType(
-    {manners.name: manners for manners in (SPEC, UVICORN, HYPERCORN, DAPHNE, GRANIAN)}
+    {manners.name: manners for manners in (SPEC, UVICORN, ASGI_WS, HYPERCORN, DAPHNE, GRANIAN)}
 )
 
 

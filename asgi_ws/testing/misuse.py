@@ -7,8 +7,8 @@ from typing import Any, Final
 from .._asgi import Event
 from ..errors import InvalidCloseCode
 from ..lifecycle import MAX_REASON_BYTES, CloseCode, check_close
-from .errors import ProtocolViolation
-from .manners import Manners, Misuse
+from .errors import Misuse, ProtocolViolation
+from .manners import Manners
 
 _SUBPROTOCOL: Final = b"sec-websocket-protocol"
 # RFC 6455 section 7.4.1: codes that report what was never in a close frame.

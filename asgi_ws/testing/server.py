@@ -11,9 +11,9 @@ from typing import Any, Final
 from .._asgi import Event, Scope
 from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState
 from .conformance import violation
-from .errors import ProtocolViolation
+from .errors import Misuse, ProtocolViolation
 from .link import Link, payload_bytes
-from .manners import SPEC, Manners, Misuse
+from .manners import SPEC, Manners
 from .misuse import BAD_CLOSES, allowed, mended, met
 
 _CONNECTING: Final = WebSocketState.CONNECTING
@@ -58,8 +58,9 @@ class Server:
         # Whether a close frame was exchanged, and how many disconnects receive() has given.
         self._had_close_frame = False
         self._disconnects = 0
-        # Whether the peer has answered the application's close frame.
-        self._is_answered = False
+        # Whether the connection has ended by the application's doing: the peer has answered its close frame, or it has
+        # asked for an abort. Servers that remember their own close do not tell the first apart.
+        self._is_lost = False
         # False in the turn of the loop in which a close frame has come: the connection still is there, for a close.
         self._is_gone = True
         # Whether the handshake was refused: by a close, or by a response.
@@ -88,17 +89,26 @@ class Server:
         return future
 
     async def _receive(self) -> Event:
-        if self._disconnects and not self._is_refused:
-            repeats = self._manners.after_disconnect
-            if repeats == "always" or (repeats == "once" and self._had_close_frame and self._disconnects == 1):
-                self._disconnects += 1
-                # Whoever asks again and again leaves the others a turn.
-                await asyncio.sleep(0)
-                return {"type": "websocket.disconnect", "code": CloseCode.NO_STATUS}
+        again = self._told_again() if self._disconnects else None
+        if again is not None:
+            self._disconnects += 1
+            # Whoever asks again and again leaves the others a turn.
+            await asyncio.sleep(0)
+            return again
         event = await self._inbox.get()
         self._disconnects += event["type"] == "websocket.disconnect"
         self.unreceived -= payload_bytes(event)
         return event
+
+    def _told_again(self) -> Event | None:
+        """The disconnect for whoever has had one; None if there is no further one, or it waits in the inbox."""
+        repeats = self._manners.after_disconnect
+        if repeats == "the same":
+            return None if self._disconnect is None else dict(self._disconnect)
+        is_due = repeats == "always" or (repeats == "once" and self._had_close_frame and self._disconnects == 1)
+        if self._is_refused or not is_due:
+            return None
+        return {"type": "websocket.disconnect", "code": CloseCode.NO_STATUS}
 
     async def send_fairly(self, event: Event) -> None:
         """`send`, with a turn for everybody else now and then: who only sends may otherwise leave them none."""
@@ -176,6 +186,7 @@ class Server:
         if event["type"] == ABORT_EXTENSION:
             self._leave(self._manners.code_of_lost_connection, None)
             self.state = _DISCONNECTED
+            self._is_lost = True
 
     def _refused(self, *codes: int | None) -> None:
         self.state = _DISCONNECTED
@@ -228,7 +239,7 @@ class Server:
         manners = self._manners
         if manners is SPEC:
             raise broken
-        if self._is_answered and broken.misuse in {"send after close", "close after close"}:
+        if self._is_lost and broken.misuse in {"send after close", "close after close"}:
             self._refuse_late()
             return
         misuse, error = met(broken, manners, is_refused=self._is_refused)
@@ -323,7 +334,7 @@ class Server:
 
     def answer_close(self) -> None:
         """The peer answers the application's close frame: the connection has ended."""
-        self._is_answered = True
+        self._is_lost = not self._manners.remembers_own_close
 
     def lose(self) -> None:
         """The connection has ended without a close frame, and the server knows."""
@@ -339,6 +350,8 @@ class Server:
 
     def _tell_end(self, code: int | None, reason: str | None) -> None:
         self._disconnect = {"type": "websocket.disconnect", "code": code}
+        if self._manners.tells_every_reason:
+            reason = reason or ""
         if reason is not None and self._manners.tells_close_reason:
             self._disconnect["reason"] = reason
         self._give(self._disconnect)

@@ -23,7 +23,7 @@ class Denial:
         InvalidHeader: for a malformed one.
     """
 
-    __slots__ = ("_headers", "_is_chunked", "_is_started", "_left", "is_complete", "status")
+    __slots__ = ("_headers", "_is_chunked", "_left", "is_complete", "is_started", "status")
 
     def __init__(self, start: Event, server_headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.status: int = start["status"]
@@ -38,7 +38,7 @@ class Denial:
         self._left: int | None = None
         if b"content-length" in names:
             self._left = int(next(value for name, value in own if name.lower() == b"content-length"))
-        self._is_started = False
+        self.is_started = False
         self._is_chunked = False
         self.is_complete = False
 
@@ -57,8 +57,8 @@ class Denial:
             if self._left < 0:
                 raise InvalidMessage("body", "no more bytes than its content-length", part)
         head = b""
-        if not self._is_started:
-            self._is_started = True
+        if not self.is_started:
+            self.is_started = True
             head = self._head(None if more else len(part))
         self.is_complete = not more
         if self.status in _BODILESS:

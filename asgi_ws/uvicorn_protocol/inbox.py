@@ -3,12 +3,16 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from .._asgi import Event as ASGIEvent
 from ..lifecycle import CloseCode
 from ..wire.events import Close, Event, Failed, Ping, Pong
 from ..wire.reader import FrameReader
 from .writer import Writer
+
+# How long the application may take to answer what came before a close frame, or a violation, until that is answered.
+_ANSWER_SECONDS: Final = 1.0
 
 
 class Inbox:
@@ -19,7 +23,8 @@ class Inbox:
     in memory than that, two reads of the transport, and one message.
 
     Args:
-        on_control: is called with what is no message: a control frame, or the violation that ends the reading.
+        on_control: is called with what is no message: a control frame, or the violation that ends the reading. An end
+            waits for a second, so that the application can answer what came before it.
 
     Attributes:
         events: what waits, messages as themselves.
@@ -31,10 +36,12 @@ class Inbox:
         "_end",
         "_is_discarding",
         "_is_paused",
+        "_last",
         "_loop",
         "_max_bytes",
         "_max_messages",
         "_on_control",
+        "_timer",
         "_waiter",
         "_writer",
         "events",
@@ -66,6 +73,9 @@ class Inbox:
         self._end: ASGIEvent | None = None
         # Since the application has closed; only the peer's close frame is still of interest.
         self._is_discarding = False
+        # What ended the reading, while something that came before it waits for the application.
+        self._last: Close | Failed | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def feed(self, data: bytes) -> None:
         """Take what the transport has read."""
@@ -76,7 +86,7 @@ class Inbox:
                 self._wake()
                 return
         if self._is_discarding:
-            self._take(self.reader.feed(data))
+            self._discard_more(data)
             return
         most = self._max_messages
         if self.reader.has_more or len(self.events) >= most:
@@ -85,6 +95,9 @@ class Inbox:
             self._pause()
         self._bytes += len(data)
         self._take(self.reader.feed(data, most))
+        while self.reader.has_more and not self.events:
+            # Control frames, or parts of a compressed message: nothing that the application could take.
+            self._take(self.reader.feed(b"", self._max_messages))
         if self._bytes > self._max_bytes and self.events:
             self._pause()
 
@@ -94,12 +107,24 @@ class Inbox:
             if isinstance(event, (str, bytes)):
                 if not self._is_discarding:
                     waiting.append(event)
+            elif isinstance(event, (Close, Failed)) and waiting and not self._is_discarding:
+                self._last = event
+                self._timer = self._loop.call_later(_ANSWER_SECONDS, self._end_reading)
             else:
                 self._on_control(event)
         if self.reader.inflater is not None:
             self._bytes += sum(len(event) for event in events if isinstance(event, (str, bytes)))
         if waiting:
             self._wake()
+
+    def _end_reading(self) -> None:
+        """Go on to the end that waited for the application to answer what came before it."""
+        last, self._last = self._last, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if last is not None:
+            self._on_control(last)
 
     def put(self, event: ASGIEvent) -> None:
         """Let the application receive an event that is no message."""
@@ -115,11 +140,23 @@ class Inbox:
             self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
             self._wake()
 
+    @property
+    def end_code(self) -> int | None:
+        """Of the disconnect event, once it is known."""
+        return None if self._end is None else self._end["code"]
+
     def discard(self) -> None:
         """Keep no more messages; go on reading for the peer's close frame."""
         self._is_discarding = True
+        self._end_reading()
         self._resume()
-        self._take(self.reader.feed())
+        self._discard_more()
+
+    def _discard_more(self, data: bytes = b"") -> None:
+        self._take(self.reader.feed(data))
+        if self.reader.has_more:
+            # It is compressed, and takes its time.
+            self._loop.call_soon(self._discard_more)
 
     @property
     def is_paused(self) -> bool:
@@ -149,6 +186,8 @@ class Inbox:
             self._bytes = 0
             if self.reader.has_more:
                 self._take(self.reader.feed(b"", self._max_messages))
+            elif self._last is not None:
+                self._end_reading()
             elif self._end is not None:
                 return dict(self._end)
             elif self._waiter is not None and not self._waiter.done():

@@ -27,6 +27,8 @@ from .scope import address, described, websocket_scope
 _LARGE: Final = 32 * 1024
 # A payload below this has its length in the second byte of a frame.
 _SHORT: Final = len(SHORT_HEADERS[TEXT])
+# Those of a message as most applications send it.
+_KEYS: Final = 2
 # After so many bytes without a wait a handler's `send` lets the loop have a turn; a frame counts with what it costs.
 _TURN_BYTES: Final = 128 * KIB
 _FRAME_COST: Final = 128
@@ -201,8 +203,9 @@ class WebSocketProtocol(Connection):
             result: object = await app(scope, self._inbox.receive, self.send)  # type: ignore[func-returns-value]
             is_failed = False
         except Exception as error:  # noqa: BLE001 -- as every server does, it logs what the application did not catch
-            # What the application let through of a peer's leaving is no failure.
-            if not all(isinstance(cause, ClientDisconnected) for cause in leaves(error)):
+            if all(self._is_leaving(cause) for cause in leaves(error)):
+                logger.debug("The application let the client's leaving through: %r", error)
+            else:
                 logger.exception("Exception in ASGI application\n")
         else:
             if self._phase in (Phase.CONNECTING, Phase.DENYING):
@@ -214,7 +217,20 @@ class WebSocketProtocol(Connection):
             self._forget()
             self._on_application_end(is_failed=is_failed)
 
+    def _is_leaving(self, error: BaseException) -> bool:
+        """Whether this is what the application was told of the peer's leaving, by `send` or by `receive`.
+
+        Frameworks make an exception of their own of that, which has the close code (Starlette: WebSocketDisconnect).
+        A handler that does not catch it has not failed.
+        """
+        if isinstance(error, ClientDisconnected):
+            return True
+        codes = (self._inbox.end_code, CloseCode.ABNORMAL)
+        return self._phase is Phase.ENDED and not self._is_over and getattr(error, "code", None) in codes
+
     def _on_application_end(self, *, is_failed: bool) -> None:
+        if self._phase is Phase.DENYING and self._denial is not None and not self._denial.is_started:
+            self._enter(Phase.CONNECTING)
         if self._phase is Phase.CONNECTING:
             self._log_answer("500")
             self._refuse_handshake(HandshakeRefused(500, "Internal Server Error"))
@@ -237,6 +253,8 @@ class WebSocketProtocol(Connection):
         text = event.get("text")
         if text is not None:
             first = TEXT
+            if len(event) > _KEYS and event.get("bytes") is not None:
+                raise InvalidMessage("websocket.send", "one of text and bytes", event)
             try:
                 payload = text.encode()
             except (AttributeError, UnicodeEncodeError):
@@ -298,6 +316,9 @@ class WebSocketProtocol(Connection):
                 # A peer that has left meanwhile takes nothing from a close.
                 with suppress(ClientDisconnected):
                     await self._writer.drain()
+        elif kind == "websocket.close" and not self._is_over and phase in (Phase.CLOSING, Phase.ENDED):
+            # The peer has left, and what was to be done is done.
+            self._is_over = True
         elif self._is_over or phase in (Phase.CONNECTING, Phase.DENYING, Phase.OPEN):
             raise LifecycleError(f"the event {kind!r}", phase.name)
         else:
@@ -306,7 +327,7 @@ class WebSocketProtocol(Connection):
     def _accept(self, event: Event) -> None:
         response = accept_response(
             self._handshake,
-            subprotocol=event.get("subprotocol"),
+            subprotocol=event.get("subprotocol") or None,
             extension=None if self._negotiated is None else self._negotiated[1],
             headers=[*self._server_state.default_headers, *(event.get("headers") or ())],
         )

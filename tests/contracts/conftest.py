@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import pytest
 
-from tests.servers.client import SECONDS, http, opened
+from tests.servers.client import SECONDS, hang_up, http, opened
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS, Server
@@ -75,7 +75,7 @@ async def no_client_stays_open(log: "Log | None") -> AsyncIterator[None]:
     """
     yield
     while opened:
-        opened.pop().transport.abort()
+        hang_up(opened.pop())
 
 
 def names_us(log: str) -> bool:

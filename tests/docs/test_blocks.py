@@ -18,6 +18,7 @@ import pytest
 from websockets.sync.client import connect
 
 from benchmarks.__main__ import parser as benchmarks_parser
+from tests.autobahn.__main__ import parser as autobahn_parser
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS
@@ -32,8 +33,10 @@ RUN: Final = {"python", "console"}
 # Blocks of other languages, by page and language, and why nothing runs them.
 NOT_RUN: Final = {
     ("docs/how-to/authentication.md", "js"): "one line for a browser; test_examples offers the same subprotocols",
+    ("docs/explanation/frames.md", "text"): "a drawing",
     ("docs/how-to/deployment.md", "caddy"): "Caddy is not among what the tests install",
     ("docs/how-to/deployment.md", "nginx"): "nginx is not among what the tests install",
+    ("docs/how-to/fast.md", "py"): "gunicorn is not among what the tests install",
     ("docs/how-to/testing.md", "text"): "a message; test_the_message_of_a_wait_in_vain_is_as_shown has it",
     ("docs/how-to/testing.md", "toml"): "settings; test_shown_tests runs the page's tests with them",
     ("docs/how-to/origins.md", "text"): "a log line; test_the_log_line_of_a_refused_origin_is_as_shown has it",
@@ -116,6 +119,8 @@ def test_a_command_works_as_shown(block: Block, arguments: list[str], output: li
         case ["python", "-m", "benchmarks", *options]:
             # What it does is tested with the command; here that the page spells it right.
             check = functools.partial(benchmarks_parser().parse_args, options)
+        case ["python", "-m", "tests.autobahn", *options]:
+            check = functools.partial(autobahn_parser().parse_args, options)
         case ["curl", url]:
             check = functools.partial(check_page, served_by(block), url, output)
         case ["python", "-m", "websockets", url]:

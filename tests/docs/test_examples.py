@@ -26,6 +26,8 @@ OnAServer = Callable[[ServerProcess], None]
 IN_MEMORY: Final[dict[str, InMemory]] = {}
 # Those whose log the documentation shows, and Django, which is set up once in a process.
 ON_A_SERVER: Final[dict[str, OnAServer]] = {}
+# Those about the WebSocket class; `test_fast_class` runs them.
+ON_THE_FAST_CLASS: Final = {"fastapi_alone", "strict"}
 
 
 def check_of(checks: dict[str, T], *modules: str) -> Callable[[T], T]:
@@ -167,7 +169,7 @@ def test_the_tutorials_own_tests_pass() -> None:
 
 def test_every_example_has_a_check() -> None:
     programs = {path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith("test_")}
-    assert programs == {*IN_MEMORY, *ON_A_SERVER}
+    assert programs == {*IN_MEMORY, *ON_A_SERVER, *ON_THE_FAST_CLASS}
 
 
 def test_the_port_from_starlette_changes_the_imports_and_the_routes_alone() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from asgi_ws._asgi import ASGIApp, Event, Receive, Scope, Send
+from asgi_ws.lifecycle import ABORT_EXTENSION
 
 from .journal import Journal
 
@@ -144,6 +145,8 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     "close-later": (ACCEPT, RECEIVE_PATIENTLY, RECEIVE, close(4002)),
     "unread": (ACCEPT, GO, send(text="late"), send(text="later"), close(4002), RECEIVE_PATIENTLY, RECEIVE),
     # -- the application's end
+    # On servers without the extension it is an unknown type like any other.
+    "abort": (ACCEPT, {"type": ABORT_EXTENSION}, *_FINISH, RECEIVE, RECEIVE),
     "own-close": (ACCEPT, close(4001, reason="done"), send(text="late"), close(4002), RECEIVE_PATIENTLY, RECEIVE),
     "own-close-answered": (ACCEPT, close(4001), GO, send(text="late"), close(4002), RECEIVE_PATIENTLY, RECEIVE),
     "close-accept": (ACCEPT, close(4001), ACCEPT),

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from asgi_ws.testing.manners import DAPHNE, GRANIAN, HYPERCORN, UVICORN, Manners
+from asgi_ws.testing.manners import ASGI_WS, DAPHNE, GRANIAN, HYPERCORN, UVICORN, Manners
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,18 @@ SERVERS: Final = (
         # It differs in how it takes an application's mistakes.
         imitated=False,
         arguments=("uvicorn", "{app}", "--port={port}", "--no-access-log", "--ws=wsproto"),
+    ),
+    Server(
+        name="uvicorn-asgi_ws",
+        title="uvicorn, asgi_ws",
+        manners=ASGI_WS,
+        arguments=(
+            "uvicorn",
+            "{app}",
+            "--port={port}",
+            "--no-access-log",
+            "--ws=asgi_ws.uvicorn_protocol:WebSocketProtocol",
+        ),
     ),
     Server(
         name="hypercorn",

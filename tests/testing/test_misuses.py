@@ -153,6 +153,50 @@ async def test_an_application_is_told_of_its_own_refusal_so_often(server: str, c
     assert told == codes
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_an_application_is_told_the_same_end_again_and_again_with_asgi_ws(is_refused: bool) -> None:
+    told: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(CLOSE if is_refused else ACCEPT)
+        told.extend([await receive() for _ in range(3)])
+
+    async with WebSocketCommunicator(app, server="asgi_ws") as ws:
+        await ws.connect()
+        if not is_refused:
+            await ws.close(4001, "bye")
+            # Its answer has the code alone.
+            assert await ws.wait_closed() == (4001, "")
+        await ws.wait()
+    code, reason = (1006, "") if is_refused else (4001, "bye")
+    assert told == [{"type": "websocket.disconnect", "code": code, "reason": reason}] * 3
+
+
+async def test_a_send_after_an_abort_is_one_after_the_peer_left_with_asgi_ws() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await send({"type": "asgi_ws.abort"})
+        with pytest.raises(OSError, match="the peer has left"):
+            await send({"type": "websocket.send", "text": "late"})
+
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        assert await ws.wait_closed() == (1006, "")
+        await ws.wait()
+
+    await fails(ProtocolViolation, app, use, server="asgi_ws")
+
+
+async def test_a_message_of_both_kinds_goes_out_as_text_with_asgi_ws() -> None:
+    async def use(ws: WebSocketCommunicator) -> None:
+        await ws.connect()
+        assert await ws.receive() == "a"
+
+    app = sends(ACCEPT, {"type": "websocket.send", "text": "a", "bytes": b"b"}, CLOSE)
+    await fails(ProtocolViolation, app, use, server="asgi_ws")
+
+
 @pytest.mark.parametrize("is_eager", [False, True])
 async def test_an_application_that_receives_without_end_leaves_the_test_its_turn(is_eager: bool) -> None:
     factory = getattr(asyncio, "eager_task_factory", None) if is_eager else None

@@ -91,7 +91,7 @@ def test_what_is_neither_a_path_nor_a_websocket_url_is_refused(target: str) -> N
 
 def test_an_unknown_server_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(
-        ValueError, match="server='gunicorn': expected one of spec, uvicorn, hypercorn, daphne, granian"
+        ValueError, match="server='gunicorn': expected one of spec, uvicorn, asgi_ws, hypercorn, daphne, granian"
     ):
         scope_of(server="gunicorn")
 

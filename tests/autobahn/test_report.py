@@ -1,0 +1,223 @@
+"""What becomes of the suite's reports, and the page on it. Nothing here runs the suite."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.pages import filled
+from tests.autobahn.__main__ import PAGE, main
+from tests.autobahn.interpreter import SUITE_VERSION
+from tests.autobahn.report import (
+    EXPECTED,
+    Comparison,
+    Deviation,
+    Outcome,
+    ReportError,
+    compare,
+    counts_table,
+    described,
+    deviations_table,
+    read_expected,
+    read_report,
+    summary,
+)
+from tests.autobahn.suite import shares_of
+
+OK = Outcome()
+NON_STRICT = Outcome("NON-STRICT")
+UNCLEAN = Outcome("OK", "UNCLEAN")
+FAILED = Outcome("FAILED", "WRONG CODE")
+
+
+def written(folder: Path, content: Any) -> Path:
+    path = folder / "file.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def entry(outcome: Outcome, **others: Any) -> dict[str, Any]:
+    return {"behavior": outcome.behavior, "behaviorClose": outcome.behavior_close, **others}
+
+
+def stored(folder: Path, deviations: Mapping[str, Any], suite: str = SUITE_VERSION) -> Path:
+    return written(folder, {"suite": suite, "deviations": deviations})
+
+
+# -- reading
+
+
+def test_a_report_says_of_each_case_how_it_ended_and_how_it_was_closed(tmp_path: Path) -> None:
+    cases = {"1.1.1": entry(OK, duration=2, remoteCloseCode=1000), "7.1.5": entry(FAILED, reportfile="x.json")}
+    assert read_report(written(tmp_path, {"server": cases})) == {"1.1.1": OK, "7.1.5": FAILED}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({}, "is no report on one server"),
+        ([], "is no report on one server"),
+        ({"one": {}, "two": {}}, "is no report on one server"),
+        ({"server": {"1.1.1": {"behavior": "GOOD", "behaviorClose": "OK"}}}, "1.1.1: no known outcome: 'GOOD', 'OK'"),
+        ({"server": {"1.1.1": {"behavior": "OK"}}}, "1.1.1: no known outcome: 'OK', ''"),
+    ],
+)
+def test_what_is_no_report_is_refused(tmp_path: Path, content: Any, said: str) -> None:
+    with pytest.raises(ReportError, match=said):
+        read_report(written(tmp_path, content))
+
+
+def test_a_report_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"index\.json cannot be read"):
+        read_report(tmp_path / "index.json")
+
+
+def test_stored_results_have_a_reason_each(tmp_path: Path) -> None:
+    path = stored(tmp_path, {"6.4.1": entry(NON_STRICT, why="Because.")})
+    assert read_expected(path) == {"6.4.1": Deviation(NON_STRICT, "Because.")}
+
+
+@pytest.mark.parametrize("others", [{}, {"why": " "}])
+def test_a_stored_result_without_a_reason_is_refused(tmp_path: Path, others: dict[str, str]) -> None:
+    with pytest.raises(ReportError, match=r"6\.4\.1: it says no why"):
+        read_expected(stored(tmp_path, {"6.4.1": entry(NON_STRICT, **others)}))
+
+
+def test_stored_results_of_another_suite_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"is of the suite 0\.8\.2"):
+        read_expected(stored(tmp_path, {}, suite="0.8.2"))
+
+
+def test_stored_results_without_deviations_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="holds no deviations"):
+        read_expected(written(tmp_path, {"suite": SUITE_VERSION}))
+
+
+# -- comparing
+
+
+def test_a_case_that_is_not_stored_is_to_be_ok() -> None:
+    assert not compare(["1.1.1"], {"1.1.1": OK}, {}).failed
+    assert compare(["1.1.1"], {"1.1.1": NON_STRICT}, {}).failed
+
+
+def test_a_case_that_ends_as_stored_is_neither_worse_nor_better() -> None:
+    assert compare(["7.1.5"], {"7.1.5": FAILED}, {"7.1.5": Deviation(FAILED, "Because.")}) == Comparison({}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "than"),
+    [
+        (Outcome("INFORMATIONAL", "INFORMATIONAL"), OK),
+        (NON_STRICT, Outcome("INFORMATIONAL", "INFORMATIONAL")),
+        (Outcome("UNIMPLEMENTED"), NON_STRICT),
+        (Outcome("FAILED"), Outcome("UNIMPLEMENTED")),
+        (UNCLEAN, OK),
+        (Outcome("OK", "FAILED"), UNCLEAN),
+        (UNCLEAN, NON_STRICT),
+    ],
+)
+def test_a_case_is_worse_when_it_or_its_close_is(outcome: Outcome, than: Outcome) -> None:
+    comparison = compare(["1.1.1"], {"1.1.1": outcome}, {"1.1.1": Deviation(than, "Because.")})
+    assert comparison == Comparison({"1.1.1": (outcome, than)}, {}, [])
+    assert comparison.failed
+
+
+def test_a_case_that_is_better_than_stored_is_told_and_no_failure() -> None:
+    comparison = compare(["6.4.1"], {"6.4.1": OK}, {"6.4.1": Deviation(NON_STRICT, "Because.")})
+    assert not comparison.failed
+    assert described(comparison) == "better 6.4.1: OK; stored is NON-STRICT"
+
+
+def test_a_case_without_an_outcome_is_missing_also_where_a_deviation_is_stored() -> None:
+    comparison = compare(["1.1.1", "7.1.5"], {}, {"7.1.5": Deviation(FAILED, "Because.")})
+    assert comparison.failed
+    assert described(comparison) == "MISSING 1.1.1\nMISSING 7.1.5"
+
+
+def test_a_stored_case_that_was_not_asked_for_is_not_missed() -> None:
+    assert described(compare(["1.1.1"], {"1.1.1": OK}, {"7.1.5": Deviation(FAILED, "Because.")})) == (
+        "Every case ended as stored."
+    )
+
+
+def test_what_is_worse_is_told_with_what_is_stored() -> None:
+    comparison = compare(["7.1.5"], {"7.1.5": FAILED}, {"7.1.5": Deviation(UNCLEAN, "Because.")})
+    assert described(comparison) == "WORSE 7.1.5: FAILED, closed: WRONG CODE; stored is OK, closed: UNCLEAN"
+
+
+def test_a_comparison_that_is_all_otherwise_is_cut_after_40_lines() -> None:
+    lines = described(compare([f"6.1.{number}" for number in range(100)], {}, {})).splitlines()
+    assert lines[39:] == ["MISSING 6.1.39", "... and 60 more"]
+
+
+# -- the tables
+
+
+def test_cases_are_counted_by_group_in_order_and_together() -> None:
+    outcomes = {"10.1.1": OK, "9.1.1": UNCLEAN, "7.1.5": FAILED, "7.1.6": Outcome("INFORMATIONAL", "INFORMATIONAL")}
+    assert counts_table(outcomes).splitlines() == [
+        "| group | cases | OK | INFORMATIONAL | NON-STRICT | FAILED | closed otherwise |",
+        "| --- | --: | --: | --: | --: | --: | --: |",
+        "| 7. Close handling | 2 | 0 | 1 | 0 | 1 | 1 |",
+        "| 9. Limits and performance | 1 | 1 | 0 | 0 | 0 | 1 |",
+        "| 10. Miscellaneous | 1 | 1 | 0 | 0 | 0 | 0 |",
+        "| all | 4 | 2 | 1 | 0 | 1 | 2 |",
+    ]
+
+
+def test_what_a_server_does_not_implement_has_a_column_where_there_is_any() -> None:
+    table = counts_table({"12.1.1": Outcome("UNIMPLEMENTED"), "12.1.2": NON_STRICT})
+    assert table.splitlines()[-1] == "| all | 2 | 0 | 0 | 1 | 1 | 0 | 0 |"
+    assert "| NON-STRICT | UNIMPLEMENTED | FAILED |" in table
+
+
+def test_the_summary_names_the_suite_the_class_and_the_server() -> None:
+    assert f"autobahntestsuite {SUITE_VERSION} against `some:Class` on uvicorn " in summary("some:Class", {"1.1.1": OK})
+
+
+def test_deviations_are_listed_in_the_order_of_their_numbers() -> None:
+    deviations = {case: Deviation(NON_STRICT, f"Reason {case}.") for case in ("12.1.1", "7.13.1", "7.2.1")}
+    rows = deviations_table(deviations).splitlines()[2:]
+    assert rows[0] == "| 7.2.1 | NON-STRICT | Reason 7.2.1. |"
+    assert [row.split()[1] for row in rows] == ["7.2.1", "7.13.1", "12.1.1"]
+
+
+def test_a_suite_without_deviations_is_said_to_have_none() -> None:
+    assert deviations_table({}) == "None: every case ends with OK."
+
+
+def test_the_page_shows_each_stored_deviation_with_its_reason() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    parts = {"deviations": deviations_table(read_expected(EXPECTED))}
+    assert filled(page, parts, kept=["summary"]) == page
+
+
+def test_the_page_has_the_counts_of_a_run_of_the_whole_suite() -> None:
+    assert "| all | 517 |" in PAGE.read_text(encoding="utf-8")
+
+
+# -- the command
+
+
+def test_cases_are_shared_out_in_their_order_with_the_slow_sets_first() -> None:
+    cases = ["1.1.1", "1.1.2", "9.1.1", "12.1.1", "12.1.2", "13.1.1", "13.2.1"]
+    shares = shares_of(cases)
+    assert list(shares.items()) == [
+        ("13.2", ["13.2.1"]),
+        ("13.1", ["13.1.1"]),
+        ("12.1", ["12.1.1", "12.1.2"]),
+        ("uncompressed", ["1.1.1", "1.1.2", "9.1.1"]),
+    ]
+
+
+@pytest.mark.parametrize("options", [["--cases", "1.*"], ["--ws", "wsproto"]])
+def test_only_the_whole_suite_on_the_default_class_is_written(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--write", *options])
+    assert ended.value.code == 2
+    assert "--write is for the whole suite on the default class" in capsys.readouterr().err

@@ -1,0 +1,98 @@
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import pytest
+
+from tests.servers.client import opened
+
+from .served import HASTY, Uvicorn
+
+
+class Serve(Protocol):
+    """Gives the server with these options, which is started at the first asking and shared by all tests."""
+
+    def __call__(self, *options: str, **arguments: Any) -> Uvicorn: ...
+
+
+class Start(Protocol):
+    """Starts a server with these options for one test, which may stop it."""
+
+    def __call__(self, *options: str, **arguments: Any) -> Uvicorn: ...
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "handler_fails: the server logs an error, which the test accounts for")
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    with ExitStack() as stack:
+        servers: list[Uvicorn] = []
+
+        def start(*options: str, **arguments: Any) -> Uvicorn:
+            servers.append(stack.enter_context(Uvicorn(*options, **arguments)))
+            return servers[-1]
+
+        yield start
+        complaints = [line for server in servers for line in server.complaints()]
+        if not request.node.get_closest_marker("handler_fails"):
+            assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture(scope="session")
+def started() -> Iterator[Serve]:
+    servers: dict[tuple[object, ...], Uvicorn] = {}
+    with ExitStack() as stack:
+
+        def start(*options: str, **arguments: Any) -> Uvicorn:
+            key = (options, *sorted(arguments.items()))
+            if key not in servers:
+                servers[key] = stack.enter_context(Uvicorn(*options, **arguments))
+            return servers[key]
+
+        yield start
+        # Together, since each may have handlers to wait for.
+        for server in servers.values():
+            server.terminate()
+        assert [server for server in servers.values() if not server.stop()] == [], "a server did not stop when asked to"
+        complaints = {str(key): found for key, server in servers.items() if (found := server.complaints())}
+        assert not complaints
+
+
+@pytest.fixture
+async def serve(request: pytest.FixtureRequest, started: Serve) -> Any:
+    """As `started`; a line in a server's log that is no plain record of what a client did fails the test.
+
+    With the mark `handler_fails` the test reads the lines itself.
+    """
+    used: dict[int, Uvicorn] = {}
+
+    def use(*options: str, **arguments: Any) -> Uvicorn:
+        server = started(*options, **arguments)
+        if id(server) not in used:
+            server.mark()
+            used[id(server)] = server
+        return server
+
+    yield use
+    while opened:
+        opened.pop().transport.abort()
+    for server in used.values():
+        await server.settle()
+        complaints = server.complaints()
+        server.mark()
+        if not request.node.get_closest_marker("handler_fails"):
+            assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def server(serve: Serve) -> Uvicorn:
+    """With uvicorn's own settings."""
+    return serve()
+
+
+@pytest.fixture
+def hasty(serve: Serve) -> Uvicorn:
+    """With little patience for applications that do not accept and peers that do not close."""
+    return serve(ws=HASTY)

@@ -1,0 +1,146 @@
+"""A FastAPI and a Starlette application, written as their documentation has it: nothing in them knows the server."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import (
+    Depends,
+    FastAPI,
+    Header,
+    HTTPException,
+    Query,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketException,
+    status,
+)
+from starlette.applications import Starlette
+from starlette.endpoints import WebSocketEndpoint
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket as StarletteWebSocket
+
+# -- FastAPI
+
+fastapi_app = FastAPI()
+
+
+class ConnectionManager:
+    def __init__(self) -> None:
+        self.active_connections: list[WebSocket] = []
+
+    async def connect(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        self.active_connections.append(websocket)
+
+    def disconnect(self, websocket: WebSocket) -> None:
+        self.active_connections.remove(websocket)
+
+    async def broadcast(self, message: str) -> None:
+        for connection in self.active_connections:
+            await connection.send_text(message)
+
+
+manager = ConnectionManager()
+
+
+@fastapi_app.websocket("/chat/{client_id}")
+async def chat(websocket: WebSocket, client_id: int) -> None:
+    await manager.connect(websocket)
+    try:
+        while True:
+            data = await websocket.receive_text()
+            await manager.broadcast(f"Client #{client_id} says: {data}")
+    except WebSocketDisconnect as left:
+        manager.disconnect(websocket)
+        await manager.broadcast(f"Client #{client_id} left the chat: {left.code} {left.reason}")
+
+
+async def token(websocket: WebSocket, token: Annotated[str | None, Query()] = None) -> str:
+    if token is None:
+        raise WebSocketException(code=status.WS_1008_POLICY_VIOLATION)
+    return token
+
+
+@fastapi_app.websocket("/items/{item}")
+async def items(
+    websocket: WebSocket, item: int, token: Annotated[str, Depends(token)], x_probe: Annotated[str, Header()] = ""
+) -> None:
+    await websocket.accept(subprotocol="b", headers=[(b"x-probe", x_probe.encode())])
+    await websocket.send_json({"item": item, "token": token, "url": str(websocket.url.path)})
+    await websocket.send_bytes(await websocket.receive_bytes())
+    await websocket.close(code=4001, reason="done")
+
+
+@fastapi_app.websocket("/denied")
+async def denied(websocket: WebSocket) -> None:
+    await websocket.send_denial_response(JSONResponse({"why": "no"}, status_code=402, headers={"x-probe": "denied"}))
+
+
+@fastapi_app.websocket("/refused")
+async def refused(websocket: WebSocket) -> None:
+    raise HTTPException(status_code=401, detail="who are you?")
+
+
+@fastapi_app.websocket("/fails")
+async def fails(websocket: WebSocket) -> None:
+    await websocket.accept()
+    raise RuntimeError("on purpose")
+
+
+@fastapi_app.get("/http")
+async def http() -> dict[str, str]:
+    return {"hello": "world"}
+
+
+# -- Starlette
+
+
+class Echo(WebSocketEndpoint):
+    encoding = "json"
+
+    async def on_connect(self, websocket: StarletteWebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_json({"greeting": websocket.state.greeting})
+
+    async def on_receive(self, websocket: StarletteWebSocket, data: Any) -> None:
+        await websocket.send_json({"received": data})
+
+    async def on_disconnect(self, websocket: StarletteWebSocket, close_code: int) -> None:
+        codes.append(close_code)
+
+
+codes: list[int] = []
+
+
+async def letters(websocket: StarletteWebSocket) -> None:
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        for letter in text:
+            await websocket.send_text(letter)
+    codes.append(0)
+
+
+async def seen(request: object) -> JSONResponse:
+    return JSONResponse(codes)
+
+
+async def hello(request: object) -> PlainTextResponse:
+    return PlainTextResponse("Hello, World!")
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
+    yield {"greeting": "hello"}
+
+
+starlette_app = Starlette(
+    routes=[
+        Route("/http", hello),
+        Route("/codes", seen),
+        WebSocketRoute("/echo", Echo),
+        Mount("/below", routes=[WebSocketRoute("/letters", letters)]),
+    ],
+    lifespan=lifespan,
+)

@@ -1,0 +1,129 @@
+"""uvicorn with the class under test: started, measured, and its log read for what does not belong there."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import psutil
+
+from asgi_ws.testing.manners import UVICORN
+from tests.servers.client import SECONDS
+from tests.servers.launch import ServerProcess
+from tests.servers.table import Server
+
+PROBE: Final = "tests.uvicorn_protocol.probe:app"
+PROTOCOL: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
+# The same with less patience, for what would make a test slow.
+HASTY: Final = "tests.uvicorn_protocol.hasty:HastyProtocol"
+
+_POLL_SECONDS: Final = 0.02
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# What is logged of a handshake, in uvicorn's own words, and of what a client did wrong. It is printable ASCII. A client
+# that has gone by then has no address.
+_PLAIN: Final = re.compile(
+    r'INFO: +(?:[\d.]+:\d+)? - "WebSocket [!-~]+" (?:\[accepted\]|\d{3})'
+    r"|INFO: +[\d.]+:\d+ - WebSocket handshake refused: [ -~]+"
+    r"|DEBUG: +[ -~]+"
+)
+# What uvicorn logs of itself, and the probe's own notes.
+_NOT_OF_CONNECTIONS: Final = re.compile(
+    r"probe: "
+    r"|(?:INFO|DEBUG): +(?:Started|Waiting for|Application|Uvicorn running|Shutting down|Finished|ASGI '?lifespan'?)"
+)
+# glibc keeps what was freed for later, and ever more of it. With these a block of 64 KiB or more goes back at once, so
+# that what a process holds is what the class under test holds.
+_HELD_BYTES: Final = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
+
+# The high-water mark of a process's memory can be read and reset on Linux alone.
+HAS_PEAK: Final = Path("/proc/self/clear_refs").exists()
+
+
+class Uvicorn(ServerProcess):
+    """One uvicorn process on a free port, for as long as the `with` block runs.
+
+    Args:
+        options: of uvicorn, on top of those that every test needs.
+        app: the application as an import string.
+        ws: the WebSocket class as an import string.
+        tls: how its clients connect; None is without TLS.
+    """
+
+    def __init__(self, *options: str, app: str = PROBE, ws: str = PROTOCOL, tls: ssl.SSLContext | None = None) -> None:
+        arguments = ("uvicorn", "{app}", "--port={port}", "--no-access-log", f"--ws={ws}")
+        super().__init__(
+            Server(name="uvicorn-protocol", title="uvicorn", manners=UVICORN, arguments=arguments),
+            app,
+            options=options,
+            env=_HELD_BYTES,
+        )
+        self.tls = tls
+        # Where the lines begin that belong to the test that runs.
+        self._mark = 0
+
+    def mark(self) -> None:
+        """Forget the lines that were logged so far."""
+        self._mark = self.log_size()
+
+    def lines(self) -> list[str]:
+        """The lines about connections since `mark`, without the probe's notes and what uvicorn says of itself."""
+        # `splitlines` would also split at what a peer may have put into a line.
+        lines = self.log(self._mark).split("\n")
+        return [line for line in lines if line and not _NOT_OF_CONNECTIONS.match(line)]
+
+    def complaints(self) -> list[str]:
+        """The lines that are no plain record of what a client did."""
+        return [line for line in self.lines() if not _PLAIN.fullmatch(line)]
+
+    def noted(self, name: str, word: str) -> list[str]:
+        """The facts of a handler's notes from the log, for a server that answers no more."""
+        return re.findall(rf"^probe: {name}: {word} \((.*)\)$", self.log(), re.MULTILINE)
+
+    async def settle(self) -> None:
+        """Wait until the server has gone on to other work, and so has logged what it had to."""
+        if self.running:
+            await self.get("/hello")
+
+    async def until(self, holds: Callable[[], bool], seconds: float = SECONDS) -> None:
+        """Wait until something holds that nothing tells of."""
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await asyncio.sleep(_POLL_SECONDS)
+
+    def url(self, path: str, scheme: str = "http") -> str:
+        return super().url(path, scheme if self.tls is None else f"{scheme}s")
+
+    async def get(self, path: str) -> httpx2.Response:
+        # A context of its own spares the reading of all certificates of the system.
+        verify = self.tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        async with httpx2.AsyncClient(base_url=self.url(""), trust_env=False, verify=verify) as client:
+            return await client.get(path)
+
+    def held_bytes(self) -> int:
+        """What the process holds of the machine's memory."""
+        return psutil.Process(self.pid).memory_info().rss
+
+    def open_files(self) -> int:
+        return psutil.Process(self.pid).num_fds()
+
+    async def tasks(self) -> int:
+        """How many tasks run in the server."""
+        return int((await self.get("/tasks")).text)
+
+    def forget_peak(self) -> int:
+        """Begin a new measurement of the most memory; what is held now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        return self.peak_bytes()
+
+    def peak_bytes(self) -> int:
+        """The most that the process held since `forget_peak`."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        assert found is not None
+        return int(found[1]) * KIB

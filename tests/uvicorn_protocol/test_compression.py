@@ -1,0 +1,164 @@
+"""permessage-deflate on the wire (RFC 7692); what it makes of bytes is tested without sockets."""
+
+import asyncio
+import os
+import zlib
+from typing import Final, Literal
+
+import pytest
+from websockets.asyncio.client import ClientConnection
+
+from tests.servers.client import Probe
+
+from .conftest import Serve
+from .peer import BINARY, CONTINUATION, PING, TEXT, Frame, Peer, close, frame, opened
+from .samples import DEFLATE, bomb
+from .served import KIB, Uvicorn
+
+_TAIL: Final = b"\x00\x00\xff\xff"
+# Long enough to be worth it, with nothing random in it.
+_JSON: Final = ('{"room": "lobby", "who": "somebody", "text": "hello"}, ' * 40).encode()
+
+
+def _deflated(payload: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-9)
+    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
+
+
+def _inflated(payload: bytes) -> bytes:
+    return zlib.decompressobj(wbits=-15).decompress(payload + _TAIL)
+
+
+async def test_a_message_is_compressed_in_both_directions(server: Uvicorn) -> None:
+    async with opened(server, "echo", DEFLATE) as peer:
+        peer.send(frame(TEXT, _deflated(_JSON), rsv=4))
+        got = await peer.frame()
+        assert (got.opcode, got.is_compressed) == (TEXT, True)
+        assert len(got.payload) < len(_JSON) // 4
+        assert _inflated(got.payload) == _JSON
+
+
+async def test_a_message_in_fragments_says_once_that_it_is_compressed(server: Uvicorn) -> None:
+    data = _deflated(_JSON)
+    async with opened(server, "echo", DEFLATE) as peer:
+        peer.send(frame(BINARY, data[:10], fin=False, rsv=4), frame(PING))
+        peer.send(*(frame(CONTINUATION, data[at : at + 1], fin=False) for at in range(10, len(data))))
+        peer.send(frame(CONTINUATION))
+        assert await peer.frame() == Frame(0x8A, b"")
+        assert _inflated((await peer.frame()).payload) == _JSON
+
+
+async def test_a_message_that_is_not_compressed_is_taken_too(server: Uvicorn) -> None:
+    async with opened(server, "record", DEFLATE) as peer:
+        peer.send(frame(TEXT, b"plain"), frame(TEXT, _deflated(b"packed"), rsv=4), frame(TEXT), close())
+        assert (await peer.notes())["received"] == ["'plain'", "'packed'", "''"]
+
+
+BAD: Final = {
+    "no deflate": (1007, frame(BINARY, b"\xff" * 20, rsv=4)),
+    "cut, and nothing follows": (1007, frame(TEXT, _deflated(b"x" * 1000)[:3] + b"\xff\xff\xff", rsv=4)),
+    "text that is no UTF-8": (1007, frame(TEXT, _deflated(b"\xff"), rsv=4)),
+    "RSV1 of a continuation": (1002, frame(TEXT, b"", fin=False, rsv=4) + frame(CONTINUATION, b"", rsv=4)),
+    "RSV1 of a ping": (1002, frame(PING, b"", rsv=4)),
+}
+
+
+@pytest.mark.parametrize(("code", "data"), BAD.values(), ids=BAD)
+async def test_what_breaks_the_extension_is_answered_with_its_code(server: Uvicorn, code: int, data: bytes) -> None:
+    async with opened(server, "record", DEFLATE) as peer:
+        peer.send(frame(TEXT, _deflated(b"one"), rsv=4), data)
+        assert (await peer.close_frame())[0] == code
+        assert (await peer.notes())["received"] == ["'one'"]
+
+
+@pytest.mark.parametrize("handler", ["echo", "count"])
+async def test_a_bomb_of_just_the_largest_size_is_a_message(server: Uvicorn, handler: str) -> None:
+    compressor = zlib.compressobj(9, wbits=-12)
+    data = compressor.compress(bytes(16 * KIB * KIB)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    async with opened(server, handler, DEFLATE) as peer:
+        peer.send(frame(BINARY, data.removesuffix(_TAIL), rsv=4))
+        if handler == "echo":
+            assert _inflated((await peer.frame()).payload) == bytes(16 * KIB * KIB)
+        else:
+            peer.send(close())
+            assert (await peer.notes())["counted"][0][:2] == [1, 16 * KIB * KIB]
+
+
+@pytest.mark.parametrize("compression", ["deflate", None])
+async def test_the_websockets_library_gets_back_what_it_sends(
+    server: Uvicorn, compression: Literal["deflate"] | None
+) -> None:
+    """Its compressor refers to messages before, and so does ours."""
+    messages: list[str | bytes] = [_JSON.decode(), "", "é" * 5000, os.urandom(100_000), bytes(300_000), _JSON, "x"] * 5
+    ws = await Probe(server, "echo").connect(compression=compression)
+    assert [extension.name for extension in ws.protocol.extensions] == (["permessage-deflate"] if compression else [])
+    sending = asyncio.create_task(_send_all(ws, messages))
+    assert [await ws.recv() for _ in messages] == messages
+    await sending
+    await ws.close()
+
+
+async def _send_all(ws: ClientConnection, messages: list[str | bytes]) -> None:
+    for message in messages:
+        await ws.send(message)
+
+
+async def test_compressed_messages_on_their_way_do_not_hold_up_the_application_s_close(server: Uvicorn) -> None:
+    async with opened(server, "close_after_go", DEFLATE) as peer:
+        await peer.notes(until="ready")
+        peer.send(frame(BINARY, bomb(4), rsv=4) * 10)
+        await peer.go()
+        assert await peer.close_frame() == (4001, "done")
+        peer.send(frame(BINARY, bomb(4), rsv=4) * 3, close(4001))
+        assert await peer.end() == "FIN"
+
+
+OFFERS: Final = [
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+    "permessage-deflate; server_max_window_bits=9",
+    "permessage-deflate; client_max_window_bits",
+    "permessage-deflate; server_no_context_takeover; server_max_window_bits=10; client_max_window_bits=11",
+]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+async def test_the_server_keeps_to_what_was_offered(server: Uvicorn, offer: str) -> None:
+    async with opened(server, "echo", f"Sec-WebSocket-Extensions: {offer}\r\n".encode()) as peer:
+        window = 9 if "server_max_window_bits=9" in offer else 10 if "server_max_window_bits=10" in offer else 15
+        inflater = zlib.decompressobj(wbits=-window)
+        for _ in range(3):
+            if "server_no_context_takeover" in offer:
+                inflater = zlib.decompressobj(wbits=-window)
+            # Without the client's takeover each of its messages stands for itself, which every server has to take.
+            peer.send(frame(TEXT, _deflated(_JSON), rsv=4))
+            assert await _text(peer, inflater) == _JSON
+
+
+async def _text(peer: Peer, inflater: "zlib._Decompress") -> bytes:
+    got = await peer.frame()
+    assert got.is_compressed
+    return inflater.decompress(got.payload + _TAIL)
+
+
+async def test_an_offer_that_is_not_known_is_passed_over(server: Uvicorn) -> None:
+    lines = b"Sec-WebSocket-Extensions: x-unknown; a=1, permessage-deflate; unknown\r\n"
+    async with opened(server, "echo", lines) as peer:
+        peer.send(frame(TEXT, _JSON))
+        assert await peer.message() == _JSON.decode()
+
+
+async def test_nothing_is_compressed_where_uvicorn_is_told_so(serve: Serve) -> None:
+    async with opened(serve("--ws-per-message-deflate=false"), "echo", DEFLATE) as peer:
+        peer.send(frame(TEXT, _JSON))
+        assert await peer.message() == _JSON.decode()
+        peer.send(frame(TEXT, _deflated(_JSON), rsv=4))
+        assert (await peer.close_frame())[0] == 1002
+
+
+async def test_the_largest_size_is_uvicorn_s_setting_and_counts_what_is_inflated(serve: Serve) -> None:
+    server = serve("--ws-max-size=1000")
+    for size, code in ((1000, 1000), (1001, 1009)):
+        for payload, rsv in ((bytes(size), 0), (_deflated(bytes(size)), 4)):
+            async with opened(server, "echo", DEFLATE) as peer:
+                peer.send(frame(BINARY, payload, rsv=rsv), close())
+                assert (await peer.close_frame())[0] == code

@@ -1,0 +1,91 @@
+"""Connections by the hundred: all of them are forgotten, and nobody waits for the bad ones."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tests.servers.client import SECONDS
+
+from .peer import BINARY, CONTINUATION, NO_MASKING, Peer, close, frame, opened, text
+from .samples import DEFLATE, bomb
+from .served import MIB, Uvicorn
+
+
+async def test_bombs_and_fragments_of_some_do_not_hold_up_the_others(server: Uvicorn) -> None:
+    async def misbehave() -> None:
+        async with opened(server, "record", DEFLATE) as peer:
+            peer.send(frame(BINARY, bomb(256), rsv=4, mask=NO_MASKING))
+            await peer.close_frame()
+        async with opened(server, "record") as peer:
+            await peer.push(frame(BINARY, fin=False) + frame(CONTINUATION, b"ab", fin=False) * 100_000)
+            peer.reset()
+
+    slowest = 0.0
+    async with opened(server, "echo") as peer, asyncio.TaskGroup() as group:
+        bad = [group.create_task(misbehave()) for _ in range(4)]
+        while not all(task.done() for task in bad):
+            began = time.monotonic()
+            peer.send(text("x"))
+            assert await peer.message() == "x"
+            slowest = max(slowest, time.monotonic() - began)
+            await asyncio.sleep(0.01)
+    assert slowest < 1
+
+
+def _close(peer: Peer) -> None:
+    peer.send(close())
+
+
+def _break(peer: Peer) -> None:
+    peer.send(frame(0x3))
+
+
+def _leave_unsaid(peer: Peer) -> None:
+    peer.send(frame(BINARY, bytes(100), fin=False), frame(CONTINUATION, bytes(100))[:50])
+    peer.hang_up()
+
+
+_ENDS: Final[tuple[Callable[[Peer], None], ...]] = (
+    _close,
+    _break,
+    _leave_unsaid,
+    Peer.reset,
+    Peer.hang_up,
+    Peer.finish,
+)
+
+
+async def _end_in_every_way(server: Uvicorn) -> None:
+    async def one(handler: str, end: Callable[[Peer], None]) -> None:
+        async with opened(server, handler, receive_buffer=4096) as peer:
+            peer.send(text("x"))
+            peer.stop_reading()
+            end(peer)
+            await peer.notes()
+
+    async with asyncio.TaskGroup() as group:
+        for handler in ("echo", "record", "flood_and_listen", "talk"):
+            for end in _ENDS:
+                group.create_task(one(handler, end))
+
+
+async def test_nothing_is_left_of_connections_that_ended_in_every_way(hasty: Uvicorn) -> None:
+    await _end_in_every_way(hasty)
+    tasks, files = await _settled(hasty)
+    held = hasty.held_bytes()
+    for _ in range(5):
+        await _end_in_every_way(hasty)
+    assert await _settled(hasty) == (tasks, files)
+    assert hasty.held_bytes() - held < max(held // 20, 2 * MIB)
+
+
+async def _settled(server: Uvicorn) -> tuple[int, int]:
+    """How many tasks and files there are, once these are no more than the first request of a new client needs."""
+    found = await server.tasks(), server.open_files()
+    async with asyncio.timeout(2 * SECONDS):
+        for _ in range(15):
+            await asyncio.sleep(0.1)
+            now = await server.tasks(), server.open_files()
+            found = min(found, now)
+    return found

@@ -1,0 +1,265 @@
+"""The opening handshake: what is refused and how, and what an application answers with."""
+
+import asyncio
+
+import pytest
+
+from tests.servers.client import SECONDS, Probe, handshake
+
+from .conftest import Serve
+from .handlers import BAD_ACCEPTS
+from .peer import asking, close, dialled, opened, request, text
+from .served import KIB, Uvicorn
+
+# -- what is refused
+
+
+BAD_HANDSHAKES: dict[str, tuple[int, bytes, dict[str, str | None]]] = {
+    "no key": (400, b"", {"sec_websocket_key": None}),
+    "a key that is none": (400, b"", {"sec_websocket_key": "x"}),
+    "a key of 15 bytes": (400, b"", {"sec_websocket_key": "MDEyMzQ1Njc4OTAxMjM0"}),
+    "two keys": (400, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", {}),
+    "no version": (426, b"", {"sec_websocket_version": None}),
+    "version 12": (426, b"", {"sec_websocket_version": "12"}),
+    "version 14": (426, b"", {"sec_websocket_version": "14"}),
+    "no host": (400, b"", {"host": None}),
+    "two hosts": (400, b"Host: elsewhere\r\n", {}),
+    "a body": (400, b"Content-Length: 5\r\n", {}),
+    "a chunked body": (400, b"Transfer-Encoding: chunked\r\n", {}),
+    "an extension list that is none": (400, b"Sec-WebSocket-Extensions: a;;b\r\n", {}),
+    "a header of 9 KiB": (431, b"X-Long: " + b"x" * 9 * KIB + b"\r\n", {}),
+    "200 headers": (431, b"X-Many: x\r\n" * 200, {}),
+}
+
+
+@pytest.mark.parametrize(("status", "lines", "replaced"), BAD_HANDSHAKES.values(), ids=BAD_HANDSHAKES)
+async def test_a_bad_handshake_is_answered_and_closed_and_never_seen_by_the_application(
+    server: Uvicorn, status: int, lines: bytes, replaced: dict[str, str | None]
+) -> None:
+    async with dialled(server, request(Probe(server, "echo"), lines, None, **replaced)) as peer:
+        head = await peer.head()
+        body = await peer.rest()
+    assert head.status == status
+    assert "close" in str(head.value("connection"))
+    assert head.value("content-length") == str(len(body))
+    if status == 426:
+        assert head.value("sec-websocket-version") == "13"
+
+
+async def test_a_target_of_nine_kibibytes_is_answered_with_414(server: Uvicorn) -> None:
+    async with dialled(server, handshake("/ws/echo?id=" + "x" * 9 * KIB)) as peer:
+        assert (await peer.head()).status == 414
+        await peer.rest()
+
+
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"OPTIONS"])
+async def test_another_method_than_get_is_refused(server: Uvicorn, method: bytes) -> None:
+    async with dialled(server, method + handshake("/ws/echo")[3:]) as peer:
+        assert (await peer.head()).status in (400, 405)
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [
+        {"connection": "keep-alive, Upgrade"},
+        {"connection": "upgrade"},
+        {"connection": "Upgrade,keep-alive"},
+        {"upgrade": "WebSocket"},
+    ],
+    ids=str,
+)
+async def test_what_browsers_and_proxies_send_is_taken(server: Uvicorn, replaced: dict[str, str]) -> None:
+    async with opened(server, "echo", b"", **replaced) as peer:
+        peer.send(text("x"))
+        assert await peer.message() == "x"
+
+
+async def test_the_accept_value_is_that_of_the_rfc(server: Uvicorn) -> None:
+    async with asking(server, "echo") as peer:
+        head = await peer.head()
+    # RFC 6455 section 1.3 has this pair.
+    assert head.values("sec-websocket-accept") == ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]
+    assert (head.value("upgrade"), head.value("connection")) == ("websocket", "Upgrade")
+    assert head.values("sec-websocket-protocol") == head.values("sec-websocket-extensions") == []
+
+
+# -- the application's answer
+
+
+async def test_the_headers_of_an_accept_are_sent_one_by_one(server: Uvicorn) -> None:
+    async with asking(server, "accept-headers", kind="bare") as peer:
+        assert (await peer.head()).values("x-probe") == ["one", "two"]
+
+
+async def test_a_subprotocol_that_was_offered_is_answered(server: Uvicorn) -> None:
+    offered = b"Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, c\r\n"
+    async with asking(server, "accept-subprotocol", offered, kind="bare") as peer:
+        assert (await peer.head()).values("sec-websocket-protocol") == ["b"]
+
+
+@pytest.mark.parametrize("how", BAD_ACCEPTS)
+async def test_a_bad_accept_is_an_error_at_the_call_and_nothing_of_it_is_sent(server: Uvicorn, how: str) -> None:
+    offered = b"Sec-WebSocket-Protocol: a, b\r\n"
+    async with asking(server, "accept_badly", offered, query={"how": how}) as peer:
+        head = await peer.head()
+        assert head.status == 101
+        assert head.values("x-evil") == head.values("x-probe") == head.values("sec-websocket-protocol") == []
+        assert await peer.message() == "accepted"
+        notes = await peer.notes()
+    assert notes["bad"][0][1] in ("InvalidHeader", "InvalidSubprotocol")
+
+
+@pytest.mark.handler_fails
+@pytest.mark.parametrize("how", ["line break in the subprotocol", "line break in a value"])
+async def test_a_bad_accept_that_the_application_does_not_catch_is_a_500(server: Uvicorn, how: str) -> None:
+    async with asking(server, "accept_badly", query={"how": how, "raise": 1}) as peer:
+        head = await peer.head()
+        assert head.status == 500
+        assert head.values("x-evil") == []
+        await server.settle()
+    assert "\n".join(server.lines()).count("ERROR") == 1
+
+
+@pytest.mark.parametrize("script", ["send-early", "unknown-type-early", "body-early"])
+async def test_what_may_not_come_before_accept_is_a_runtime_error_and_accept_still_works(
+    server: Uvicorn, script: str
+) -> None:
+    async with opened(server, script, kind="bare") as peer:
+        assert await peer.message() == "still here"
+        notes = await peer.notes()
+    first = next(facts for word, facts in notes.items() if word not in ("receive", "websocket.accept"))
+    assert first[0][0] == "RuntimeError"
+
+
+async def test_a_close_before_accept_is_a_403(server: Uvicorn) -> None:
+    async with asking(server, "close-early", kind="bare") as peer:
+        head = await peer.head()
+        body = await peer.rest()
+        notes = await peer.notes()
+    assert head.status == 403
+    assert head.value("content-length") == str(len(body))
+    assert [event["type"] for event in notes["receive"]] == [
+        repr("websocket.connect"),
+        *[repr("websocket.disconnect")] * 2,
+    ]
+    assert [event["code"] for event in notes["receive"][1:]] == [1006, 1006]
+
+
+@pytest.mark.handler_fails
+@pytest.mark.parametrize("script", ["return-early", "raise-early"])
+async def test_an_application_that_ends_before_it_accepts_is_a_500_and_one_error(server: Uvicorn, script: str) -> None:
+    async with asking(server, script, kind="bare") as peer:
+        assert (await peer.head()).status == 500
+        assert b"Traceback" not in await peer.rest()
+        await server.settle()
+    log = "\n".join(server.lines())
+    assert log.count("ERROR") == 1
+    assert ("Traceback" in log) == (script == "raise-early")
+
+
+async def test_a_denial_in_one_part_has_its_length(server: Uvicorn) -> None:
+    async with asking(server, "deny", kind="bare") as peer:
+        head = await peer.head()
+        assert (head.status, head.value("x-probe")) == (401, "denied")
+        assert await peer.rest() == b"who are you?"
+    assert head.value("content-length") == "12"
+    assert head.value("connection") == "close"
+
+
+@pytest.mark.parametrize("length", [None, 13])
+async def test_a_denial_is_streamed(server: Uvicorn, length: int | None) -> None:
+    query = {} if length is None else {"length": length}
+    async with asking(server, "deny_in_parts", query=query) as peer:
+        head = await peer.head()
+        chunked = length is None
+        assert head.values("transfer-encoding") == (["chunked"] if chunked else [])
+        assert head.values("content-length") == ([] if chunked else ["13"])
+        # The first part is here before the application goes on.
+        assert await peer.reader.readexactly(9 if chunked else 4) == (b"4\r\none \r\n" if chunked else b"one ")
+        await peer.notes(until="ready")
+        await peer.go()
+        rest = await peer.rest()
+        told = await peer.told()
+    assert rest == (b"4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\n" if chunked else b"two three")
+    assert told == [[1006, ""]] * 2
+
+
+async def test_a_denial_without_a_body_ends(server: Uvicorn) -> None:
+    async with asking(server, "deny-without-body", kind="bare") as peer:
+        assert (await peer.head()).value("content-length") == "0"
+        assert await peer.rest() == b""
+
+
+@pytest.mark.handler_fails
+@pytest.mark.parametrize("script", ["deny-and-return", "deny-and-raise"])
+async def test_a_denial_that_is_begun_and_not_finished_is_closed_and_logged(server: Uvicorn, script: str) -> None:
+    async with asking(server, script, kind="bare") as peer:
+        answer = await peer.rest()
+        await server.settle()
+    # Nothing of the response had to be sent before its body.
+    assert answer == b"" or answer.split()[1] in (b"401", b"500")
+    assert "\n".join(server.lines()).count("ERROR") == 1
+
+
+# -- time
+
+
+@pytest.mark.handler_fails
+async def test_an_application_that_never_accepts_is_answered_for_and_told(hasty: Uvicorn) -> None:
+    async with asking(hasty, "pending") as peer:
+        assert (await peer.head()).status == 503
+        await peer.rest()
+        assert await peer.told() == [[1006, ""]] * 2
+    # It is a fault of the application.
+    assert [line.partition(":")[0] for line in hasty.complaints()] == ["WARNING"]
+
+
+@pytest.mark.handler_fails
+async def test_an_application_that_accepts_too_late_is_told_at_the_call(hasty: Uvicorn) -> None:
+    async with asking(hasty, "pending_and_deaf") as peer:
+        assert (await peer.head()).status == 503
+        await peer.rest()
+        await peer.go()
+        notes = await peer.notes()
+    assert notes["accept"][0][0] == "OSError"
+    assert notes["told"] == [[1006, ""]]
+
+
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+async def test_a_client_that_leaves_before_accept_is_told(server: Uvicorn, how: str) -> None:
+    async with asking(server, "pending") as peer:
+        await peer.notes(until="connect")
+        peer.leave(how)
+        assert await peer.told() == [[1006, ""]] * 2
+
+
+async def test_an_accept_in_time_is_not_undone_later(hasty: Uvicorn) -> None:
+    async with opened(hasty, "echo") as peer:
+        with pytest.raises(TimeoutError):
+            await peer.frame(seconds=0.8)
+        peer.send(text("x"))
+        assert await peer.message() == "x"
+        peer.send(close())
+
+
+@pytest.mark.handler_fails
+async def test_connections_past_the_limit_are_answered_with_503_until_one_ends(serve: Serve) -> None:
+    """As many as uvicorn's HTTP class takes: one less than the limit, since it counts the one that asks."""
+    server = serve("--limit-concurrency=4")
+    async with opened(server, "echo"), opened(server, "echo"):
+        async with opened(server, "echo") as third, asking(server, "echo") as fourth:
+            assert (await fourth.head()).status == 503
+            await fourth.rest()
+            third.send(close())
+            await third.close_frame()
+            await third.end()
+        async with asyncio.timeout(SECONDS):
+            while await _status(server) != 101:
+                await asyncio.sleep(0.02)
+    # As uvicorn's HTTP class says it.
+    assert set(server.complaints()) == {"WARNING:  Exceeded concurrency limit."}
+
+
+async def _status(server: Uvicorn) -> int:
+    async with asking(server, "echo") as peer:
+        return (await peer.head()).status

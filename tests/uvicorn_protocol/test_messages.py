@@ -1,0 +1,156 @@
+"""Messages in both directions: whole and in order."""
+
+import asyncio
+
+import pytest
+
+from tests.servers.client import Probe
+
+from .conftest import Serve
+from .peer import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, close, frame, opened, text
+from .served import MIB, Uvicorn
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, MIB])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+async def test_a_message_of_any_size_comes_back_in_one_frame(server: Uvicorn, opcode: int, size: int) -> None:
+    payload = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    async with opened(server, "echo") as peer:
+        peer.send(frame(opcode, payload))
+        assert await peer.frame() == Frame(0x80 | opcode, payload)
+
+
+async def test_a_message_of_the_largest_size_comes_back(server: Uvicorn) -> None:
+    payload = bytes(16 * MIB)
+    async with opened(server, "echo") as peer:
+        peer.send(frame(BINARY, payload))
+        assert (await peer.frame()).payload == payload
+
+
+async def test_each_fragment_may_be_masked_anew_and_a_character_may_be_cut(server: Uvicorn) -> None:
+    encoded = "naïve café €𝄞".encode()
+    async with opened(server, "echo") as peer:
+        peer.send(frame(TEXT, fin=False, mask=b"\x01\x02\x03\x04"))
+        for number, byte in enumerate(encoded):
+            peer.send(frame(CONTINUATION, bytes([byte]), fin=False, mask=bytes([number, 255 - number, 7, 0])))
+        peer.send(frame(CONTINUATION, mask=b"\xff\xff\xff\xff"))
+        assert await peer.message() == encoded.decode()
+
+
+async def test_bytes_that_come_one_by_one_make_the_same_messages(server: Uvicorn) -> None:
+    data = text("one") + frame(BINARY, b"\x00\xff") + frame(TEXT, b"t", fin=False) + frame(CONTINUATION, b"wo")
+    async with opened(server, "echo") as peer:
+        for byte in data:
+            peer.send(bytes([byte]))
+            # Each byte is a segment of its own: asyncio turns Nagle's algorithm off, and writes at once.
+            await asyncio.sleep(0.001)
+        assert [await peer.message() for _ in range(3)] == ["one", b"\x00\xff", "two"]
+
+
+async def test_a_ping_between_two_fragments_is_answered_before_the_message_is_whole(server: Uvicorn) -> None:
+    async with opened(server, "echo") as peer:
+        peer.send(frame(TEXT, b"be", fin=False), frame(PING, b"alive?"))
+        assert await peer.frame() == Frame(0x80 | PONG, b"alive?")
+        peer.send(frame(CONTINUATION, b"fore"))
+        assert await peer.message() == "before"
+
+
+async def test_a_ping_is_answered_though_the_handler_does_not_receive(server: Uvicorn) -> None:
+    async with opened(server, "deaf") as peer:
+        for payload in (b"", b"x" * 125):
+            peer.send(frame(PING, payload))
+            assert await peer.frame() == Frame(0x80 | PONG, payload)
+
+
+@pytest.mark.parametrize("handler", ["echo", "deaf"])
+async def test_many_pings_in_one_read_are_all_answered(server: Uvicorn, handler: str) -> None:
+    """They are no messages, and wait for no application."""
+    async with opened(server, handler) as peer:
+        peer.send(*(frame(PING, bytes([number])) for number in range(200)))
+        assert [(await peer.frame()).payload for _ in range(200)] == [bytes([number]) for number in range(200)]
+        peer.send(close())
+        assert await peer.close_frame() == (1000, "")
+
+
+async def test_a_pong_that_nobody_asked_for_is_ignored(server: Uvicorn) -> None:
+    async with opened(server, "echo") as peer:
+        peer.send(frame(PONG, b"?"), frame(PONG), text("next"))
+        assert await peer.message() == "next"
+
+
+async def test_pipelined_messages_come_back_in_order(server: Uvicorn) -> None:
+    async with opened(server, "echo") as peer:
+        peer.send(*(text(str(number)) for number in range(3000)))
+        assert [await peer.message() for _ in range(3000)] == [str(number) for number in range(3000)]
+
+
+async def test_messages_of_all_sizes_come_back_in_order(server: Uvicorn) -> None:
+    """Small ones are collected and large ones are not, and neither may overtake the other."""
+    sizes = [1, 70_000, 3, 66_000, 200, 300_000, 0, 64, 65_536, 2] * 5
+    async with opened(server, "echo") as peer:
+        peer.send(*(frame(BINARY, bytes([number]) * size) for number, size in enumerate(sizes)))
+        for number, size in enumerate(sizes):
+            assert (await peer.frame()).payload == bytes([number]) * size
+
+
+async def test_three_answers_to_each_of_many_waiting_messages_come_in_order(server: Uvicorn) -> None:
+    async with opened(server, "threefold") as peer:
+        peer.send(*(text(str(number)) for number in range(500)))
+        got = [await peer.message() for _ in range(1500)]
+    assert got == [f"{number}.{part}" for number in range(500) for part in range(3)]
+
+
+async def test_the_sends_of_a_task_beside_the_reader_come_in_order(server: Uvicorn) -> None:
+    async with opened(server, "from_another_task") as peer:
+        peer.send(*(text(str(number)) for number in range(500)))
+        assert [await peer.message() for _ in range(500)] == [str(number) for number in range(500)]
+
+
+async def test_an_answer_leaves_though_messages_wait_and_nobody_receives_them(server: Uvicorn) -> None:
+    """What the application sends is collected only until it is about to wait, for whatever it waits."""
+    async with opened(server, "answer_one") as peer:
+        peer.send(text("one"), text("two"), text("three"))
+        assert await peer.message(seconds=1) == "'one'"
+        await peer.notes(until="ready")
+        await peer.go()
+        assert [await peer.message(), await peer.message()] == ["'two'", "'three'"]
+
+
+async def test_a_message_leaves_though_the_handler_never_receives(server: Uvicorn) -> None:
+    async with opened(server, "greet") as peer:
+        assert await peer.message(seconds=1) == "hello"
+
+
+@pytest.mark.parametrize("size", [0, 5000])
+async def test_all_that_four_tasks_send_at_once_arrives_in_each_task_s_order(server: Uvicorn, size: int) -> None:
+    async with opened(server, "crowd", query={"size": size}) as peer:
+        got = [str(await peer.message()).split(":") for _ in range(800)]
+        assert await peer.close_frame() == (1000, "")
+    for speaker in range(4):
+        assert [int(number) for who, number, _ in got if int(who) == speaker] == list(range(200))
+    assert {len(padding) for _, _, padding in got} == {size}
+
+
+@pytest.mark.parametrize("options", [(), ("--ws-max-queue=2",)])
+async def test_what_waits_for_a_slow_handler_is_given_to_it_in_order(serve: Serve, options: tuple[str, ...]) -> None:
+    async with opened(serve(*options), "record", query={"gate": 1}) as peer:
+        peer.send(*(text(str(number)) for number in range(300)))
+        await peer.notes(until="ready")
+        await peer.go()
+        peer.send(text("last"), close())
+        notes = await peer.notes()
+    assert notes["received"] == [repr(str(number)) for number in range(300)] + ["'last'"]
+
+
+async def test_many_clients_are_served_at_once(server: Uvicorn) -> None:
+    async def talk(client: int) -> list[str | bytes]:
+        ws = await Probe(server, "echo").connect()
+        got = []
+        for number in range(50):
+            await ws.send(f"{client}:{number}")
+            got.append(await ws.recv())
+        await ws.close()
+        return got
+
+    talks = await asyncio.gather(*(talk(client) for client in range(20)))
+    assert talks == [[f"{client}:{number}" for number in range(50)] for client in range(20)]

@@ -1,0 +1,163 @@
+"""The scope, the default headers and the lines in the log."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from tests.servers.client import handshake
+
+from .conftest import Serve
+from .peer import Peer, asking, close, dialled, opened
+from .served import Uvicorn
+
+
+async def _scope(server: Uvicorn, target: str = "/ws/scope", lines: bytes = b"", **replaced: str | None) -> Any:
+    first = handshake(target, **replaced)[:-2] + lines + b"\r\n"
+    async with dialled(server, first) as peer:
+        assert (await peer.head()).status == 101
+        scope = json.loads(str(await peer.message()))
+        assert scope["client"] == list(peer.writer.get_extra_info("sockname"))
+        return scope
+
+
+async def test_the_scope_has_what_the_asgi_text_asks_for(server: Uvicorn) -> None:
+    scope = await _scope(server)
+    headers = scope.pop("headers")
+    scope.pop("client")
+    assert scope.pop("extensions").keys() >= {"websocket.http.response", "asgi_ws.abort"}
+    assert scope == {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/ws/scope",
+        "raw_path": "/ws/scope",
+        "root_path": "",
+        "query_string": "",
+        "server": ["127.0.0.1", server.port],
+        "subprotocols": [],
+        "state": {"greeting": "hello"},
+    }
+    assert ["host", "127.0.0.1"] in headers
+    assert ["upgrade", "websocket"] in headers
+
+
+PATHS: Final = {
+    "/ws/scope/%C3%A9": "/ws/scope/é",
+    "/ws/scope/a%2Fb%20c": "/ws/scope/a/b c",
+    "/ws/scope/%FF": "/ws/scope/\ufffd",
+    "/ws/scope/%25": "/ws/scope/%",
+    "/ws/scope/a+b": "/ws/scope/a+b",
+    "/ws/scope/%zz": "/ws/scope/%zz",
+    "/ws/scope//a/../b": "/ws/scope//a/../b",
+}
+
+
+@pytest.mark.parametrize(("target", "path"), PATHS.items())
+async def test_a_path_is_decoded_and_kept_raw(server: Uvicorn, target: str, path: str) -> None:
+    scope = await _scope(server, f"{target}?a=%C3%A9&b=c+d?e")
+    assert (scope["path"], scope["raw_path"]) == (path, target)
+    assert scope["query_string"] == "a=%C3%A9&b=c+d?e"
+
+
+async def test_headers_come_in_order_in_lower_case_and_as_latin_1(server: Uvicorn) -> None:
+    lines = "X-Probe: one\r\nx-other:  spaced  \r\nX-PROBE: caf\xe9\r\nX-Empty:\r\n".encode("latin-1")
+    headers = (await _scope(server, lines=lines))["headers"]
+    assert headers[-4:] == [["x-probe", "one"], ["x-other", "spaced"], ["x-probe", "caf\xe9"], ["x-empty", ""]]
+
+
+async def test_subprotocols_of_several_lines_come_in_order(server: Uvicorn) -> None:
+    lines = b"Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b ,c\r\n"
+    assert (await _scope(server, lines=lines))["subprotocols"] == ["a", "b", "c"]
+
+
+async def test_a_root_path_stands_before_the_path(serve: Serve) -> None:
+    server = serve("--root-path=/r")
+    scope = await _scope(server, "/ws/scope/%C3%A9")
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/r", "/r/ws/scope/é", "/r/ws/scope/%C3%A9")
+
+
+async def test_what_a_trusted_proxy_says_is_taken(server: Uvicorn) -> None:
+    """By uvicorn's own middleware, which is around every application."""
+    lines = b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: wss\r\n"
+    async with dialled(server, handshake("/ws/scope")[:-2] + lines + b"\r\n") as peer:
+        await peer.head()
+        scope = json.loads(str(await peer.message()))
+    assert (scope["client"], scope["scheme"]) == (["192.0.2.1", 0], "wss")
+
+
+async def test_each_connection_has_a_state_of_its_own(server: Uvicorn) -> None:
+    assert (await _scope(server))["state"] == (await _scope(server))["state"] == {"greeting": "hello"}
+
+
+# -- default headers
+
+
+async def _head(server: Uvicorn, handler: str, kind: str = "ws") -> Any:
+    async with asking(server, handler, kind=kind) as peer:
+        return await peer.head()
+
+
+ANSWERS: Final = [("echo", "ws", 101), ("deny", "bare", 401), ("close-early", "bare", 403)]
+
+
+@pytest.mark.parametrize(("handler", "kind", "status"), ANSWERS)
+async def test_every_answer_has_uvicorn_s_default_headers(serve: Serve, handler: str, kind: str, status: int) -> None:
+    head = await _head(serve("--header=X-Default:yes"), handler, kind)
+    assert head.status == status
+    assert head.value("x-default") == "yes"
+    assert head.value("server") == "uvicorn"
+    assert head.value("date") is not None
+
+
+@pytest.mark.parametrize(("handler", "kind", "status"), ANSWERS)
+async def test_the_default_headers_can_be_left_out(serve: Serve, handler: str, kind: str, status: int) -> None:
+    head = await _head(serve("--no-date-header", "--no-server-header"), handler, kind)
+    assert (head.status, head.values("server"), head.values("date")) == (status, [], [])
+
+
+# -- the log
+
+
+async def _line(server: Uvicorn, peer: Peer) -> str:
+    """The line of the log about a connection, behind the client's address."""
+    await server.settle()
+    _, port = peer.writer.get_extra_info("sockname")
+    found = [line for line in server.lines() if f"127.0.0.1:{port}" in line]
+    assert len(found) == 1, found
+    return found[0].partition(f"127.0.0.1:{port}")[2]
+
+
+async def test_an_accepted_connection_is_one_line_like_uvicorn_s_own(server: Uvicorn) -> None:
+    async with opened(server, "echo", query={"a": "b c"}) as peer:
+        peer.send(close())
+        await peer.close_frame()
+        assert await _line(server, peer) == f' - "WebSocket {peer.probe.target(a="b c")}" [accepted]'
+
+
+@pytest.mark.parametrize(("handler", "status"), [("deny", 401), ("close-early", 403)])
+async def test_a_refused_connection_is_one_line_with_its_status(server: Uvicorn, handler: str, status: int) -> None:
+    async with asking(server, handler, kind="bare") as peer:
+        await peer.rest()
+        assert await _line(server, peer) == f' - "WebSocket {peer.probe.target()}" {status}'
+
+
+async def test_nothing_of_a_path_gets_into_the_log_unescaped(server: Uvicorn) -> None:
+    target = "/ws/echo/%0D%0AERROR:%20forged%1B%5B31m%C3%A9%22"
+    async with dialled(server, handshake(target)) as peer:
+        assert (await peer.head()).status == 101
+        line = await _line(server, peer)
+    assert line == ' - "WebSocket /ws/echo/%0D%0AERROR%3A%20forged%1B%5B31m%C3%A9%22" [accepted]'
+
+
+@pytest.mark.handler_fails
+@pytest.mark.parametrize("target", [b"/ws/echo?\x85=\xff", b"/ws/echo/\xff", b"/ws/echo?\xc3\xa9", b"/ws/echo?a\x0bb"])
+async def test_bytes_that_are_no_ascii_in_a_target_are_no_fault_of_the_server(server: Uvicorn, target: bytes) -> None:
+    """uvicorn's HTTP class may refuse them, with a warning of its own."""
+    async with dialled(server, handshake("*").replace(b"*", target, 1)) as peer:
+        first = await peer.reader.readline()
+        await server.settle()
+    assert first.split()[1] in (b"101", b"400")
+    assert all(line.isascii() and line.isprintable() for line in server.lines())
+    assert server.complaints() in ([], ["WARNING:  Invalid HTTP request received."])

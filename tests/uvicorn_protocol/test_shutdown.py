@@ -1,0 +1,179 @@
+"""SIGTERM: 1012 for everybody, every handler ended, and the server gone in time whatever a peer or a handler does."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.servers.client import handshake
+
+from .conftest import Start
+from .peer import BINARY, NO_MASKING, NOTHING, PING, Peer, asking, close, dialled, frame, opened, text
+from .served import HASTY, Uvicorn
+
+
+@pytest.fixture
+def own(start: Start) -> Uvicorn:
+    """A server of the test's own."""
+    return start()
+
+
+async def _stopped(server: Uvicorn, seconds: float) -> float:
+    """How long the server takes to end, which has been asked to; it has so many seconds."""
+    began = time.monotonic()
+    assert await asyncio.to_thread(server.wait, seconds), f"still running after {seconds} s"
+    return time.monotonic() - began
+
+
+async def test_two_hundred_clients_get_1012_and_every_handler_clears_up(own: Uvicorn) -> None:
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(opened(own, "clear_up")) for _ in range(200)]
+        own.terminate()
+        assert set(await asyncio.gather(*(_answer_close(peer) for peer in peers))) == {1012}
+        await _stopped(own, 4)
+        assert own.log().count("told (1012, '") == 200
+        assert own.log().count("cleared up ()") == 200
+    assert own.complaints() == []
+    assert own.log().index("lifespan: stopped") > own.log().rindex("cleared up")
+
+
+async def _answer_close(peer: Peer) -> int:
+    code, _ = await peer.close_frame()
+    peer.send(close(code))
+    return code
+
+
+async def test_who_only_sends_is_ended(own: Uvicorn) -> None:
+    async with opened(own, "talk") as peer:
+        own.terminate()
+        assert await _answer_close(peer) == 1012
+        await _stopped(own, 4)
+        assert own.noted(peer.probe.id, "end") == ["'OSError',"]
+    assert own.complaints() == []
+
+
+async def test_messages_that_wait_are_received_before_the_end(own: Uvicorn) -> None:
+    async with opened(own, "record", query={"pause": 0.05}) as peer:
+        peer.send(*(text(str(number)) for number in range(10)), frame(PING, b"all read?"))
+        assert (await peer.frame()).payload == b"all read?"
+        own.terminate()
+        assert await _answer_close(peer) == 1012
+        await _stopped(own, 4)
+    assert own.noted(peer.probe.id, "received") == [f'"{str(number)!r}",' for number in range(10)]
+    assert own.noted(peer.probe.id, "told") == ["1012, ''"] * 3
+
+
+async def test_a_handshake_that_is_not_accepted_is_answered(own: Uvicorn) -> None:
+    async with asking(own, "pending") as peer:
+        await peer.notes(until="connect")
+        own.terminate()
+        assert (await peer.head()).status in (500, 503)
+        peer.hang_up()
+        await _stopped(own, 4)
+        assert own.noted(peer.probe.id, "end") == ["'returned',"]
+        assert len(own.noted(peer.probe.id, "told")) == 2
+
+
+async def test_a_client_that_does_not_answer_holds_nothing_up(own: Uvicorn) -> None:
+    async with opened(own, "clear_up") as peer:
+        own.terminate()
+        assert (await peer.close_frame())[0] == 1012
+        await _stopped(own, 5)
+        assert own.noted(peer.probe.id, "cleared up") == [""]
+
+
+@pytest.mark.parametrize("handler", ["flood_and_listen", "flood"])
+async def test_a_stalled_client_holds_nothing_up(own: Uvicorn, handler: str) -> None:
+    async with opened(own, handler, receive_buffer=4096) as peer:
+        peer.stop_reading()
+        await peer.notes(until="accepted")
+        own.terminate()
+        await _stopped(own, 5)
+        assert own.noted(peer.probe.id, "end") in (["'OSError',"], ["'returned',"])
+
+
+async def test_the_time_for_the_closing_handshake_is_an_attribute_that_a_subclass_may_change(start: Start) -> None:
+    server = start(ws=HASTY)
+    async with opened(server, "clear_up") as silent, opened(server, "flood", receive_buffer=4096) as stalled:
+        stalled.stop_reading()
+        await stalled.notes(until="accepted")
+        server.terminate()
+        assert (await silent.close_frame())[0] == 1012
+        await _stopped(server, 2)
+
+
+async def test_a_client_that_sends_on_holds_nothing_up(own: Uvicorn) -> None:
+    async with opened(own, "record", query={"gate": 1}) as peer:
+        await peer.notes(until="ready")
+        await peer.push(frame(BINARY, bytes(65536), mask=NO_MASKING) * 200, seconds=0.5)
+        own.terminate()
+        await _stopped(own, 5.5)
+
+
+@pytest.mark.handler_fails
+@pytest.mark.parametrize("handler", ["deaf", "pending_and_deaf"])
+async def test_a_deaf_handler_is_cancelled_within_five_seconds(own: Uvicorn, handler: str) -> None:
+    async with asking(own, handler) as peer:
+        await peer.notes(until="connect")
+        own.terminate()
+        await _stopped(own, 5)
+        assert own.noted(peer.probe.id, "end") == ["'CancelledError',"]
+    assert "lifespan: stopped" in own.log()
+
+
+@pytest.mark.handler_fails
+@pytest.mark.parametrize("how", ["RST", "close"])
+async def test_a_deaf_handler_whose_client_left_long_ago_is_cancelled_too(own: Uvicorn, how: str) -> None:
+    async with opened(own, "deaf") as peer:
+        await peer.notes(until="accepted")
+        if how == "RST":
+            peer.reset()
+        else:
+            peer.send(close())
+            await peer.close_frame()
+            await peer.end()
+        await own.settle()
+        own.terminate()
+        await _stopped(own, 5)
+        assert own.noted(peer.probe.id, "end") == ["'CancelledError',"]
+
+
+@pytest.mark.handler_fails
+@pytest.mark.parametrize("handler", ["deaf", "flood"])
+async def test_the_time_limit_that_is_set_is_kept(start: Start, handler: str) -> None:
+    server = start("--timeout-graceful-shutdown=1")
+    async with opened(server, handler, receive_buffer=4096) as peer:
+        peer.stop_reading()
+        await peer.notes(until="accepted")
+        server.terminate()
+        await _stopped(server, 2)
+        assert server.noted(peer.probe.id, "end") in (["'CancelledError',"], ["'OSError',"])
+    assert "Traceback" not in server.log()
+
+
+async def test_a_longer_time_limit_lets_a_handler_clear_up(start: Start) -> None:
+    server = start("--timeout-graceful-shutdown=20")
+    async with opened(server, "clear_up") as peer:
+        server.terminate()
+        assert await _answer_close(peer) == 1012
+        assert await _stopped(server, 4) > 0.4
+        assert server.noted(peer.probe.id, "cleared up") == [""]
+
+
+async def test_half_handshakes_hold_nothing_up(own: Uvicorn) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(20):
+            await stack.enter_async_context(dialled(own, handshake("/ws/echo")[:-10]))
+        async with opened(own, "clear_up") as peer:
+            own.terminate()
+            assert await _answer_close(peer) == 1012
+            await _stopped(own, 4)
+
+
+async def test_a_closing_handshake_under_way_holds_nothing_up(own: Uvicorn) -> None:
+    async with opened(own, "close", query={"code": 4001}) as peer:
+        assert await peer.close_frame() == (4001, "")
+        own.terminate()
+        await _stopped(own, 5)
+        assert await peer.close_frame() == NOTHING, "one close frame is all that a connection may have"

@@ -1,0 +1,153 @@
+"""The same through TLS, where no side can be closed by itself."""
+
+import datetime as dt
+import ipaddress
+import json
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from .conftest import Serve
+from .peer import BINARY, NO_MASKING, PING, PONG, Frame, Peer, asking, close, frame, opened, text
+from .samples import DEFLATE
+from .served import KIB, MIB, Uvicorn
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate, private
+
+
+@pytest.fixture(scope="session")
+def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certificate[0])
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def server(
+    request: pytest.FixtureRequest, serve: Serve, certificate: tuple[Path, Path], tls: ssl.SSLContext
+) -> Uvicorn:
+    pytest.importorskip(request.param)
+    file, key = certificate
+    files = (f"--ssl-certfile={file}", f"--ssl-keyfile={key}")
+    return serve(f"--loop={request.param}", *files, "--ws-ping-interval=0.5", "--ws-ping-timeout=0.5", tls=tls)
+
+
+async def _noted(server: Uvicorn, peer: Peer, word: str, seconds: float = 5) -> list[str]:
+    """The handler's notes of a word, once there is one; the client of the probe's journal knows no certificate."""
+    await server.until(lambda: bool(server.noted(peer.probe.id, word)), seconds)
+    return server.noted(peer.probe.id, word)
+
+
+async def test_the_scope_says_wss(server: Uvicorn) -> None:
+    async with opened(server, "scope") as peer:
+        assert json.loads(str(await peer.message()))["scheme"] == "wss"
+
+
+async def test_messages_pings_and_the_closing_handshake(server: Uvicorn) -> None:
+    async with opened(server, "echo", DEFLATE) as peer:
+        peer.send(frame(PING, b"p"), *(text(str(number)) for number in range(100)))
+        assert Frame(0x80 | PONG, b"p") in [await peer.frame() for _ in range(101)]
+        peer.send(close(4000, "bye"))
+        assert await peer.close_frame() == (4000, "")
+        assert await peer.end() == "FIN"
+        assert await _noted(server, peer, "told") == ["4000, 'bye'"]
+
+
+async def test_large_messages(server: Uvicorn) -> None:
+    data = bytes(range(256)) * 4 * KIB
+    async with opened(server, "echo") as peer:
+        for _ in range(3):
+            peer.send(frame(BINARY, data))
+            assert await peer.frame() == Frame(0x80 | BINARY, data)
+
+
+async def test_the_application_s_close(server: Uvicorn) -> None:
+    async with opened(server, "close", query={"count": 100, "code": 4001}) as peer:
+        assert [await peer.message() for _ in range(100)] == [str(number) for number in range(100)]
+        assert await peer.close_frame() == (4001, "")
+        peer.send(close(4001))
+        assert await peer.end() == "FIN"
+        assert await _noted(server, peer, "end") == ["'returned',"]
+
+
+async def test_a_denial_and_a_refusal(server: Uvicorn) -> None:
+    async with asking(server, "deny", kind="bare") as peer:
+        assert (await peer.head()).status == 401
+        assert await peer.rest() == b"who are you?"
+    async with asking(server, "echo", sec_websocket_key="x") as peer:
+        assert (await peer.head()).status == 400
+        await peer.rest()
+
+
+async def test_a_bad_frame(server: Uvicorn) -> None:
+    async with opened(server, "record") as peer:
+        peer.send(text("one"), frame(0x3), bytes(100 * KIB))
+        assert (await peer.close_frame())[0] == 1002
+        assert await peer.end() in ("FIN", "RST")
+        assert (await _noted(server, peer, "told"))[0].startswith("1002, ")
+        assert server.noted(peer.probe.id, "received") == ["\"'one'\","]
+
+
+@pytest.mark.parametrize("how", ["close_notify", "FIN", "RST"])
+@pytest.mark.parametrize("handler", ["record", "talk", "flood_and_listen"])
+async def test_an_end_without_a_close_frame(server: Uvicorn, handler: str, how: str) -> None:
+    async with opened(server, handler) as peer:
+        await _noted(server, peer, "accepted")
+        if how == "close_notify":
+            peer.writer.close()
+        else:
+            peer.leave(how)
+        await _noted(server, peer, "end", seconds=2)
+        assert set(server.noted(peer.probe.id, "told")) <= {"1006, ''"}
+
+
+async def test_a_stalled_peer(server: Uvicorn) -> None:
+    async with opened(server, "flood_and_listen", receive_buffer=4096) as peer:
+        peer.stop_reading()
+        assert await _noted(server, peer, "flood", seconds=2) == ["'OSError',"]
+
+
+async def test_an_abort(server: Uvicorn) -> None:
+    async with opened(server, "abort") as peer:
+        peer.send(text("now"))
+        assert await peer.end() == "RST"
+        await _noted(server, peer, "end")
+        assert server.noted(peer.probe.id, "told") == ["1006, ''"] * 2
+
+
+async def test_what_nobody_receives_waits_on_the_wire(server: Uvicorn) -> None:
+    message = frame(BINARY, bytes(64 * KIB), mask=NO_MASKING)
+    async with opened(server, "deaf") as peer:
+        before = server.held_bytes()
+        sent = 0
+        while await peer.push(message * 16, seconds=0.3):
+            sent += 1
+            assert sent < 64, "64 MiB are taken, and nobody receives them"
+        assert server.held_bytes() - before < 8 * MIB
