@@ -203,9 +203,7 @@ class WebSocketProtocol(Connection):
             result: object = await app(scope, self._inbox.receive, self.send)  # type: ignore[func-returns-value]
             is_failed = False
         except Exception as error:  # noqa: BLE001 -- as every server does, it logs what the application did not catch
-            if all(self._is_leaving(cause) for cause in leaves(error)):
-                logger.debug("The application let the client's leaving through: %r", error)
-            else:
+            if not all(self._is_leaving(cause) for cause in leaves(error)):
                 logger.exception("Exception in ASGI application\n")
         else:
             if self._phase in (Phase.CONNECTING, Phase.DENYING):

@@ -1,5 +1,6 @@
 """A FastAPI and a Starlette application, written as their documentation has it: nothing in them knows the server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -81,6 +82,59 @@ async def denied(websocket: WebSocket) -> None:
 @fastapi_app.websocket("/refused")
 async def refused(websocket: WebSocket) -> None:
     raise HTTPException(status_code=401, detail="who are you?")
+
+
+# What became of the two that follow.
+endings: list[str] = []
+
+
+@fastapi_app.websocket("/careless")
+async def careless(websocket: WebSocket) -> None:
+    await websocket.accept()
+    try:
+        while True:
+            await websocket.receive_text()
+    finally:
+        endings.append("careless")
+
+
+@fastapi_app.websocket("/pushing")
+async def pushing(websocket: WebSocket) -> None:
+    await websocket.accept()
+    try:
+        while True:
+            await websocket.send_text("tick")
+            await asyncio.sleep(0.01)
+    finally:
+        endings.append("pushing")
+
+
+@fastapi_app.websocket("/tidy")
+async def tidy(websocket: WebSocket) -> None:
+    await websocket.accept()
+    try:
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+    except WebSocketDisconnect:
+        pass
+    finally:
+        await websocket.close()
+        endings.append("tidy")
+
+
+@fastapi_app.websocket("/stumbles")
+async def stumbles(websocket: WebSocket) -> None:
+    await websocket.accept()
+    try:
+        await websocket.receive_text()
+    except WebSocketDisconnect:
+        endings.append("stumbles")
+        raise KeyError("on purpose") from None
+
+
+@fastapi_app.get("/endings")
+async def ended() -> list[str]:
+    return endings
 
 
 @fastapi_app.websocket("/fails")

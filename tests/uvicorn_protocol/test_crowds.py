@@ -74,7 +74,7 @@ async def test_nothing_is_left_of_connections_that_ended_in_every_way(hasty: Uvi
     await _end_in_every_way(hasty)
     tasks, files = await _settled(hasty)
     held = hasty.held_bytes()
-    for _ in range(5):
+    for _ in range(3):
         await _end_in_every_way(hasty)
     assert await _settled(hasty) == (tasks, files)
     assert hasty.held_bytes() - held < max(held // 20, 2 * MIB)

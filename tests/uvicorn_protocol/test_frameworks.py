@@ -94,6 +94,40 @@ async def test_a_fastapi_handler_that_raises(fastapi: Uvicorn) -> None:
     assert "\n".join(fastapi.complaints()).count("RuntimeError: on purpose") == 1
 
 
+@pytest.mark.parametrize("leave", ["close", "reset"])
+@pytest.mark.parametrize("handler", ["careless", "pushing", "tidy"])
+async def test_a_client_s_leaving_is_no_error_of_a_handler_that_does_not_expect_it(
+    fastapi: Uvicorn, handler: str, leave: str
+) -> None:
+    before = await _endings(fastapi)
+    ws = await _connect(fastapi, f"/{handler}")
+    if leave == "close":
+        await ws.close(4001)
+    else:
+        reset(ws)
+    async with asyncio.timeout(5):
+        while len(await _endings(fastapi)) == len(before):
+            await asyncio.sleep(0.02)
+    await fastapi.settle()
+    assert fastapi.complaints() == []
+
+
+@pytest.mark.handler_fails
+async def test_an_error_on_the_way_out_is_one(fastapi: Uvicorn) -> None:
+    ws = await _connect(fastapi, "/stumbles")
+    await ws.close()
+    async with asyncio.timeout(5):
+        while "stumbles" not in await _endings(fastapi):
+            await asyncio.sleep(0.02)
+    await fastapi.settle()
+    assert "\n".join(fastapi.complaints()).count("KeyError: 'on purpose'") == 1
+
+
+async def _endings(server: Uvicorn) -> list[str]:
+    endings: list[str] = (await server.get("/endings")).json()
+    return endings
+
+
 async def test_a_starlette_endpoint(starlette: Uvicorn) -> None:
     ws = await _connect(starlette, "/echo")
     assert json.loads(await ws.recv()) == {"greeting": "hello"}
