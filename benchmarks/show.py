@@ -16,7 +16,7 @@ from .report import (
     scenarios_of,
 )
 from .results import Results, ResultsError
-from .summary import markdown_summary
+from .summary import FAST, FAST_SHORT, markdown_summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,9 +53,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def page_parts(results: Results, prefix: str = "") -> dict[str, str]:
-    """What a page has places for: the tables of each scenario, "summary", "budgets" and "circumstances"."""
+    """What a page has places for: the tables of each scenario, those of `summary`, "budgets" and "circumstances"."""
     parts = {scenario: markdown(results, scenario) for scenario in scenarios_of(results)}
     parts |= {"summary": markdown_summary(results), "circumstances": markdown_circumstances(results)}
+    parts |= {"fast": markdown_summary(results, FAST), "fast-short": markdown_summary(results, FAST_SHORT)}
     verdicts = [
         [f"{scenario}: {row[0]}", *row[1:]] for scenario in scenarios_of(results) for row in rows(results, scenario)
     ]

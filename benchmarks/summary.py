@@ -1,4 +1,4 @@
-"""The run in one table: a row for each kind of work, a column for each contestant."""
+"""The run in a table or two: a row for each kind of work, a column for each contestant."""
 
 from typing import Final, NamedTuple
 
@@ -6,8 +6,7 @@ from .pages import markdown_table, plain
 from .report import quantity
 from .results import METRICS, Results
 
-# The columns, as far as the run has them. The first is what the others are about, the second what all are divided by.
-CONTESTANTS: Final = ("asgi_ws", "starlette", "fastapi", "bare", "websockets", "aiohttp", "picows", "node-ws")
+# What all are divided by.
 BASE: Final = "starlette"
 
 
@@ -17,6 +16,13 @@ class _Work(NamedTuple):
     scenario: str
     cases: slice
     metric: str
+
+
+class Summary(NamedTuple):
+    """A table: its rows, and its columns, as far as the run has them."""
+
+    works: tuple[_Work, ...]
+    contestants: tuple[str, ...]
 
 
 _WORKS: Final = (
@@ -30,10 +36,28 @@ _WORKS: Final = (
 )
 
 
-def markdown_summary(results: Results) -> str:
+WHOLE: Final = Summary(
+    works=_WORKS,
+    contestants=(
+        *("asgi_ws", "asgi_ws-fast", "starlette", "fastapi", "bare", "websockets", "aiohttp", "picows", "node-ws"),
+    ),
+)
+# Of this package's class for uvicorn: what it makes of anybody's application.
+FAST: Final = Summary(
+    works=(
+        _Work("echo", slice(None), "cpu"),
+        _Work("handshake", slice(1), "cpu"),
+        _Work("memory", slice(2), "memory"),
+    ),
+    contestants=("starlette", "starlette-fast", "fastapi", "fastapi-fast", "asgi_ws-fast", "picows"),
+)
+FAST_SHORT: Final = FAST._replace(works=(_Work("echo", slice(3), "cpu"), *FAST.works[1:]))
+
+
+def markdown_summary(results: Results, summary: Summary = WHOLE) -> str:
     """A table of medians, each with its ratio to Starlette's in brackets."""
-    rows = [(work, case) for work in _WORKS for case in results.cases(work.scenario)[work.cases]]
-    present = [name for name in CONTESTANTS if any(_cell(results, work, case, name) for work, case in rows)]
+    rows = [(work, case) for work in summary.works for case in results.cases(work.scenario)[work.cases]]
+    present = [name for name in summary.contestants if any(_cell(results, work, case, name) for work, case in rows)]
     table = [
         [_title(work, case), *(_cell(results, work, case, name) or "-" for name in present)] for work, case in rows
     ]

@@ -240,7 +240,9 @@ class Server:
         if manners is SPEC:
             raise broken
         if self._is_lost and broken.misuse in {"send after close", "close after close"}:
-            self._refuse_late()
+            self._refuse_late(
+                "close after disconnect" if broken.misuse == "close after close" else "send after disconnect"
+            )
             return
         misuse, error = met(broken, manners, is_refused=self._is_refused)
         if misuse in _IN_DENIAL and not self._has_denial_body and event["type"] in manners.forgets_denial_for:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import Enum
-from typing import Final
+from typing import ClassVar, Final
 
 from ..errors import InvalidHeader
 from ..lifecycle import CloseCode, check_close
@@ -50,9 +50,19 @@ class Connection(asyncio.Protocol):
         close_timeout: seconds that a peer has to answer a close frame, and to take what was written before the end.
     """
 
-    close_timeout: float = 10.0
+    close_timeout: ClassVar[float] = 10.0
 
-    __slots__ = ("_deadline", "_inbox", "_is_open", "_is_reading", "_keepalive", "_loop", "_phase", "_writer")
+    __slots__ = (
+        "_deadline",
+        "_inbox",
+        "_is_lost",
+        "_is_open",
+        "_is_reading",
+        "_keepalive",
+        "_loop",
+        "_phase",
+        "_writer",
+    )
 
     _writer: Writer
     _inbox: Inbox
@@ -63,6 +73,8 @@ class Connection(asyncio.Protocol):
         # Of the phase, what every message asks.
         self._is_open = False
         self._is_reading = False
+        # Whether the transport is closed.
+        self._is_lost = False
         self._keepalive: KeepAlive | None = None
         # What happens if the phase does not end before.
         self._deadline: asyncio.TimerHandle | None = None
@@ -148,8 +160,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed; whoever waits for it is told."""
+        self._is_lost = True
         self._enter(Phase.ENDED)
-        self._inbox.finish(CloseCode.ABNORMAL)
+        self._inbox.lose()
         self._writer.lose()
 
     def pause_writing(self) -> None:
@@ -196,7 +209,9 @@ class Connection(asyncio.Protocol):
         if self._writer.transport.can_write_eof():
             self._enter(Phase.ENDED, self.close_timeout, self._abort)
             self._writer.finish()
-            self._writer.transport.write_eof()
+            # A peer that has reset the connection takes nothing more.
+            with suppress(OSError):
+                self._writer.transport.write_eof()
             self._inbox.discard()
         else:
             self._hang_up(self.close_timeout)
@@ -209,13 +224,15 @@ class Connection(asyncio.Protocol):
 
     def _abort(self) -> None:
         """Drop the connection, and what is still to be written."""
+        if self._is_lost:
+            return
         self._enter(Phase.ENDED)
         self._inbox.finish(CloseCode.ABNORMAL)
         self._writer.lose()
         transport = self._writer.transport
         connected = transport.get_extra_info("socket")
         if connected is not None:
-            # A Unix socket has no such thing, and a closed one nothing at all.
-            with suppress(OSError):
+            # A Unix socket has no such thing, and a closed one nothing at all: to uvloop that is a ValueError.
+            with suppress(OSError, ValueError):
                 connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from .._asgi import Event
-from ..errors import InvalidMessage
+from ..errors import InvalidHeader, InvalidMessage
 from ..wire.handshake import response_head
 
 _CRLF: Final = b"\r\n"
@@ -36,8 +36,11 @@ class Denial:
             self._headers.append((b"connection", b"close"))
         # What the application said is to come; None where it did not.
         self._left: int | None = None
-        if b"content-length" in names:
-            self._left = int(next(value for name, value in own if name.lower() == b"content-length"))
+        for name, value in own:
+            if name.lower() == b"content-length":
+                if self._left is not None or not value.isdigit():
+                    raise InvalidHeader(name, value, "one number of bytes, in decimal digits")
+                self._left = int(value)
         self.is_started = False
         self._is_chunked = False
         self.is_complete = False
@@ -46,16 +49,16 @@ class Denial:
         """What to write for a part of the body.
 
         Raises:
-            InvalidMessage: for a body that is not bytes, or longer than its content-length.
+            InvalidMessage: for a body that is not bytes, or of another length than its content-length.
         """
         part = event.get("body", b"")
         more: bool = event.get("more_body", False)
         if not isinstance(part, bytes):
             raise InvalidMessage("body", "bytes", part)
         if self._left is not None:
+            if len(part) > self._left or (len(part) < self._left and not more):
+                raise InvalidMessage("body", f"{self._left} more bytes, as its content-length says", part)
             self._left -= len(part)
-            if self._left < 0:
-                raise InvalidMessage("body", "no more bytes than its content-length", part)
         head = b""
         if not self.is_started:
             self.is_started = True

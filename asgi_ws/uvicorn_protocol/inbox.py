@@ -29,6 +29,7 @@ class Inbox:
     Attributes:
         events: what waits, messages as themselves.
         reader: of the frames; there may be more in it (`has_more`).
+        resumed_at: when the transport was last told to go on, by the loop's clock.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Inbox:
         "_end",
         "_is_discarding",
         "_is_paused",
+        "_is_told",
         "_last",
         "_loop",
         "_max_bytes",
@@ -46,6 +48,7 @@ class Inbox:
         "_writer",
         "events",
         "reader",
+        "resumed_at",
     )
 
     def __init__(
@@ -68,9 +71,11 @@ class Inbox:
         # How much came since the application last had to wait.
         self._bytes = 0
         self._is_paused = False
+        self.resumed_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
         # The disconnect event, once it is known; it comes after everything else, and then again and again.
         self._end: ASGIEvent | None = None
+        self._is_told = False
         # Since the application has closed; only the peer's close frame is still of interest.
         self._is_discarding = False
         # What ended the reading, while something that came before it waits for the application.
@@ -86,7 +91,7 @@ class Inbox:
                 self._wake()
                 return
         if self._is_discarding:
-            self._discard_more(data)
+            self._take(self.reader.feed(data))
             return
         most = self._max_messages
         if self.reader.has_more or len(self.events) >= most:
@@ -134,9 +139,11 @@ class Inbox:
     def finish(self, code: int, reason: str = "") -> None:
         """Let the application receive that the connection has ended, after everything else.
 
-        The first code stays, but for 1006, which stands for none: what was read but not looked at may have a better.
+        The first code stays, but for 1006, which stands for none: what was read but not looked at may have a better,
+        until the application is told.
         """
-        if self._end is None or self._end["code"] == CloseCode.ABNORMAL:
+        is_better = code != CloseCode.ABNORMAL and not self._is_told
+        if self._end is None or (is_better and self._end["code"] == CloseCode.ABNORMAL):
             self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
             self._wake()
 
@@ -150,18 +157,22 @@ class Inbox:
         self._is_discarding = True
         self._end_reading()
         self._resume()
-        self._discard_more()
+        self.reader.discard()
+        self._take(self.reader.feed())
 
-    def _discard_more(self, data: bytes = b"") -> None:
-        self._take(self.reader.feed(data))
-        if self.reader.has_more:
-            # It is compressed, and takes its time.
-            self._loop.call_soon(self._discard_more)
+    def lose(self) -> None:
+        """The connection is gone; what it brought may still be received."""
+        self._end_reading()
+        self.finish(CloseCode.ABNORMAL)
+
+    def detach(self) -> None:
+        """Nothing comes any more, and nobody receives."""
+        self._on_control = _ignore
 
     @property
-    def is_paused(self) -> bool:
-        """Whether the transport was told to stop reading, so that a pong may be waiting behind what is unread."""
-        return self._is_paused
+    def is_behind(self) -> bool:
+        """Whether something is unread, so that a pong may be in it."""
+        return self._is_paused or self.reader.has_more
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -176,6 +187,7 @@ class Inbox:
     def _resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
+            self.resumed_at = self._loop.time()
             if not self._writer.transport.is_closing():
                 self._writer.transport.resume_reading()
 
@@ -189,6 +201,10 @@ class Inbox:
             elif self._last is not None:
                 self._end_reading()
             elif self._end is not None:
+                if self._is_told:
+                    # Whoever asks for ever must not keep the loop.
+                    await asyncio.sleep(0)
+                self._is_told = True
                 return dict(self._end)
             elif self._waiter is not None and not self._waiter.done():
                 # Another task waits; the two share what comes, as they would a queue.
@@ -208,3 +224,7 @@ class Inbox:
         if isinstance(event, bytes):
             return {"type": "websocket.receive", "bytes": event}
         return event
+
+
+def _ignore(event: Ping | Pong | Close | Failed) -> None:
+    """For an inbox that nothing more comes to."""

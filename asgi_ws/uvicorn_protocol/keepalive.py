@@ -1,6 +1,7 @@
 """Pings, and what becomes of a peer that does not answer."""
 
 import asyncio
+import math
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -19,21 +20,21 @@ class KeepAlive:
     cannot write has no way to send a ping: there the peer has that time to take anything at all.
 
     Args:
-        interval: seconds from one pong to the next ping; None or 0 for no pings.
-        timeout: seconds for the pong; None for ever.
+        interval: seconds from one ping to the next; None or 0 for no pings.
+        timeout: seconds for the pong; None or 0 for ever.
         on_silence: is called once, when it did not come.
         on_ping: is called before each ping.
     """
 
     __slots__ = (
         "_backlog",
-        "_has_timeout",
         "_inbox",
         "_interval",
         "_loop",
         "_on_ping",
         "_on_silence",
         "_payload",
+        "_resumes",
         "_sent_at",
         "_timeout",
         "_timer",
@@ -55,15 +56,15 @@ class KeepAlive:
         self._inbox = inbox
         self._loop = loop
         self._interval = interval or 0.0
-        self._has_timeout = timeout is not None
         self._timeout = timeout or 0.0
         self._on_silence = on_silence
         self._on_ping = on_ping
         # Of the ping that is not answered yet.
         self._payload: bytes | None = None
         self._sent_at = 0.0
-        # What the transport could not write when the last ping was due.
-        self._backlog = 0
+        # How the transport stood when the last wait began.
+        self._resumes = 0
+        self._backlog = math.inf
         self._timer: asyncio.TimerHandle | None = None
         if interval:
             self._timer = loop.call_later(interval, self._ping)
@@ -77,17 +78,21 @@ class KeepAlive:
     def _ping(self) -> None:
         self._on_ping()
         self._sent_at = self._loop.time()
-        if self._writer.is_full:
-            self._backlog = self._writer.transport.get_write_buffer_size()
-        else:
-            self._backlog = 0
+        self._payload = None
+        if not self._writer.is_full:
             # Random, so that a pong sent ahead answers none (RFC 6455 section 5.5.3).
             self._payload = secrets.token_bytes(_PAYLOAD_BYTES)
             self._writer.write(ping_frame(self._payload))
-        if self._has_timeout:
-            self._timer = self._loop.call_later(self._timeout, self._expire)
+        if self._timeout:
+            self._wait(self._timeout)
         else:
             self._again(0.0)
+
+    def _wait(self, seconds: float) -> None:
+        writer = self._writer
+        self._resumes = writer.resumes
+        self._backlog = writer.transport.get_write_buffer_size() if writer.is_full else math.inf
+        self._timer = self._loop.call_later(seconds, self._expire)
 
     def _again(self, passed: float) -> None:
         self._timer = self._loop.call_later(max(0.0, self._interval - passed), self._ping)
@@ -97,17 +102,24 @@ class KeepAlive:
         if payload != self._payload:
             return
         self._payload = None
-        if self._has_timeout:
+        if self._timeout:
             self.stop()
             self._again(self._loop.time() - self._sent_at)
 
     def _expire(self) -> None:
-        left = self._writer.transport.get_write_buffer_size() if self._writer.is_full else 0
-        if left < self._backlog:
-            # It takes what we write, slowly.
+        writer, inbox = self._writer, self._inbox
+        grace = inbox.resumed_at + self._timeout - self._loop.time()
+        if writer.is_full:
+            is_taking = writer.resumes != self._resumes or writer.transport.get_write_buffer_size() < self._backlog
+            seconds = self._timeout if is_taking else 0.0
+        elif self._payload is None:
+            # There was no room for a ping, and now there is: it has taken everything since.
             self._ping()
-        elif self._inbox.is_paused and not left:
-            self._timer = self._loop.call_later(self._timeout, self._expire)
+            return
+        else:
+            seconds = self._timeout if inbox.is_behind else grace
+        if seconds > 0:
+            self._wait(seconds)
         else:
             self._timer = None
             self._on_silence()

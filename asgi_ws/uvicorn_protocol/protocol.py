@@ -23,8 +23,6 @@ from .connection import Connection, Phase, logger
 from .denial import Denial
 from .scope import address, described, websocket_scope
 
-# A payload from this size on is not copied behind its header.
-_LARGE: Final = 32 * 1024
 # A payload below this has its length in the second byte of a frame.
 _SHORT: Final = len(SHORT_HEADERS[TEXT])
 # Those of a message as most applications send it.
@@ -44,7 +42,8 @@ class WebSocketProtocol(Connection):
     uvicorn has no setting there are attributes, for a subclass to change.
 
     Attributes:
-        accept_timeout: seconds that the application has to accept or to deny. Past it: 503.
+        accept_timeout: seconds that the application has to accept or to deny, past which the answer is 503; and for
+            each part of a denial, past which the connection is dropped.
         close_timeout: seconds that a client has to answer a close frame, and to take what was written before the end.
         shutdown_timeout: seconds that a peer has for the closing handshake when the server stops.
         max_fragments: of one message. Past it: 1009.
@@ -68,7 +67,6 @@ class WebSocketProtocol(Connection):
         "_denial",
         "_handshake",
         "_has_sent",
-        "_is_lost",
         "_is_over",
         "_negotiated",
         "_scope",
@@ -95,8 +93,6 @@ class WebSocketProtocol(Connection):
         self._task: asyncio.Task[None] | None = None
         # Whether the application itself has closed or denied.
         self._is_over = False
-        # Whether the transport is closed.
-        self._is_lost = False
         # Whether anything was compressed since the last ping.
         self._has_sent = False
 
@@ -128,7 +124,6 @@ class WebSocketProtocol(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""
         super().connection_lost(exc)
-        self._is_lost = True
         self._forget()
         self._deflate = None
         self._trace("lost")
@@ -136,6 +131,7 @@ class WebSocketProtocol(Connection):
     def _forget(self) -> None:
         """Be none of the server's connections, once the application has ended too: a stop asks those alone to end."""
         if self._is_lost and self._task is None:
+            self._inbox.detach()
             self._server_state.connections.discard(self)
 
     def shutdown(self) -> None:
@@ -190,7 +186,7 @@ class WebSocketProtocol(Connection):
         """A line for the answer to a handshake, as uvicorn's own classes write it."""
         scope, self._scope = self._scope, None
         if scope is not None and logger.isEnabledFor(level):
-            logger.log(level, '%s - "WebSocket %s" %s', *described(scope), answer)
+            logger.log(level, "%s %s", described(scope, self._handshake, self._config.root_path), answer)
 
     # -- the application
 
@@ -202,7 +198,13 @@ class WebSocketProtocol(Connection):
             app = cast("ASGIApp", self._config.loaded_app)
             result: object = await app(scope, self._inbox.receive, self.send)  # type: ignore[func-returns-value]
             is_failed = False
-        except Exception as error:  # noqa: BLE001 -- as every server does, it logs what the application did not catch
+        except BaseException as error:
+            # As every server does, it logs what the application did not catch: one handler's `sys.exit` is not the end
+            # of all the others. Who cancels the task, or interrupts the program, is told.
+            task = asyncio.current_task()
+            is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+            if is_cancelled or isinstance(error, KeyboardInterrupt):
+                raise
             if not all(self._is_leaving(cause) for cause in leaves(error)):
                 logger.exception("Exception in ASGI application\n")
         else:
@@ -273,16 +275,13 @@ class WebSocketProtocol(Connection):
                 first |= COMPRESSED
             self._has_sent = True
         size = len(payload)
-        if size >= _LARGE:
-            writer.write_large(header(first, size), payload)
+        frame = (SHORT_HEADERS[first][size] if size < _SHORT else header(first, size)) + payload
+        if self._inbox.events or self._inbox.reader.has_more or writer.always_corks:
+            writer.cork(frame)
+        elif writer.corked:
+            writer.write(frame)
         else:
-            frame = (SHORT_HEADERS[first][size] if size < _SHORT else header(first, size)) + payload
-            if self._inbox.events or self._inbox.reader.has_more or writer.always_corks:
-                writer.cork(frame)
-            elif writer.corked:
-                writer.write(frame)
-            else:
-                transport.write(frame)
+            transport.write(frame)
         writer.sent += size + _FRAME_COST
         if writer.is_full:
             await writer.drain()
@@ -302,8 +301,8 @@ class WebSocketProtocol(Connection):
             self._refuse_handshake(HandshakeRefused(403, "Forbidden"))
         elif phase is Phase.CONNECTING and kind == "websocket.http.response.start":
             self._denial = Denial(event, self._server_state.default_headers)
-            self._enter(Phase.DENYING, self.accept_timeout, self._abort)
             self._log_answer(str(self._denial.status))
+            self._enter(Phase.DENYING, self.accept_timeout, self._abort)
         elif phase is Phase.DENYING and kind == "websocket.http.response.body" and self._denial is not None:
             await self._send_denial(self._denial, event)
         elif phase is Phase.OPEN and kind == "websocket.close":
@@ -351,8 +350,10 @@ class WebSocketProtocol(Connection):
             self._denial = None
             self._inbox.finish(CloseCode.ABNORMAL)
             self._linger()
-        elif self._writer.is_full:
-            await self._writer.drain()
+        else:
+            self._enter(Phase.DENYING, self.accept_timeout, self._abort)
+            if self._writer.is_full:
+                await self._writer.drain()
 
 
 def _negotiate(handshake: Handshake, *, server_context_takeover: bool) -> tuple[Parameters, str] | None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_client_addr, get_local_addr, get_remote_addr, is_ssl
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from .._asgi import Scope
 from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION
@@ -30,7 +30,7 @@ def websocket_scope(
         "client": get_remote_addr(transport),
         "root_path": root_path,
         "path": root_path + unquote(handshake.path.decode("ascii")),
-        "raw_path": root_path.encode("ascii") + handshake.path,
+        "raw_path": _encoded(root_path).encode("ascii") + handshake.path,
         "query_string": handshake.query,
         "headers": handshake.headers,
         "subprotocols": handshake.subprotocols,
@@ -45,12 +45,22 @@ def address(transport: asyncio.Transport) -> str:
     return "" if client is None else f"{client[0]}:{client[1]}"
 
 
-def described(scope: Scope) -> tuple[str, str]:
-    """The client and the resource of a log line, like uvicorn's own, with nothing in it that a peer could break."""
-    query: bytes = scope["query_string"]
-    path = quote(scope["path"])
-    return get_client_addr(scope), f"{path}?{quote(query, safe=_SAFE)}" if query else path  # type: ignore[arg-type]
+def described(scope: Scope, handshake: Handshake, root_path: str) -> str:
+    """The client and the resource as a log line has them, like uvicorn's own; nothing in it can break the line.
+
+    The client is that of the scope, where a middleware may have put what a proxy says.
+    """
+    client = scope.get("client")
+    try:
+        host, port = client or ("", "")
+    except (TypeError, ValueError):
+        host, port = client, ""
+    shown = f"{host}:{port}" if port != "" else str(host)
+    # A target has been found to be visible ASCII.
+    target = handshake.path + (b"?" + handshake.query if handshake.query else b"")
+    return f'{ascii(shown)[1:-1]} - "WebSocket {_encoded(root_path)}{target.decode("ascii")}"'
 
 
-# What a query may hold (RFC 3986 section 3.4), and the sign of what is escaped already.
-_SAFE: Final = "/?:@!$&'()*+,;=-._~%"
+def _encoded(root_path: str) -> str:
+    """As it stands in a URL, whether it was configured so or decoded."""
+    return quote(root_path, safe="/%")

@@ -24,6 +24,7 @@ class Writer:
             asyncio's transport complains of each that it gets between the loss of the connection and the next turn.
         sent: about how many bytes were sent since the application last waited.
         is_full: whether the transport holds more than it wants to; `drain` waits for it.
+        resumes: how often it has been, and was no more.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Writer:
         "always_corks",
         "corked",
         "is_full",
+        "resumes",
         "sent",
         "transport",
     )
@@ -47,6 +49,7 @@ class Writer:
         self.always_corks = is_ssl(transport)
         self.sent = 0
         self.is_full = False
+        self.resumes = 0
         # Set while it is not; made when it first is.
         self._room: asyncio.Event | None = None
         self._owed_pong: bytes | None = None
@@ -69,11 +72,6 @@ class Writer:
             self.flush()
         else:
             self.transport.write(frame)
-
-    def write_large(self, header: bytes, payload: bytes) -> None:
-        """The same for a frame in two pieces."""
-        self.flush()
-        self.transport.writelines((header, payload))
 
     def cork(self, frame: bytes) -> None:
         """Let this wait for what comes next."""
@@ -119,10 +117,12 @@ class Writer:
     def resume(self) -> None:
         """The transport wants more."""
         self.is_full = False
-        if self._owed_pong is not None and not self._is_finished:
-            self.write(pong_frame(self._owed_pong))
-        self._owed_pong = None
+        self.resumes += 1
         self._free()
+        owed, self._owed_pong = self._owed_pong, None
+        if owed is not None and not self._is_finished:
+            # This may fill the transport again.
+            self.write(pong_frame(owed))
 
     def _free(self) -> None:
         if self._room is not None:

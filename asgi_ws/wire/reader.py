@@ -65,6 +65,7 @@ class FrameReader:
         "_data",
         "_fragments",
         "_inflatable",
+        "_is_discarding",
         "_is_ended",
         "_is_final",
         "_is_text",
@@ -103,6 +104,7 @@ class FrameReader:
         self._position = 0
         self.has_more = False
         self._is_ended = False
+        self._is_discarding = False
         # How much this call may still inflate.
         self._inflatable = 0
         # The message under way, if there is one: its frames so far, their bytes on the wire, and what they held.
@@ -151,6 +153,11 @@ class FrameReader:
         elif self._data:
             self._data = b""
         return events
+
+    def discard(self) -> None:
+        """Keep and inflate no more of the messages, which come out empty; what ends the reading is still found."""
+        self._is_discarding = True
+        self._message = None
 
     def whole(self, data: bytes) -> str | bytes | None:
         """The message that `data` is, where that is one frame of less than 64 KiB and nothing is under way; else None.
@@ -300,7 +307,9 @@ class FrameReader:
             turn = size % 4
             self._mask = self._mask[turn:] + self._mask[:turn]
         is_last = self._is_final and not self._missing
-        if self._opens is not None:
+        if self._is_discarding:
+            part = b""
+        elif self._opens is not None:
             part = self._inflated(self._opens, part, final=is_last)
         if is_last:
             self._finish(part, events)

@@ -15,12 +15,23 @@ from tests.servers.program import PROJECT
 RESULTS: Final = PROJECT / "benchmarks" / "results"
 REFERENCE: Final = RESULTS / "reference.json"
 # By file, the prefix of the places that it fills.
-RUNS: Final = {"reference.json": "", "inprocess-3.12.json": "python312-", "inprocess-3.13.json": "python313-"}
+RUNS: Final = {
+    "reference.json": "",
+    "class.json": "class-",
+    "inprocess-3.12.json": "python312-",
+    "inprocess-3.13.json": "python313-",
+}
 _EMPTY: Final = re.compile(r"<!-- written: ([\w-]+) -->\s*<!-- /written -->")
 
 
 @pytest.mark.parametrize(
-    ("page", "files"), [("README.md", ["reference.json"]), ("docs/benchmarks.md", list(RUNS))], ids=str
+    ("page", "files"),
+    [
+        ("README.md", ["reference.json", "class.json"]),
+        ("docs/benchmarks.md", list(RUNS)),
+        ("docs/how-to/fast.md", ["class.json"]),
+    ],
+    ids=str,
 )
 def test_a_page_shows_the_committed_results(page: str, files: list[str], tmp_path: Path) -> None:
     committed = (PROJECT / page).read_text(encoding="utf-8")
@@ -31,7 +42,7 @@ def test_a_page_shows_the_committed_results(page: str, files: list[str], tmp_pat
     assert written.read_text(encoding="utf-8") == committed
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", "docs/scaling.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", "docs/scaling.md", "docs/how-to/fast.md"])
 def test_no_place_of_a_page_is_empty(page: str) -> None:
     assert _EMPTY.findall((PROJECT / page).read_text(encoding="utf-8")) == []
 

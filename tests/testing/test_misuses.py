@@ -188,15 +188,6 @@ async def test_a_send_after_an_abort_is_one_after_the_peer_left_with_asgi_ws() -
     await fails(ProtocolViolation, app, use, server="asgi_ws")
 
 
-async def test_a_message_of_both_kinds_goes_out_as_text_with_asgi_ws() -> None:
-    async def use(ws: WebSocketCommunicator) -> None:
-        await ws.connect()
-        assert await ws.receive() == "a"
-
-    app = sends(ACCEPT, {"type": "websocket.send", "text": "a", "bytes": b"b"}, CLOSE)
-    await fails(ProtocolViolation, app, use, server="asgi_ws")
-
-
 @pytest.mark.parametrize("is_eager", [False, True])
 async def test_an_application_that_receives_without_end_leaves_the_test_its_turn(is_eager: bool) -> None:
     factory = getattr(asyncio, "eager_task_factory", None) if is_eager else None

@@ -26,7 +26,8 @@ async def echo(call: Call) -> None:
 async def record(call: Call) -> None:
     """Notes each message, and what comes after the end.
 
-    With `gate` it waits for the client's word before it reads, with `pause` for so many seconds after each message.
+    With `gate` it waits for the client's word before it reads, with `again` after it was told of the end, with `pause`
+    for so many seconds after each message.
     """
     await call.accept()
     if "gate" in call.query:
@@ -34,6 +35,8 @@ async def record(call: Call) -> None:
     async for message in call.messages():
         call.note("received", shown(message))
         await asyncio.sleep(float(call.query.get("pause", "0")))
+    if "again" in call.query:
+        await call.go()
     await call.receive()
     await call.receive()
 
@@ -303,6 +306,14 @@ async def abort(call: Call) -> None:
         call.note("flood", await flooding)
 
 
+async def abort_early(call: Call) -> None:
+    """The same before it has accepted."""
+    await call.connect()
+    await call.send({"type": ABORT_EXTENSION})
+    await call.tries("accept", {"type": "websocket.accept"})
+    await call.receive()
+
+
 async def _flood_until_it_fails(call: Call) -> str:
     try:
         while True:
@@ -364,6 +375,7 @@ _ALL: Final[tuple[Callable[[Call], Awaitable[None]], ...]] = (
     call_after_the_end,
     fail,
     abort,
+    abort_early,
     flood_and_listen,
     room,
 )

@@ -6,7 +6,7 @@ import pytest
 
 from tests.servers.bare_handlers import BAD_CLOSE_CODES, CLOSE_CODES
 
-from .peer import BINARY, CLOSE, Frame, close, frame, opened, text
+from .peer import BINARY, CLOSE, Frame, asking, close, frame, opened, text
 from .served import Uvicorn
 
 # -- by the peer
@@ -61,6 +61,27 @@ async def test_messages_before_the_end_are_received_before_it(server: Uvicorn, e
     assert notes["received"] == ["'one'", "b'two'"]
     assert notes["told"] == [[4000, "bye"] if end == "close" else [1006, ""]] * 3
     assert words[-6:] == ["received", "received", "told", "told", "told", "end"]
+
+
+@pytest.mark.parametrize(("end", "code"), [(close(4000), 4000), (frame(0x3), 1002)], ids=["close", "bad frame"])
+async def test_messages_that_come_with_the_end_are_answered_before_it(server: Uvicorn, end: bytes, code: int) -> None:
+    async with opened(server, "threefold") as peer:
+        peer.send(text("one"), text("two"), end)
+        assert [await peer.message() for _ in range(6)] == [
+            f"{word}.{part}" for word in ("one", "two") for part in range(3)
+        ]
+        assert (await peer.close_frame())[0] == code
+
+
+async def test_a_handler_that_does_not_receive_holds_the_answer_to_a_close_frame_up_for_a_second(
+    server: Uvicorn,
+) -> None:
+    async with opened(server, "record", query={"gate": 1}) as peer:
+        await peer.notes(until="ready")
+        peer.send(text("one"), close(4000))
+        assert await peer.close_frame(seconds=2) == (4000, "")
+        await peer.go()
+        assert await peer.told() == [[4000, ""]] * 3
 
 
 async def test_what_comes_after_a_close_frame_is_ignored(server: Uvicorn) -> None:
@@ -274,6 +295,14 @@ async def test_the_application_can_have_the_connection_reset(server: Uvicorn) ->
     assert "asgi_ws.abort" in notes["extensions"][0]
     assert notes["send"][0][0] in ("OSError", "RuntimeError")
     assert notes["told"] == [[1006, ""]] * 2
+
+
+async def test_a_reset_is_to_be_had_before_accept_too(server: Uvicorn) -> None:
+    async with asking(server, "abort_early") as peer:
+        assert await peer.end() == "RST"
+        notes = await peer.notes()
+    assert notes["told"] == [[1006, ""]]
+    assert notes["accept"][0][0] == "OSError"
 
 
 async def test_a_reset_frees_a_send_that_waits(server: Uvicorn) -> None:

@@ -77,6 +77,16 @@ async def test_a_silent_peer_is_gone_in_time_and_its_handler_told(pinging: Uvico
     assert code in (1006, 1011)
 
 
+async def test_a_silent_peer_s_end_is_the_same_later(pinging: Uvicorn) -> None:
+    async with opened(pinging, "record", query={"again": 1}) as peer:
+        await _gone(peer, time.monotonic())
+        peer.hang_up()
+        await pinging.settle()
+        await peer.go()
+        told = await peer.told()
+    assert told[0] == told[1] == told[2]
+
+
 @pytest.mark.parametrize("answer", [frame(PONG), frame(PONG, b"?"), frame(PING, b"?")])
 async def test_a_pong_without_the_ping_s_payload_is_no_answer(pinging: Uvicorn, answer: bytes) -> None:
     async with opened(pinging, "record") as peer:

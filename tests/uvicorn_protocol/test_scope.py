@@ -148,7 +148,7 @@ async def test_nothing_of_a_path_gets_into_the_log_unescaped(server: Uvicorn) ->
     async with dialled(server, handshake(target)) as peer:
         assert (await peer.head()).status == 101
         line = await _line(server, peer)
-    assert line == ' - "WebSocket /ws/echo/%0D%0AERROR%3A%20forged%1B%5B31m%C3%A9%22" [accepted]'
+    assert line == f' - "WebSocket {target}" [accepted]'
 
 
 @pytest.mark.handler_fails
