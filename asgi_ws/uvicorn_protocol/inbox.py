@@ -168,6 +168,7 @@ class Inbox:
     def detach(self) -> None:
         """Nothing comes any more, and nobody receives."""
         self._on_control = _ignore
+        self.reader.inflater = None
 
     @property
     def is_behind(self) -> bool:
@@ -180,7 +181,7 @@ class Inbox:
             waiter.set_result(None)
 
     def _pause(self) -> None:
-        if not self._is_paused:
+        if not self._is_paused and not self._writer.transport.is_closing():
             self._is_paused = True
             self._writer.transport.pause_reading()
 

@@ -112,9 +112,9 @@ async def test_all_before_a_bad_frame_is_received_later_too(server: Uvicorn) -> 
 async def test_the_close_frame_of_a_failure_reaches_a_client_that_goes_on_sending(server: Uvicorn) -> None:
     """A socket that is closed with bytes unread in it is reset, and the client may never see what was sent before."""
     async with opened(server, "record") as peer:
-        peer.send(frame(0x3), bytes(MIB))
-        await asyncio.sleep(0)
-        peer.send(bytes(MIB))
+        peer.stop_reading()
+        assert await peer.push(frame(0x3) + bytes(16 * MIB), seconds=5)
+        peer.go_on_reading()
         assert (await peer.close_frame())[0] == 1002
 
 

@@ -101,20 +101,23 @@ async def test_legal_bombs_wait_on_the_wire_while_nobody_receives(warm: Uvicorn)
     assert warm.peak_bytes() - before < 3 * _LARGEST + _HELD
 
 
-async def test_messages_wait_on_the_wire_while_nobody_receives(warm: Uvicorn) -> None:
+@pytest.mark.parametrize("size", [1, 16 * KIB, 512 * KIB])
+async def test_messages_wait_on_the_wire_while_nobody_receives(warm: Uvicorn, size: int) -> None:
+    """Neither many small ones nor few large ones are held in memory."""
     before = warm.forget_peak()
     async with opened(warm, "count", query={"gate": 1}) as peer:
         await peer.notes(until="ready")
-        message = frame(BINARY, bytes(16 * KIB), mask=NO_MASKING)
-        sent = 0
-        while await peer.push(message * 16, seconds=0.3):
-            sent += 16
-            assert sent < 4096, "64 MiB are taken, and nobody receives them"
+        together = MIB // (size + 6)
+        messages = frame(BINARY, bytes(size), mask=NO_MASKING) * together
+        sent = together
+        while await peer.push(messages, seconds=0.3):
+            sent += together
+            assert sent < 64 * together, "64 MiB are taken, and nobody receives them"
         assert warm.peak_bytes() - before < _HELD
         await peer.go()
         peer.send(close())
-        messages, length, _ = (await peer.notes())["counted"][0]
-    assert (messages, length) == (sent + 16, (sent + 16) * 16 * KIB)
+        received, length, _ = (await peer.notes())["counted"][0]
+    assert (received, length) == (sent, sent * size)
 
 
 async def test_pings_of_a_client_that_never_reads_are_held_by_nobody(warm: Uvicorn) -> None:
