@@ -230,9 +230,7 @@ class Connection(asyncio.Protocol):
         self._inbox.finish(CloseCode.ABNORMAL)
         self._writer.lose()
         transport = self._writer.transport
-        connected = transport.get_extra_info("socket")
-        if connected is not None:
-            # A Unix socket has no such thing, and a closed one nothing at all: to uvloop that is a ValueError.
-            with suppress(OSError, ValueError):
-                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        # A Unix socket has no such thing, and a closed one nothing at all: to uvloop that is a ValueError.
+        with suppress(OSError, ValueError):
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()

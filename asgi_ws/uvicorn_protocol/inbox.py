@@ -97,14 +97,14 @@ class Inbox:
         if self.reader.has_more or len(self.events) >= most:
             # It is held, not read.
             most = 0
-            self._pause()
         self._bytes += len(data)
         self._take(self.reader.feed(data, most))
         while self.reader.has_more and not self.events:
             # Control frames, or parts of a compressed message: nothing that the application could take.
             self._take(self.reader.feed(b"", self._max_messages))
-        if self._bytes > self._max_bytes and self.events:
-            self._pause()
+        if not most or (self._bytes > self._max_bytes and self.events):
+            self._is_paused = True
+            self._writer.transport.pause_reading()
 
     def _take(self, events: Sequence[Event]) -> None:
         waiting = self.events
@@ -179,11 +179,6 @@ class Inbox:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-
-    def _pause(self) -> None:
-        if not self._is_paused and not self._writer.transport.is_closing():
-            self._is_paused = True
-            self._writer.transport.pause_reading()
 
     def _resume(self) -> None:
         if self._is_paused:

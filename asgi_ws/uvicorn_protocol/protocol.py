@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import logging
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
 from uvicorn.config import Config
@@ -161,10 +162,11 @@ class WebSocketProtocol(Connection):
                 self._negotiated = _negotiate(handshake, server_context_takeover=self.server_context_takeover)
             limit = config.limit_concurrency
             if limit is not None and (len(state.connections) >= limit or len(state.tasks) >= limit):
-                logger.warning("Exceeded concurrency limit.")
-                raise HandshakeRefused(503, "Service Unavailable")
+                raise HandshakeRefused(503, "Exceeded concurrency limit.")
         except HandshakeRefused as refused:
-            logger.info("%s - WebSocket handshake refused: %s", address(self._writer.transport), refused)
+            # Of the two only the limit is the server's affair.
+            level = logging.WARNING if refused.status == HTTPStatus.SERVICE_UNAVAILABLE else logging.INFO
+            logger.log(level, "%s - WebSocket handshake refused: %s", address(self._writer.transport), refused)
             self._refuse_handshake(refused)
             return
         self._scope = websocket_scope(handshake, config, self._app_state, self._writer.transport)

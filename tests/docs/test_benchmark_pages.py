@@ -65,3 +65,16 @@ def test_the_committed_results_keep_the_budgets() -> None:
     # Of two contestants that are equal, all three repetitions of one are above the other's by chance in one of twenty.
     by_chance = [(each.figure, each.ratio) for each in missed]
     assert len(by_chance) <= len(others) / 20, by_chance
+
+
+def test_the_class_for_uvicorn_misses_no_budget_but_those_that_the_page_names() -> None:
+    results = Results.load(RESULTS / "class.json")
+    found = [verdict for scenario in scenarios_of(results) for verdict in verdicts(results, scenario)]
+    fast = [verdict for verdict in found if verdict.budget.contestant == "asgi_ws-fast"]
+    assert len(fast) > 30
+    missed = {(each.figure.case, each.budget.most) for each in fast if not each.kept}
+    assert missed <= {
+        ("text of 32 B, 8 connections, 1 in flight", 0.45),
+        ("text of 32 B, 100 connections, 1 in flight", 0.45),
+        ("text of 64 KiB, 8 connections, 32 in flight", 0.8),
+    }
