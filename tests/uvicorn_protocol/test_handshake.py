@@ -258,7 +258,7 @@ async def test_connections_past_the_limit_are_answered_with_503_until_one_ends(s
             while await _status(server) != 101:
                 await asyncio.sleep(0.02)
     # As uvicorn's HTTP class says it.
-    (line,) = set(re.sub(r"[\d.]+:\d+", "ADDRESS", line) for line in server.complaints())
+    (line,) = {re.sub(r"[\d.]+:\d+", "ADDRESS", line) for line in server.complaints()}
     assert line == "WARNING:  ADDRESS - WebSocket handshake refused: 503 Exceeded concurrency limit."
 
 
