@@ -181,11 +181,10 @@ class Inbox:
             waiter.set_result(None)
 
     def _resume(self) -> None:
-        if self._is_paused:
+        if self._is_paused and not self._writer.transport.is_closing():
             self._is_paused = False
             self.resumed_at = self._loop.time()
-            if not self._writer.transport.is_closing():
-                self._writer.transport.resume_reading()
+            self._writer.transport.resume_reading()
 
     async def receive(self) -> ASGIEvent:
         """The next event (ASGI, "WebSocket"); after the disconnect event that one again."""
@@ -212,8 +211,8 @@ class Inbox:
                 try:
                     await waiter
                 finally:
-                    if self._waiter is waiter:
-                        self._waiter = None
+                    # Another task may wait by now.
+                    self._waiter = None if self._waiter is waiter else self._waiter
         event = events.popleft()
         if isinstance(event, str):
             return {"type": "websocket.receive", "text": event}
