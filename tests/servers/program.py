@@ -53,6 +53,7 @@ class Program:
         self._env = {**os.environ, "PYTHONPATH": str(cwd), "PYTHONUNBUFFERED": "1", **(env or {})}
         self._log = tempfile.NamedTemporaryFile("ab", prefix=f"{name.replace('/', '-')}-", suffix=".log")  # noqa: SIM115 -- closed by __exit__
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_asked = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} on port {self.port}>"
@@ -94,6 +95,7 @@ class Program:
         if self._any_port:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self.port = free.getsockname()[1]
+        self._is_asked = False
         self._process = subprocess.Popen(
             [part.replace("{port}", str(self.port)) for part in self._command],
             cwd=self._cwd,
@@ -141,8 +143,9 @@ class Program:
         return Path(self._log.name).stat().st_size
 
     def terminate(self) -> None:
-        """Ask the program to stop, and return at once."""
-        if self._process is not None and self.running:
+        """Ask the program to stop, and return at once. It is asked once: a second signal would end it on its way out."""
+        if self._process is not None and self.running and not self._is_asked:
+            self._is_asked = True
             self._process.terminate()
 
     def kill(self) -> None:
