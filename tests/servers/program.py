@@ -143,7 +143,7 @@ class Program:
         return Path(self._log.name).stat().st_size
 
     def terminate(self) -> None:
-        """Ask the program to stop, and return at once. It is asked once: a second signal would cut its way out short."""
+        """Ask the program to stop, and return at once; not again, for a second signal would cut its way out short."""
         if self._process is not None and self.running and not self._is_asked:
             self._is_asked = True
             self._process.terminate()
