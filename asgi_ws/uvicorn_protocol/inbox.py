@@ -213,6 +213,8 @@ class Inbox:
                 finally:
                     # Another task may wait by now.
                     self._waiter = None if self._waiter is waiter else self._waiter
+        # What waits has a bound, so who receives comes to a wait.
+        self._writer.sent = 0
         event = events.popleft()
         if isinstance(event, str):
             return {"type": "websocket.receive", "text": event}

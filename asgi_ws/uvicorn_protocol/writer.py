@@ -22,7 +22,7 @@ class Writer:
         corked: the frames that wait for others.
         always_corks: whether to cork a frame also where nothing else waits: with TLS each write is a record, and
             asyncio's transport complains of each that it gets between the loss of the connection and the next turn.
-        sent: about how many bytes were sent since the application last waited.
+        sent: about how many bytes were sent since the application last waited, or received.
         is_full: whether the transport holds more than it wants to; `drain` waits for it.
         resumes: how often it has been, and was no more.
     """

@@ -334,7 +334,8 @@ class FrameReader:
             self._message = bytearray()
             self._utf8 = codecs.getincrementaldecoder("utf-8")() if self._is_text else None
         self._message += part
-        if self._utf8 is not None:
+        # Most text is ASCII, and to see that is cheaper than to decode it.
+        if self._utf8 is not None and not (part.isascii() and not self._utf8.getstate()[0]):
             self._utf8.decode(part)
             # The decoder waits for the third byte of a surrogate, which no third byte can make right.
             if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
