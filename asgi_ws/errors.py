@@ -6,7 +6,8 @@ AsgiWsError
 │   ├── InvalidEndpoint                  a class that no instance can serve a connection of
 │   ├── InvalidOrigin                    an entry of `origins=` that no browser would send
 │   ├── InvalidHost                      an entry of `hosts=` that no request could carry
-│   ├── InvalidLimit                     a value of `Limits` out of its range
+│   ├── InvalidLimit                     a value of `Limits`, or of another bound, out of its range
+│   ├── InvalidOverflow                  a policy for slow clients that there is not
 │   ├── LifespanFailed                   an application said that its start or stop failed
 │   ├── RouteNotFound                    `path_for()` of a name or parameters that no route has
 │   └── UnsupportedScope                 a scope type that the called application does not serve
@@ -18,7 +19,12 @@ AsgiWsError
 │   ├── InvalidCloseReason               a reason that does not fit into one
 │   ├── InvalidStatus                    no status that this answer may have
 │   ├── InvalidSubprotocol               accepting what the client did not offer
-│   └── InvalidHeader                    a header that would break the response
+│   ├── InvalidHeader                    a header that would break the response
+│   ├── InvalidRoom                      a room name that is empty, too long or not text
+│   ├── InvalidSocket                    joining with what is no WebSocket and no ASGI `send`
+│   ├── AlreadyJoined                    joining a room twice with the same connection
+│   ├── HubNotRunning                    a hub that has not started, or has stopped
+│   └── WrongLoop                        a hub used from another thread or event loop
 ├── PeerError                            what the other side did
 │   ├── ConnectionClosed                 the WebSocket has ended; also named WebSocketDisconnect
 │   ├── ClientDisconnected               the HTTP client left before its request or response was complete
@@ -111,16 +117,32 @@ class InvalidHost(ConfigurationError, ValueError):
 
 
 class InvalidLimit(ConfigurationError, ValueError):
-    """A value of `Limits` that is out of its range: the field's `name`, the `value`, and what was `expected`."""
+    """A value of `Limits`, or of the class `of`, that is out of its range.
 
-    def __init__(self, name: str, value: object, expected: str) -> None:
-        super().__init__(name, value, expected)
+    It has the field's `name`, the `value`, and what was `expected`.
+    """
+
+    def __init__(self, name: str, value: object, expected: str, of: str = "Limits") -> None:
+        super().__init__(name, value, expected, of)
         self.name = name
         self.value = value
         self.expected = expected
+        self.of = of
 
     def __str__(self) -> str:
-        return f"Limits({self.name}={self.value!r}): expected {self.expected}"
+        return f"{self.of}({self.name}={self.value!r}): expected {self.expected}"
+
+
+class InvalidOverflow(ConfigurationError, ValueError):
+    """No policy for a client that does not keep up; `known` are those there are."""
+
+    def __init__(self, overflow: object, known: Iterable[str]) -> None:
+        self.overflow = overflow
+        self.known = list(known)
+        super().__init__(overflow, self.known)
+
+    def __str__(self) -> str:
+        return f"overflow={self.overflow!r}: expected one of {', '.join(map(repr, self.known))}"
 
 
 class LifespanFailed(ConfigurationError, RuntimeError):
@@ -257,6 +279,69 @@ class InvalidHeader(UsageError, ValueError):
 
     def __str__(self) -> str:
         return f"header {_show(self.name)}: {_show(self.value)}: {self.why}"
+
+
+class InvalidRoom(UsageError, ValueError):
+    """A name that no room can have, and `why`. It may come from a client: answer it, or let it close with 1011."""
+
+    def __init__(self, name: object, why: str) -> None:
+        super().__init__(name, why)
+        self.name = name
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"room {_show(self.name)}: {self.why}"
+
+
+class InvalidSocket(UsageError, TypeError):
+    """What a hub cannot send with."""
+
+    def __init__(self, socket: object) -> None:
+        super().__init__(socket)
+        self.socket = socket
+
+    def __str__(self) -> str:
+        return (
+            f"{_show(self.socket)} is no WebSocket of asgi_ws and no ASGI send; "
+            "of Starlette's and FastAPI's give its method: join(websocket.send, room)"
+        )
+
+
+class AlreadyJoined(UsageError):
+    """The connection is a member of `room` already."""
+
+    def __init__(self, room: str) -> None:
+        super().__init__(room)
+        self.room = room
+
+    def __str__(self) -> str:
+        return (
+            f"this connection is in room {_show(self.room)} already: keep the membership that join() gave, or leave()"
+        )
+
+
+class HubNotRunning(UsageError, RuntimeError):
+    """A `call` of a hub that has not started, or has stopped, and `why`."""
+
+    def __init__(self, call: str, why: str) -> None:
+        super().__init__(call, why)
+        self.call = call
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.call}: {self.why}"
+
+
+class WrongLoop(UsageError, RuntimeError):
+    """A `call` of a hub from another thread, or from another event loop, than the one it runs in."""
+
+    def __init__(self, call: str, advice: str) -> None:
+        super().__init__(call, advice)
+        self.call = call
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.call}: a hub belongs to one event loop; {self.advice}"
 
 
 class PeerError(AsgiWsError):

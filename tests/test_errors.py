@@ -9,12 +9,14 @@ import pytest
 import asgi_ws
 from asgi_ws import errors
 from asgi_ws.errors import (
+    AlreadyJoined,
     AsgiWsError,
     BodyTooLarge,
     ClientDisconnected,
     ConcurrentReceiveError,
     ConnectionClosed,
     HTTPError,
+    HubNotRunning,
     InvalidBody,
     InvalidCloseCode,
     InvalidCloseReason,
@@ -25,7 +27,10 @@ from asgi_ws.errors import (
     InvalidLimit,
     InvalidMessage,
     InvalidOrigin,
+    InvalidOverflow,
+    InvalidRoom,
     InvalidRoute,
+    InvalidSocket,
     InvalidStatus,
     InvalidSubprotocol,
     LifecycleError,
@@ -33,6 +38,7 @@ from asgi_ws.errors import (
     RouteNotFound,
     UnexpectedMessageType,
     UnsupportedScope,
+    WrongLoop,
 )
 
 MESSAGES: list[tuple[AsgiWsError, str]] = [
@@ -53,6 +59,28 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
         InvalidLimit("idle_timeout", -1, "a positive number or None"),
         "Limits(idle_timeout=-1): expected a positive number or None",
     ),
+    (
+        InvalidLimit("messages", 0, "a positive whole number", of="History"),
+        "History(messages=0): expected a positive whole number",
+    ),
+    (
+        InvalidOverflow("drop", ["close", "drop_oldest"]),
+        "overflow='drop': expected one of 'close', 'drop_oldest'",
+    ),
+    (InvalidRoom("", "a name has at least one character"), "room '': a name has at least one character"),
+    (
+        InvalidSocket(3),
+        (
+            "3 is no WebSocket of asgi_ws and no ASGI send; "
+            "of Starlette's and FastAPI's give its method: join(websocket.send, room)"
+        ),
+    ),
+    (
+        AlreadyJoined("lobby\n"),
+        "this connection is in room 'lobby\\n' already: keep the membership that join() gave, or leave()",
+    ),
+    (HubNotRunning("join()", "it has stopped"), "join(): it has stopped"),
+    (WrongLoop("join()", "make another"), "join(): a hub belongs to one event loop; make another"),
     (LifespanFailed("startup", "no database"), "startup of an application failed: no database"),
     (LifespanFailed("shutdown", ""), "shutdown of an application failed: no reason given"),
     (RouteNotFound("chat", {"room": 1}, ["b", "a"]), "no route is named 'chat' with room=1; names: a, b"),

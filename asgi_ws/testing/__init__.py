@@ -3,12 +3,14 @@
 Needs the extra `testing`, which brings asgiref and httpx2.
 """
 
+from .brokers import BrokerContract
 from .client import TestClient, TestClock
 from .clock import VirtualClock
 from .communicator import WebSocketCommunicator
 from .errors import (
     ApplicationCancelled,
     ApplicationEnded,
+    ContractBroken,
     HandshakeDenied,
     HandshakeFailed,
     LeakedTasks,
@@ -26,6 +28,8 @@ __all__ = [
     "Accepted",
     "ApplicationCancelled",
     "ApplicationEnded",
+    "BrokerContract",
+    "ContractBroken",
     "Denied",
     "HandshakeDenied",
     "HandshakeFailed",

@@ -6,7 +6,8 @@ AssertionError
 ├── Unanswered             the application ended before it had answered a request, or its start or stop
 ├── ApplicationCancelled   the application was cancelled, and not by the test
 ├── TaskFailed             a task of the application's raised, and nobody awaited it
-└── LeakedTasks            the application has ended and left tasks running
+├── LeakedTasks            the application has ended and left tasks running
+└── ContractBroken         a broker does not do what every broker promises
 TimeoutError
 └── WaitTimeout            what the test waited for did not come in time
 ConnectionClosed
@@ -184,6 +185,26 @@ class LeakedTasks(AssertionError):
             "the application has ended and left tasks running; keep them in a TaskGroup, or cancel and await them:\n"
             f"{self._report}"
         )
+
+
+class ContractBroken(AssertionError):
+    """A broker does not keep a `promise` of the contract: what was `expected`, and what was `found`."""
+
+    def __init__(self, promise: str, expected: object, found: object) -> None:
+        super().__init__(promise, expected, found)
+        self.promise = promise
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        expected, found, after = self.expected, self.found, ""
+        if isinstance(expected, list) and isinstance(found, list):
+            # Of two long lists it matters where they part.
+            pairs = zip(expected, found, strict=False)
+            shorter = min(len(expected), len(found))
+            same = next((index for index, (one, other) in enumerate(pairs) if one != other), shorter)
+            expected, found, after = expected[same:], found[same:], f", after {same} as expected" if same else ""
+        return f"{self.promise}\n  expected: {show(expected)}{after}\n  found:    {show(found)}{after}"
 
 
 class WaitTimeout(TimeoutError):

@@ -1,0 +1,79 @@
+"""The contract of brokers, kept by MemoryBroker and by brokers that can be out of reach of their store."""
+
+import unittest
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from asgi_ws.brokers import Broker, MemoryBroker, MemoryStore
+from asgi_ws.testing import BrokerContract, VirtualClock
+
+from .stores import KnowsNoEmptyRooms, Wrapper, WrapperContract
+
+PROMISES = sorted(name for name in dir(BrokerContract) if name.startswith("test_"))
+
+
+class TestMemoryBroker(BrokerContract):
+    timeout = 2.0
+
+    def setup_method(self) -> None:
+        self.store = MemoryStore()
+
+    async def make_broker(self) -> Broker:
+        return MemoryBroker(self.store)
+
+    async def let_time_pass(self, seconds: float) -> None:
+        with VirtualClock() as clock:
+            await clock.advance(seconds)
+
+    async def lose_store(self) -> None:
+        self.store.clear()
+
+
+class Plain(BrokerContract):
+    """The least that a subclass has to say."""
+
+    shortest_age = 0.02
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    async def make_broker(self) -> Broker:
+        return MemoryBroker(self.store)
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+@pytest.mark.parametrize("kind", [Wrapper, KnowsNoEmptyRooms], ids=lambda kind: kind.__name__)
+async def test_a_broker_of_another_make_keeps_the_contract_too(kind: type[Wrapper], promise: str) -> None:
+    await of(WrapperContract(kind), promise)()
+
+
+def of(contract: BrokerContract, promise: str) -> Callable[[], Awaitable[None]]:
+    """One of the tests of a contract."""
+    test: Callable[[], Awaitable[None]] = getattr(contract, promise)
+    return test
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+async def test_tests_whose_hook_is_not_given_are_skipped_and_no_others(promise: str) -> None:
+    needs = {
+        "test_a_store_that_lost_everything_has_another_epoch": r"lose_store\(\)",
+        "test_after_an_interruption_the_broker_says_so_and_goes_on": r"interruption\(\)",
+    }
+    if promise in needs:
+        with pytest.raises(unittest.SkipTest, match=needs[promise]):
+            await of(Plain(), promise)()
+    else:
+        await of(Plain(), promise)()
+
+
+def test_the_contract_runs_under_unittest_too() -> None:
+    class Case(TestMemoryBroker, unittest.IsolatedAsyncioTestCase):
+        def setUp(self) -> None:
+            self.setup_method()
+
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
+    assert result.testsRun == len(PROMISES)
+    assert (result.errors, result.failures) == ([], [])
+    assert [reason for _, reason in result.skipped] == ["interruption() is not given"]
