@@ -13,6 +13,29 @@ Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+
+class Broadcast:
+    """A message that many connections get, with room for what their server makes of it once for all.
+
+    A server whose `send` is a method may have a method `push` beside it, which takes one of these: it sends it as
+    `send` would, if nothing has to wait for that, and returns whether it did.
+
+    Attributes:
+        event: what `send` takes.
+        size: the bytes of the message, text counted in UTF-8.
+        frame: what a server may keep here.
+    """
+
+    __slots__ = ("event", "frame", "size")
+
+    def __init__(self, data: str | bytes) -> None:
+        self.event: Event = {"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data}
+        self.size = len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())
+        self.frame: bytes | None = None
+
+
+Push: TypeAlias = Callable[[Broadcast], bool]
+
 # Header lists as the wire and the ASGI events have them: lower-case names, both sides bytes.
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 

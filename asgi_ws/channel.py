@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from types import CoroutineType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Protocol, Self
 
 from ._asgi import Event, Receive, Scope, Send
 from .deadline import Deadline
@@ -33,11 +33,26 @@ _LONGEST_CHARACTER: Final = 4
 _UNLIMITED: Final = 2**63
 
 
+class Attached(Protocol):
+    """Who sends on a connection besides its handler."""
+
+    def on_end(self) -> None:
+        """The connection has ended, or is about to: no more messages."""
+
+    def on_gone(self) -> None:
+        """Nothing can be sent any more, also what is being sent now."""
+
+
+# Most connections have nobody.
+_NOBODY: Final[list[Attached]] = []
+
+
 class Channel(States):
     """Order and endings of one WebSocket, over the `receive` and `send` of its server."""
 
     __slots__ = (
         "_at_rest",
+        "_attached",
         "_closer",
         "_deadline",
         "_idle",
@@ -91,6 +106,8 @@ class Channel(States):
         self._closer: asyncio.Task[None] | None = None
         # Set by whoever imposes a time to accept; accept and refusal lift it.
         self._deadline: Deadline | None = None
+        # Who else sends here, and is told of the end.
+        self._attached: list[Attached] = _NOBODY
         # What to call with the close code after the end; set by an endpoint when its `on_connect` is entered.
         self._on_end: Callable[[int], Awaitable[None]] | None = None
 
@@ -123,11 +140,23 @@ class Channel(States):
             self._turns.fail(self._closed_error())
         if self._reader is not self._at_rest:
             self._interrupt()
+        for attached in tuple(self._attached):
+            attached.on_gone()
 
     def _told_end(self, code: int, reason: str) -> None:
         super()._told_end(code, reason)
         if self._idle is not None:
             self._idle.stop()
+        for attached in tuple(self._attached):
+            attached.on_end()
+
+    def _attach(self, attached: Attached) -> None:
+        """Let somebody else send here, by `_in_turn`, and tell him when the connection ends."""
+        self._attached = [*self._attached, attached]
+
+    def _detach(self, attached: Attached) -> None:
+        """Tell him no more."""
+        self._attached = [other for other in self._attached if other is not attached] or _NOBODY
 
     def _check_lost(self, error: Exception) -> None:
         """Raise ConnectionClosed if the server could not send because the peer is gone."""

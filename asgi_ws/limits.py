@@ -79,6 +79,7 @@ class Refusal(Enum):
     MESSAGE_RATE = (429, CloseCode.POLICY_VIOLATION, "too many messages per second")
     BYTE_RATE = (429, CloseCode.POLICY_VIOLATION, "too many bytes per second")
     IDLE = (408, CloseCode.IDLE, "idle for too long")
+    SLOW = (503, CloseCode.TRY_AGAIN_LATER, "too slow")
     MESSAGE_TYPE = (400, CloseCode.UNSUPPORTED_DATA, "unexpected message type")
     PAYLOAD = (400, CloseCode.INVALID_PAYLOAD, "invalid payload")
 

@@ -30,6 +30,7 @@ class Inbox:
         events: what waits, messages as themselves.
         reader: of the frames; there may be more in it (`has_more`).
         resumed_at: when the transport was last told to go on, by the loop's clock.
+        waiter: what `receive` waits for, while it does.
     """
 
     __slots__ = (
@@ -44,11 +45,11 @@ class Inbox:
         "_max_messages",
         "_on_control",
         "_timer",
-        "_waiter",
         "_writer",
         "events",
         "reader",
         "resumed_at",
+        "waiter",
     )
 
     def __init__(
@@ -72,7 +73,7 @@ class Inbox:
         self._bytes = 0
         self._is_paused = False
         self.resumed_at = 0.0
-        self._waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | None = None
         # The disconnect event, once it is known; it comes after everything else, and then again and again.
         self._end: ASGIEvent | None = None
         self._is_told = False
@@ -176,7 +177,7 @@ class Inbox:
         return self._is_paused or self.reader.has_more
 
     def _wake(self) -> None:
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
@@ -201,18 +202,18 @@ class Inbox:
                     await asyncio.sleep(0)
                 self._is_told = True
                 return dict(self._end)
-            elif self._waiter is not None and not self._waiter.done():
+            elif self.waiter is not None and not self.waiter.done():
                 # Another task waits; the two share what comes, as they would a queue.
-                await asyncio.wait([self._waiter])
+                await asyncio.wait([self.waiter])
             else:
                 self._resume()
                 self._writer.rest()
-                self._waiter = waiter = self._loop.create_future()
+                self.waiter = waiter = self._loop.create_future()
                 try:
                     await waiter
                 finally:
                     # Another task may wait by now.
-                    self._waiter = None if self._waiter is waiter else self._waiter
+                    self.waiter = None if self.waiter is waiter else self.waiter
         # What waits has a bound, so who receives comes to a wait.
         self._writer.sent = 0
         event = events.popleft()

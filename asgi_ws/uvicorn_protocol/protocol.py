@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import logging
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
@@ -12,7 +11,7 @@ from uvicorn.logging import TRACE_LOG_LEVEL
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
-from .._asgi import ASGIApp, Event, Scope
+from .._asgi import ASGIApp, Broadcast, Event, Scope
 from ..errors import InvalidMessage, LifecycleError, leaves
 from ..lifecycle import ABORT_EXTENSION, CloseCode
 from ..wire.deflate import Deflate
@@ -270,15 +269,13 @@ class WebSocketProtocol(Connection):
         transport = writer.transport
         if transport.is_closing():
             raise ClientDisconnected
-        if self._deflate is not None and len(payload) >= self._deflate.minimum:
-            compressed = self._deflate.compress(payload)
-            if compressed is not None:
-                payload = compressed
-                first |= COMPRESSED
-            self._has_sent = True
+        if self._deflate is not None:
+            first, payload = self._compressed(self._deflate, first, payload)
         size = len(payload)
         frame = (SHORT_HEADERS[first][size] if size < _SHORT else header(first, size)) + payload
-        if self._inbox.events or self._inbox.reader.has_more or writer.always_corks:
+        inbox = self._inbox
+        # While the handler waits it is somebody else who sends, to a room for example, and more may come in this turn.
+        if inbox.events or inbox.waiter is not None or inbox.reader.has_more or writer.always_corks:
             writer.cork(frame)
         elif writer.corked:
             writer.write(frame)
@@ -289,6 +286,32 @@ class WebSocketProtocol(Connection):
             await writer.drain()
         elif writer.sent > _TURN_BYTES:
             await writer.breathe()
+
+    def _compressed(self, deflate: Deflate, first: int, payload: bytes) -> tuple[int, bytes]:
+        """The first byte of a frame and its payload, compressed where that pays."""
+        if len(payload) < deflate.minimum:
+            return first, payload
+        self._has_sent = True
+        compressed = deflate.compress(payload)
+        return (first, payload) if compressed is None else (first | COMPRESSED, compressed)
+
+    def push(self, broadcast: Broadcast) -> bool:
+        """Send a message that others get too, unless it has to wait; whether it was sent (see `_asgi.Broadcast`)."""
+        writer = self._writer
+        if not self._is_open or writer.is_full or writer.transport.is_closing():
+            return False
+        frame = broadcast.frame
+        if frame is None or self._deflate is not None:
+            text = broadcast.event.get("text")
+            first, payload = (BINARY, broadcast.event["bytes"]) if text is None else (TEXT, text.encode())
+            if self._deflate is not None:
+                first, payload = self._compressed(self._deflate, first, payload)
+                frame = header(first, len(payload)) + payload
+            else:
+                frame = broadcast.frame = header(first, len(payload)) + payload
+        # More may come in this turn.
+        writer.cork(frame)
+        return True
 
     async def _send_other(self, event: Event) -> None:
         kind = event["type"]
@@ -312,9 +335,7 @@ class WebSocketProtocol(Connection):
             self._close(CloseCode.NORMAL if code is None else code, event.get("reason") or "")
             self._is_over = True
             if self._writer.is_full:
-                # A peer that has left meanwhile takes nothing from a close.
-                with suppress(ClientDisconnected):
-                    await self._writer.drain()
+                await self._drain_close()
         elif kind == "websocket.close" and not self._is_over and phase in (Phase.CLOSING, Phase.ENDED):
             # The peer has left, and what was to be done is done.
             self._is_over = True
@@ -322,6 +343,17 @@ class WebSocketProtocol(Connection):
             raise LifecycleError(f"the event {kind!r}", phase.name)
         else:
             raise ClientDisconnected
+
+    async def _drain_close(self) -> None:
+        """Wait until a close frame is on its way to a peer that does not read; who gives up gives up the connection."""
+        try:
+            await self._writer.drain()
+        except ClientDisconnected:
+            # A peer that has left meanwhile takes nothing from a close.
+            return
+        except asyncio.CancelledError:
+            self._abort()
+            raise
 
     def _accept(self, event: Event) -> None:
         response = accept_response(

@@ -1,7 +1,8 @@
 """What goes out: in order, in few writes, and no faster than the peer reads."""
 
 import asyncio
-from typing import Final
+from typing import ClassVar, Final
+from weakref import WeakKeyDictionary, ref
 
 from uvicorn.protocols.utils import ClientDisconnected, is_ssl
 
@@ -9,6 +10,39 @@ from ..wire.frames import pong_frame
 
 # Corked frames are written when they come to this many bytes.
 _CORK_BYTES: Final = 64 * 1024
+
+
+class Flusher:
+    """Writes what all connections of a loop have corked, in its next turn: one call for all of them."""
+
+    _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "Flusher"]] = WeakKeyDictionary()
+
+    __slots__ = ("_loop", "_writers")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = ref(loop)
+        self._writers: list[Writer] = []
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> "Flusher":
+        """The one of a loop."""
+        flusher = cls._of_loops.get(loop)
+        if flusher is None:
+            flusher = cls._of_loops[loop] = cls(loop)
+        return flusher
+
+    def add(self, writer: "Writer") -> None:
+        """Flush a writer in the next turn."""
+        if not self._writers:
+            loop = self._loop()
+            if loop is not None:
+                loop.call_soon(self._flush)
+        self._writers.append(writer)
+
+    def _flush(self) -> None:
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            writer.flush()
 
 
 class Writer:
@@ -28,8 +62,8 @@ class Writer:
     """
 
     __slots__ = (
+        "_flusher",
         "_is_finished",
-        "_loop",
         "_owed_pong",
         "_room",
         "_size",
@@ -43,7 +77,7 @@ class Writer:
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport = transport
-        self._loop = loop
+        self._flusher = Flusher.of(loop)
         self.corked: list[bytes] = []
         self._size = 0
         self.always_corks = is_ssl(transport)
@@ -76,7 +110,7 @@ class Writer:
     def cork(self, frame: bytes) -> None:
         """Let this wait for what comes next."""
         if not self.corked:
-            self._loop.call_soon(self.flush)
+            self._flusher.add(self)
             self._size = 0
         self.corked.append(frame)
         self._size += len(frame)
