@@ -4,11 +4,15 @@
 """
 
 from .application import App
+from .backlog import OutboxLimits, Overflow
+from .brokers import History, MemoryBroker, Position
 from .codec import JSONCodec
 from .connection import Address, Connection, QueryParams, State
 from .demo import app
+from .encoder import Encoder, Gap
 from .endpoints import HTTPEndpoint, WebSocketEndpoint, http_app, websocket_app
 from .errors import (
+    AlreadyJoined,
     AsgiWsError,
     BodyTooLarge,
     ClientDisconnected,
@@ -16,6 +20,7 @@ from .errors import (
     ConfigurationError,
     ConnectionClosed,
     HTTPError,
+    HubNotRunning,
     InvalidBody,
     InvalidCloseCode,
     InvalidCloseReason,
@@ -26,7 +31,10 @@ from .errors import (
     InvalidLimit,
     InvalidMessage,
     InvalidOrigin,
+    InvalidOverflow,
+    InvalidRoom,
     InvalidRoute,
+    InvalidSocket,
     InvalidStatus,
     InvalidSubprotocol,
     LifecycleError,
@@ -38,14 +46,19 @@ from .errors import (
     UnsupportedScope,
     UsageError,
     WebSocketDisconnect,
+    WrongLoop,
 )
 from .headers import Headers
 from .http import HTTPApp, Request
+from .hub import Hub
 from .lifecycle import CloseCode, WebSocketState
 from .limits import Limits, Refusal, Statistics
+from .membership import Membership, Room
 from .patterns import Converter
+from .presence import Member
 from .responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from .routing import Mount, Route, Router, WebSocketRoute
+from .running import HubStatistics
 from .security import SAME_ORIGIN, UNSAFE_ANY
 from .session import WebSocketApp
 from .websocket import WebSocket
@@ -56,6 +69,7 @@ __all__ = [
     "SAME_ORIGIN",
     "UNSAFE_ANY",
     "Address",
+    "AlreadyJoined",
     "App",
     "AsgiWsError",
     "BodyTooLarge",
@@ -66,11 +80,17 @@ __all__ = [
     "Connection",
     "ConnectionClosed",
     "Converter",
+    "Encoder",
+    "Gap",
     "HTMLResponse",
     "HTTPApp",
     "HTTPEndpoint",
     "HTTPError",
     "Headers",
+    "History",
+    "Hub",
+    "HubNotRunning",
+    "HubStatistics",
     "InvalidBody",
     "InvalidCloseCode",
     "InvalidCloseReason",
@@ -81,7 +101,10 @@ __all__ = [
     "InvalidLimit",
     "InvalidMessage",
     "InvalidOrigin",
+    "InvalidOverflow",
+    "InvalidRoom",
     "InvalidRoute",
+    "InvalidSocket",
     "InvalidStatus",
     "InvalidSubprotocol",
     "JSONCodec",
@@ -89,14 +112,21 @@ __all__ = [
     "LifecycleError",
     "LifespanFailed",
     "Limits",
+    "Member",
+    "Membership",
+    "MemoryBroker",
     "Mount",
+    "OutboxLimits",
+    "Overflow",
     "PayloadError",
     "PeerError",
+    "Position",
     "QueryParams",
     "RedirectResponse",
     "Refusal",
     "Request",
     "Response",
+    "Room",
     "Route",
     "RouteNotFound",
     "Router",
@@ -112,6 +142,7 @@ __all__ = [
     "WebSocketEndpoint",
     "WebSocketRoute",
     "WebSocketState",
+    "WrongLoop",
     "__version__",
     "app",
     "http_app",

@@ -29,11 +29,17 @@ NEVER = {
     "session": {"routing", "endpoints", "application"},
     "patterns": {"routing", "application", "http", "websocket"},
     "lifespan": {"routing", "application"},
+    "backlog": {"hub", "websocket"},
+    "outbox": {"hub", "websocket"},
+    "hub": {"routing", "endpoints", "application", "session", "brokers.redis", "brokers.nats"},
+    "brokers.base": {"hub", "brokers.memory"},
+    "brokers.memory": {"hub", "brokers.redis", "brokers.nats"},
 }
 # Which others each of these subpackages may import.
 ROOMS = {
     "wire": {"errors", "lifecycle"},
     "uvicorn_protocol": {"_asgi", "errors", "lifecycle", "wire"},
+    "brokers": {"_asgi", "errors", "queues"},
 }
 # Who alone may import these.
 ONLY_BY = {

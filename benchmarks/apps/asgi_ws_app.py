@@ -1,9 +1,9 @@
-"""The application on this package: class endpoints with default limits."""
+"""The application on this package: class endpoints with default limits, and a hub for the room."""
 
 from asgi_ws import (
     App,
-    ConnectionClosed,
     HTTPEndpoint,
+    Hub,
     Request,
     Response,
     Route,
@@ -41,18 +41,10 @@ class Member(WebSocketEndpoint):
 
     async def on_connect(self, ws: WebSocket) -> None:
         await ws.accept()
-        room[ws] = None
+        hub.join(ws, ROOM)
 
     async def on_receive(self, ws: WebSocket, data: str | bytes) -> None:
-        for member in tuple(room):
-            try:
-                await member.send(data)
-            except ConnectionClosed:
-                # It left meanwhile; its own endpoint takes it out of the room.
-                continue
-
-    async def on_disconnect(self, ws: WebSocket, close_code: int) -> None:
-        room.pop(ws, None)
+        await hub.publish(ROOM, data)
 
 
 class FloodedMember(Member):
@@ -64,8 +56,8 @@ class FloodedMember(Member):
             await ws.send(message)
 
 
-# In the order of joining.
-room: dict[WebSocket, None] = {}
+hub = Hub()
+ROOM = "room"
 
 app = App(
     [
@@ -74,5 +66,6 @@ app = App(
         WebSocketRoute("/echo", Echo.as_asgi()),
         WebSocketRoute("/fanout", Member.as_asgi()),
         WebSocketRoute("/stall", FloodedMember.as_asgi()),
-    ]
+    ],
+    lifespan=[hub],
 )

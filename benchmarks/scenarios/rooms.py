@@ -12,7 +12,7 @@ RATE: Final = 20
 # Nothing delivered for so many seconds: the room stands still.
 PATIENCE: Final = 3.0
 
-_CONTESTANTS: Final = ("asgi_ws", "starlette", "starlette-gather", "fastapi")
+_CONTESTANTS: Final = ("asgi_ws", "asgi_ws-fast", "starlette", "starlette-fast", "starlette-gather", "fastapi")
 _PEERS: Final = ("websockets", "aiohttp", "picows", "node-ws", "socketify")
 
 
@@ -80,7 +80,7 @@ FANOUT: Final = Scenario(
     summary="What one sends, all get.",
     cases=fanout_cases,
     bases=("starlette", "picows"),
-    quick=("asgi_ws", "starlette", "starlette-gather", "picows"),
+    quick=("asgi_ws", "asgi_ws-fast", "starlette", "picows"),
     full=(*_CONTESTANTS, *_PEERS),
 )
 BURST: Final = Scenario(
@@ -88,7 +88,7 @@ BURST: Final = Scenario(
     summary="Bursts of messages that all get.",
     cases=burst_cases,
     bases=("starlette", "picows"),
-    quick=("asgi_ws", "starlette", "picows"),
+    quick=("asgi_ws", "asgi_ws-fast", "starlette"),
     full=(*_CONTESTANTS, *_PEERS),
 )
 STALL: Final = Scenario(
@@ -96,7 +96,7 @@ STALL: Final = Scenario(
     summary="One member of a room does not read: what the others notice.",
     cases=stall_cases,
     bases=("starlette",),
-    quick=("asgi_ws", "starlette", "starlette-gather"),
+    quick=("asgi_ws", "asgi_ws-fast", "starlette"),
     full=(*_CONTESTANTS, *_PEERS),
     fresh=True,
 )

@@ -1,0 +1,72 @@
+"""What a hub says to the members of a room."""
+
+from dataclasses import dataclass
+
+from .brokers.base import Position, RoomEvent
+from .errors import InvalidMessage
+from .presence import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that a member did not get, or nobody on this server.
+
+    Attributes:
+        room: of which they are.
+        missed: how many; None where nobody knows.
+        top: the position of the newest message of the room, where it has a history.
+    """
+
+    room: str
+    missed: int | None
+    top: Position | None
+
+
+class Encoder:
+    """Turns what happens in a room into messages. Subclass it for a protocol of your own.
+
+    Each method is called once for each event and process, and what it returns is sent to every member that it concerns.
+    It must not wait. What it raises is logged, and nothing is sent.
+    """
+
+    def message(self, room: str, event: RoomEvent) -> str | bytes:
+        """A published message; as it was published, unless overridden."""
+        return event.envelope.data
+
+    def gap(self, gap: Gap) -> str | bytes | None:
+        """What stands in the place of messages that were dropped or lost, in a room with a history."""
+        return None
+
+    def join(self, room: str, member: Member) -> str | bytes | None:
+        """To the others in the room: the first connection of an identity has come."""
+        return None
+
+    def leave(self, room: str, member: Member) -> str | bytes | None:
+        """To the others in the room: the last connection of an identity has gone."""
+        return None
+
+
+def check_text(call: str, data: object) -> None:
+    """Whether this is text that can be sent.
+
+    Raises:
+        InvalidMessage: when it is no text, or UTF-8 cannot encode it.
+    """
+    if not isinstance(data, str):
+        raise InvalidMessage(call, "str or bytes", data)
+    if not data.isascii():
+        try:
+            data.encode()
+        except UnicodeEncodeError:
+            raise InvalidMessage(call, "text that UTF-8 can encode", data) from None
+
+
+def encoded(call: str, data: str | bytes) -> str | bytes:
+    """What an encoder gave, if it can be sent.
+
+    Raises:
+        InvalidMessage: when it cannot.
+    """
+    if not isinstance(data, bytes):
+        check_text(call, data)
+    return data

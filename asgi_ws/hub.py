@@ -1,0 +1,351 @@
+"""Hub: rooms, whoever serves their connections, and however many of those are slow."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from .backlog import OutboxLimits, Overflow, overflow_of
+from .brokers.base import Broker, BrokerState, Envelope, History, HistoryPage, Position
+from .brokers.memory import MemoryBroker
+from .codec import STANDARD_JSON, JSONCodec
+from .encoder import Encoder, check_text
+from .errors import AlreadyJoined, HubNotRunning, WrongLoop
+from .lifecycle import check_close
+from .membership import Counters, Data, Exclude, Membership, Room, Subscriber
+from .presence import Member
+from .rooms import check_room
+from .running import HubStatistics, Running, statistics_of
+from .sockets import Joinable, socket_of
+
+_BYTES_LIKE: Final = (bytes, bytearray, memoryview)
+
+
+class Hub:
+    """Rooms, in which everyone gets what anyone publishes, in one order, whoever is slow.
+
+    An async context manager, for `App(lifespan=[hub])` or by itself; without either it starts at its first use. It
+    belongs to the event loop that it is used in first, until it is stopped.
+
+    Args:
+        broker: carries what is published to the hubs of other processes, and keeps histories; by default one for this
+            process alone.
+        overflow: what happens to a connection that does not keep up, unless `join` says otherwise.
+        outbox: what may wait for each connection.
+        history: what is kept of each room, or a function that tells it of a room by its name; nothing, by default.
+        encoder: turns what happens into messages.
+        json: encodes for `publish_json`.
+
+    Raises:
+        InvalidOverflow: for a policy that there is not.
+    """
+
+    def __init__(
+        self,
+        broker: Broker | None = None,
+        *,
+        overflow: Overflow | str = Overflow.CLOSE,
+        outbox: OutboxLimits = OutboxLimits(),
+        history: History | Callable[[str], History | None] | None = None,
+        encoder: Encoder = Encoder(),
+        json: JSONCodec = STANDARD_JSON,
+    ) -> None:
+        self._broker: Broker = MemoryBroker() if broker is None else broker
+        self._overflow = overflow_of(overflow)
+        self._limits = outbox
+        self._history = history
+        self._encoder = encoder
+        self._json = json
+        self._counters = Counters()
+        # What belongs to the loop that this runs in; None before the first use, and after a stop.
+        self._running: Running | None = None
+        # How many `async with` there are.
+        self._entered = 0
+        # Of the origins of connections: other processes have hubs too.
+        self._name = os.urandom(6).hex()
+
+    # -- start and stop
+
+    async def __aenter__(self) -> Self:
+        self._entered += 1
+        try:
+            await self._here("async with").start()
+        except BaseException:
+            self._entered -= 1
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._entered -= 1
+        if not self._entered and self._running is not None:
+            running, self._running = self._running, None
+            await running.stop()
+
+    def _here(self, call: str) -> Running:
+        """What belongs to this loop.
+
+        Raises:
+            WrongLoop: when the hub runs in another loop.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # No loop at all.
+            raise WrongLoop(call, "from another thread use publish_from_thread()") from None
+        running = self._running
+        if running is None or running.loop.is_closed():
+            # What ended with its loop, as the tests of an application do, has stopped nothing.
+            left = running is not None and running.is_started
+            running = self._running = Running(
+                loop,
+                is_left_started=left,
+                broker=self._broker,
+                encoder=self._encoder,
+                limits=self._limits,
+                counters=self._counters,
+                name=self._name,
+            )
+        elif running.loop is not loop:
+            raise WrongLoop(call, "from another thread use publish_from_thread(), and in each loop a hub of its own")
+        return running
+
+    @property
+    def broker_state(self) -> BrokerState:
+        """Whether the broker is connected."""
+        return self._broker.state
+
+    # -- members
+
+    def join(
+        self,
+        ws: Joinable,
+        room: str,
+        *,
+        overflow: Overflow | str | None = None,
+        identity: str | None = None,
+        info: Any = None,
+    ) -> Membership:
+        """Make a connection a member of a room; at once, and as a context manager for a block.
+
+        Args:
+            ws: an accepted `WebSocket`, or the ASGI `send` of an accepted connection, such as the method
+                `websocket.send` of Starlette's and FastAPI's. Several rooms share one outbox for each connection.
+            room: its name, text of 1 to 255 bytes of UTF-8. It is made by its first member and gone with its last.
+            overflow: what happens when the connection does not keep up; None: what the hub was made with.
+            identity: who it belongs to: several connections of one count once in `members`. None: one of its own.
+            info: anything, for `members` and the encoder.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+            ConnectionClosed: when the connection has ended.
+            LifecycleError: when it is not accepted.
+            AlreadyJoined: when it is a member of the room.
+            InvalidSocket: for what is no WebSocket and no ASGI `send`.
+            InvalidOverflow: for a policy that there is not.
+            WrongLoop: in another event loop than that of the hub.
+        """
+        name = check_room(room)
+        policy = self._overflow if overflow is None else overflow_of(overflow)
+        running = self._here("join()")
+        subscriber = running.subscribers.get(ws)
+        if subscriber is not None and name in subscriber.memberships:
+            raise AlreadyJoined(name)
+        if subscriber is None:
+            subscriber = running.subscribe(ws, socket_of(ws))
+        else:
+            subscriber.outbox.revive()
+        return Membership(
+            self,
+            running.room(name, keeps_history=self._history_of(name) is not None),
+            subscriber,
+            self._counters,
+            overflow=policy,
+            identity=subscriber.origin if identity is None else identity,
+            info=info,
+        )
+
+    def leave(self, ws: Joinable, room: str) -> None:
+        """End a connection's membership of a room; nothing, if it has none."""
+        subscriber = self._subscriber(ws)
+        membership = None if subscriber is None else subscriber.memberships.get(room)
+        if membership is not None:
+            membership.leave()
+
+    def members(self, room: str) -> list[Member]:
+        """Who is in a room, on this process.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+        """
+        name = check_room(room)
+        state = None if self._running is None else self._running.rooms.get(name)
+        return [] if state is None else state.presence.members()
+
+    def disconnect(
+        self, *, identity: str | None = None, room: str | None = None, code: int = 1008, reason: str = ""
+    ) -> int:
+        """Close the connections of an identity, or of a room, or of an identity in a room; how many there were.
+
+        Raises:
+            TypeError: without either.
+            InvalidCloseCode: unless the code may be sent (RFC 6455 section 7.4).
+            InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8 (section 5.5).
+        """
+        if identity is None and room is None:
+            raise TypeError("disconnect() takes identity=, room= or both")
+        check_close(code, reason)
+        running = self._running
+        if running is None:
+            return 0
+        found = [
+            subscriber
+            for subscriber in running.subscribers.values()
+            if any(
+                (identity is None or membership.identity == identity) and (room is None or membership.room == room)
+                for membership in subscriber.memberships.values()
+            )
+        ]
+        for subscriber in found:
+            subscriber.expel(code, reason)
+        return len(found)
+
+    def _subscriber(self, ws: Joinable) -> Subscriber | None:
+        return None if self._running is None else self._running.subscribers.get(ws)
+
+    # -- messages
+
+    async def publish(
+        self,
+        room: str,
+        data: Data,
+        *,
+        exclude: Exclude = None,
+        key: str | None = None,
+    ) -> Position | None:
+        """Send a message to everyone in a room: str as text, bytes as binary.
+
+        It returns when each member's server has the message, or its outbox has, and never waits for a slow one. In a
+        large room it lets the loop have a turn now and then.
+
+        Args:
+            room: its name; a room without members is no error.
+            data: the message.
+            exclude: whose connection is not to get it.
+            key: for members that conflate: of the messages with one key that wait only the newest is sent.
+
+        Returns:
+            Where the message stands in the room's history; None without one.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+            InvalidMessage: when `data` is neither bytes nor text that UTF-8 can encode.
+            WrongLoop: in another event loop than that of the hub.
+        """
+        name = check_room(room)
+        if isinstance(data, _BYTES_LIKE):
+            data = bytes(data)
+        else:
+            check_text("publish()", data)
+        running = self._here("publish()")
+        if not running.is_started:
+            await running.start()
+        self._counters.published += 1
+        envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
+        return await self._broker.publish(name, envelope, self._history_of(name))
+
+    async def publish_json(
+        self, room: str, value: Any, *, exclude: Exclude = None, key: str | None = None
+    ) -> Position | None:
+        """Send a value as JSON text to everyone in a room, encoded once; see `publish`.
+
+        Raises:
+            Exception: what the encoder of JSON raises for a value that it does not know.
+        """
+        return await self.publish(room, self._json.encode_text(value), exclude=exclude, key=key)
+
+    def publish_from_thread(
+        self,
+        room: str,
+        data: Data,
+        *,
+        exclude: Exclude = None,
+        key: str | None = None,
+        timeout: float = 10.0,
+    ) -> Position | None:
+        """Publish from a thread that runs no event loop, such as that of a synchronous view, and wait; see `publish`.
+
+        Raises:
+            HubNotRunning: when the hub has not started, or has stopped.
+            WrongLoop: in the thread of the hub's own loop, which would wait for itself: `await publish()` there.
+            TimeoutError: when it is not done within `timeout` seconds; then it is not published either, unless the loop
+                had begun with it.
+        """
+        running = self._running
+        if running is None or not running.loop.is_running():
+            raise HubNotRunning("publish_from_thread()", "the hub is not running: App(lifespan=[hub]) starts it")
+        if _is_running_in(running.loop):
+            raise WrongLoop("publish_from_thread()", "this is its thread, which would wait for itself: await publish()")
+        is_given_up = threading.Event()
+
+        async def publish() -> Position | None:
+            # A coroutine that is cancelled before the loop has come to it is begun all the same.
+            return None if is_given_up.is_set() else await self.publish(room, data, exclude=exclude, key=key)
+
+        publishing = asyncio.run_coroutine_threadsafe(publish(), running.loop)
+        try:
+            return publishing.result(timeout)
+        finally:
+            is_given_up.set()
+            publishing.cancel()
+
+    async def read(self, room: str, since: Position | None = None, limit: int = 100) -> HistoryPage:
+        """Read what is kept of a room: what came after `since`, or the newest, at most `limit`, oldest first.
+
+        Of a room without a history there is nothing, and no `top`.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+            WrongLoop: in another event loop than that of the hub.
+        """
+        name = check_room(room)
+        running = self._here("read()")
+        if self._history_of(name) is None:
+            return HistoryPage((), None)
+        if not running.is_started:
+            await running.start()
+        return await self._broker.read(name, since, limit)
+
+    def room(self, name: str) -> Room:
+        """A room by its name, whether it has members or not.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+        """
+        return Room(self, name)
+
+    def _history_of(self, room: str) -> History | None:
+        history = self._history
+        return history(room) if callable(history) else history
+
+    def _origin_of(self, exclude: Joinable | Membership) -> str | None:
+        if isinstance(exclude, Membership):
+            return exclude.origin
+        subscriber = self._subscriber(exclude)
+        return None if subscriber is None else subscriber.origin
+
+    # -- numbers
+
+    def statistics(self) -> HubStatistics:
+        """Counters since the hub was made, and what there is now."""
+        return statistics_of(self._counters, self._running)
+
+
+def _is_running_in(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

@@ -1,0 +1,280 @@
+"""Membership of a connection in a room, and what all memberships of one connection share."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias
+
+from ._asgi import Broadcast, Event
+from ._scopes import Block
+from .backlog import OutboxLimits, Overflow
+from .brokers.base import HistoryPage, Position
+from .eager import Starter
+from .outbox import Outbox, Pace
+from .presence import Member
+from .rooms import RoomState, check_room
+from .sockets import ForeignSocket, Joinable, Socket, has_left
+
+logger = logging.getLogger("asgi_ws")
+
+Data: TypeAlias = str | bytes | bytearray | memoryview
+Exclude: TypeAlias = "Joinable | Membership | None"
+"""Whose connection is not to get a message: one that has joined, or a membership of it."""
+
+
+class Publisher(Protocol):
+    """What a membership asks of its hub."""
+
+    async def publish(
+        self, room: str, data: Data, *, exclude: Exclude = None, key: str | None = None
+    ) -> Position | None: ...
+
+    async def publish_json(
+        self, room: str, value: Any, *, exclude: Exclude = None, key: str | None = None
+    ) -> Position | None: ...
+
+    def members(self, room: str) -> list[Member]: ...
+
+    async def read(self, room: str, since: Position | None = None, limit: int = 100) -> HistoryPage: ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """What has happened in a hub, but for what its connections count themselves."""
+
+    published: int = 0
+    delivered: int = 0
+    dropped: int = 0
+    closed: int = 0
+
+
+class Subscriber:
+    """One connection in a hub, with one outbox for all of its rooms.
+
+    Attributes:
+        memberships: by the names of their rooms.
+        origin: its name among all connections of all processes.
+    """
+
+    __slots__ = ("_counters", "_forget", "_socket", "memberships", "origin", "outbox")
+
+    def __init__(
+        self,
+        socket: Socket,
+        *,
+        origin: str,
+        starter: Starter,
+        limits: OutboxLimits,
+        counters: Counters,
+        forget: "Callable[[Subscriber], None]",
+    ) -> None:
+        self._socket = socket
+        self._counters = counters
+        self._forget = forget
+        self.origin = origin
+        self.memberships: dict[str, Membership] = {}
+        self.outbox = Outbox(
+            socket.send,
+            starter,
+            limits,
+            on_overflow=self._on_overflow,
+            on_failure=self._on_failure,
+            on_rest=self._on_rest,
+            push=socket.push,
+            pace=Pace(limits.unpaced_bytes_per_second) if socket.never_waits else None,
+        )
+        socket.attach(self)
+
+    def remove(self, membership: "Membership") -> None:
+        """It has left its room. Once all have, what waits is sent, and that is all."""
+        del self.memberships[membership.room]
+        if not self.memberships:
+            self.outbox.retire()
+
+    def _on_rest(self) -> None:
+        if not self.memberships:
+            self._socket.detach(self)
+            self._forget(self)
+
+    def on_end(self) -> None:
+        """The connection has ended: so do its memberships."""
+        self.outbox.close()
+        for membership in tuple(self.memberships.values()):
+            membership.leave()
+
+    def on_gone(self) -> None:
+        """Nothing can be sent any more."""
+        self.outbox.abandon()
+        self.on_end()
+
+    def expel(self, code: int, reason: str) -> None:
+        """End the memberships, and close the connection."""
+        self._end_blocks()
+        self._socket.close(code, reason)
+
+    def _on_overflow(self) -> None:
+        self._counters.closed += 1
+        self._end_blocks()
+        self._socket.close_slow()
+
+    def _end_blocks(self) -> None:
+        """Where our word is not heard in `receive`, the handler is told by the end of its block."""
+        memberships = tuple(self.memberships.values())
+        self.on_end()
+        if isinstance(self._socket, ForeignSocket):
+            for membership in memberships:
+                membership.end_block()
+
+    def _on_failure(self, error: BaseException) -> None:
+        if has_left(error):
+            logger.debug("a member of a room has left", exc_info=error)
+        else:
+            logger.error("a member's send raised, and it is a member no more", exc_info=error)
+        self.on_end()
+
+
+class Membership:
+    """A connection's place in a room, from `Hub.join` until `leave`, the end of its block, or that of the connection.
+
+    It works at once. As a context manager (`async with`) it leaves at the end of the block; the block begins when the
+    broker knows of it, so that nothing that anyone publishes after that is missed.
+
+    Attributes:
+        room: its name.
+        identity: who the connection belongs to, as it was given or made.
+        info: what was given with it.
+        overflow: what happens when the connection does not keep up.
+        active: whether it is one still.
+        dropped: messages of the room that the connection was too slow for.
+        position: that of the newest message when it joined; None in a room without a history.
+    """
+
+    __slots__ = (
+        "_block",
+        "_counters",
+        "_hub",
+        "_state",
+        "_subscriber",
+        "active",
+        "announces",
+        "dropped",
+        "identity",
+        "info",
+        "origin",
+        "outbox",
+        "overflow",
+        "position",
+        "room",
+    )
+
+    def __init__(
+        self,
+        hub: Publisher,
+        state: RoomState,
+        subscriber: Subscriber,
+        counters: Counters,
+        *,
+        overflow: Overflow,
+        identity: str,
+        info: Any,
+    ) -> None:
+        self._hub = hub
+        self._state = state
+        self._subscriber = subscriber
+        self._counters = counters
+        self._block: Block | None = None
+        self.room = state.name
+        self.identity = identity
+        self.info = info
+        self.overflow = overflow
+        self.active = True
+        self.dropped = 0
+        self.outbox = subscriber.outbox
+        self.origin = subscriber.origin
+        # What a message needs to know of its way, see `backlog.Source` and `delivery.Recipient`.
+        self.announces = state.keeps_history
+        self.position: Position | None = None
+        subscriber.memberships[self.room] = self
+        state.add(self, identity, info)
+        self.position = state.sequence.last
+
+    def __repr__(self) -> str:
+        return f"<Membership of {self.identity!a} in {self.room!a}{'' if self.active else ', ended'}>"
+
+    async def publish(self, data: Data, *, exclude: Exclude = None, key: str | None = None) -> Position | None:
+        """Publish to the room; see `Hub.publish`."""
+        return await self._hub.publish(self.room, data, exclude=exclude, key=key)
+
+    async def publish_json(self, value: Any, *, exclude: Exclude = None, key: str | None = None) -> Position | None:
+        """Publish a value as JSON to the room; see `Hub.publish_json`."""
+        return await self._hub.publish_json(self.room, value, exclude=exclude, key=key)
+
+    def members(self) -> list[Member]:
+        """Who is in the room, on this process."""
+        return self._hub.members(self.room)
+
+    def leave(self) -> None:
+        """Get no more of the room. What was published before is sent. Idempotent."""
+        if self.active:
+            self.active = False
+            self._subscriber.remove(self)
+            self._state.remove(self, self.identity)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._state.subscribed()
+        except BaseException:
+            self.leave()
+            raise
+        self._block = Block()
+        await self._block.__aenter__()
+        return self
+
+    def end_block(self) -> None:
+        """Cancel the block, which ends quietly then."""
+        if self._block is not None:
+            self._block.end()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self.leave()
+        block, self._block = self._block, None
+        return block is not None and await block.__aexit__(kind, error, traceback)
+
+    def on_drop(self) -> None:
+        """A message was dropped."""
+        self.dropped += 1
+        self._counters.dropped += 1
+
+    def notice(self, missed: int) -> Event | None:
+        """What to send in the place of so many."""
+        data = self._state.gap(missed)
+        return None if data is None else Broadcast(data).event
+
+
+class Room:
+    """A room of a hub by its name, for who publishes and is no member; made by `Hub.room`."""
+
+    __slots__ = ("_hub", "name")
+
+    def __init__(self, hub: Publisher, name: str) -> None:
+        self._hub = hub
+        self.name = check_room(name)
+
+    async def publish(self, data: Data, *, exclude: Exclude = None, key: str | None = None) -> Position | None:
+        """Publish to the room; see `Hub.publish`."""
+        return await self._hub.publish(self.name, data, exclude=exclude, key=key)
+
+    async def publish_json(self, value: Any, *, exclude: Exclude = None, key: str | None = None) -> Position | None:
+        """Publish a value as JSON to the room; see `Hub.publish_json`."""
+        return await self._hub.publish_json(self.name, value, exclude=exclude, key=key)
+
+    def members(self) -> list[Member]:
+        """Who is in the room; see `Hub.members`."""
+        return self._hub.members(self.name)
+
+    async def read(self, since: Position | None = None, limit: int = 100) -> HistoryPage:
+        """Read the room's history; see `Hub.read`."""
+        return await self._hub.read(self.name, since, limit)

@@ -1,0 +1,199 @@
+"""Outbox: sends on one connection, in order; what its server does not take at once waits, within bounds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from ._asgi import Broadcast, Event, Push
+from .backlog import Backlog, OutboxLimits, Source
+from .eager import Starter
+
+
+class Pace:
+    """Bytes for each second, for a server that takes whatever it is given: one second's worth may go at once."""
+
+    __slots__ = ("_full_at", "_rate")
+
+    def __init__(self, bytes_per_second: int) -> None:
+        self._rate = bytes_per_second
+        # When so many may go at once again.
+        self._full_at = 0.0
+
+    async def wait(self, size: int) -> None:
+        """Wait until so many bytes more may go."""
+        now = asyncio.get_running_loop().time()
+        self._full_at = max(self._full_at, now) + size / self._rate
+        excess = self._full_at - now - 1.0
+        if excess > 0:
+            await asyncio.sleep(excess)
+
+
+class Outbox:
+    """The way of all messages to one connection.
+
+    Attributes:
+        writer: the task that is sending now, or would if it had to wait; None where `write` may be begun.
+        delivered: messages that the server has taken.
+        push: sends a message at once, or tells that it has to be written; None where the server has no such thing. It
+            is called while there is no writer, by who counts it as delivered.
+
+    Args:
+        send: gives the connection's server an ASGI event; it suspends while the server wants no more.
+        starter: begins what `write` gives.
+        on_overflow: called once, when the connection is to be closed for being slow. The outbox is closed then.
+        on_failure: called once, with what `send` raised. The outbox is closed then.
+        on_rest: called when nothing is sent or waits any more, after `retire`.
+        push: sends without a coroutine, where the server has that.
+        pace: bytes for each second, where `send` never suspends.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_is_closed",
+        "_is_retired",
+        "_limits",
+        "_loop",
+        "_on_failure",
+        "_on_overflow",
+        "_on_rest",
+        "_pace",
+        "_send",
+        "_starter",
+        "_timer",
+        "delivered",
+        "push",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        send: Callable[[Event], Awaitable[None]],
+        starter: Starter,
+        limits: OutboxLimits,
+        *,
+        on_overflow: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
+        on_rest: Callable[[], None],
+        push: Push | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._send = send
+        self.push = push
+        self._starter = starter
+        self._limits = limits
+        self._on_overflow = on_overflow
+        self._on_failure = on_failure
+        self._on_rest = on_rest
+        self._pace = pace
+        self._loop = asyncio.get_running_loop()
+        self.writer: asyncio.Task[None] | None = None
+        self.delivered = 0
+        # Made when something has to wait, for most connections never have anything.
+        self._backlog: Backlog | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_retired = False
+        self._is_closed = False
+
+    @property
+    def messages(self) -> int:
+        """How many wait, besides the one that is being sent."""
+        return 0 if self._backlog is None else self._backlog.messages
+
+    @property
+    def size(self) -> int:
+        """The bytes that wait, besides what is being sent."""
+        return 0 if self._backlog is None else self._backlog.size
+
+    async def write(self, broadcast: Broadcast) -> None:
+        """Send a message, and then whatever has come to wait. To be begun by the starter, while there is no writer."""
+        self.writer = self._starter.current
+        try:
+            if self._pace is not None:
+                await self._pace.wait(broadcast.size)
+            await self._send(broadcast.event)
+            self.delivered += 1
+            if self._backlog is not None:
+                await self._drain()
+        except BaseException as error:
+            # Of a cancellation only one that was asked for goes on; whoever publishes has no part in any.
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) or self._is_abandoned(error):
+                raise
+            self.close()
+            self._on_failure(error)
+        finally:
+            self.writer = None
+            if self._is_retired:
+                self._on_rest()
+
+    def _is_abandoned(self, error: BaseException) -> bool:
+        return isinstance(error, asyncio.CancelledError) and self.writer is not None and self.writer.cancelling() > 0
+
+    async def _drain(self) -> None:
+        while self._backlog is not None and (waiting := self._backlog.take()) is not None:
+            event = waiting.event
+            if event is None:
+                event = waiting.source.notice(waiting.missed)
+                if event is not None:
+                    await self._send(event)
+                continue
+            if self._pace is not None:
+                await self._pace.wait(waiting.size)
+            await self._send(event)
+            self.delivered += 1
+        self._forget_backlog()
+
+    def put(self, source: Source, broadcast: Broadcast, key: str | None) -> None:
+        """Let a message wait for those before it; while there is a writer."""
+        if self._is_closed:
+            return
+        now = self._loop.time()
+        if self._backlog is None:
+            self._backlog = Backlog(self._limits)
+            self._timer = self._loop.call_at(now + self._limits.max_age, self._expire)
+        if not self._backlog.put(source, broadcast.event, broadcast.size, key, now):
+            self._overflow()
+
+    def _expire(self) -> None:
+        backlog = self._backlog
+        if backlog is None:
+            return
+        age = self._limits.max_age
+        if not backlog.expire(self._loop.time() - age):
+            self._overflow()
+            return
+        oldest = backlog.oldest
+        since = self._loop.time() if oldest is None else oldest
+        self._timer = self._loop.call_at(since + age, self._expire)
+
+    def _overflow(self) -> None:
+        self.close()
+        self._on_overflow()
+
+    def _forget_backlog(self) -> None:
+        self._backlog = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close(self) -> None:
+        """Drop what waits, and take no more. What is being sent goes on; see `abandon`."""
+        self._is_closed = True
+        if self._backlog is not None:
+            self._backlog.clear()
+        self._forget_backlog()
+
+    def abandon(self) -> None:
+        """Close, and give up what is being sent."""
+        self.close()
+        # Not itself, whose send has just failed, nor a task in whose name others are begun.
+        if self.writer is not None and self.writer is not asyncio.current_task(self._loop):
+            self.writer.cancel()
+
+    def retire(self) -> None:
+        """Nothing more is to come: call `on_rest` when all is sent, which may be now."""
+        self._is_retired = True
+        if self.writer is None:
+            self._on_rest()
+
+    def revive(self) -> None:
+        """Something more is to come after all."""
+        self._is_retired = False

@@ -1,0 +1,46 @@
+"""Who is in a room: an identity with several connections is there once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One identity in one room.
+
+    Attributes:
+        identity: as it was given to `Hub.join`; one that was made for it where none was.
+        info: what was given with it last.
+        connections: how many of its connections are in the room.
+    """
+
+    identity: str
+    info: Any
+    connections: int
+
+
+class Presence:
+    """The identities in one room."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+
+    def enter(self, identity: str, info: Any) -> tuple[Member, bool]:
+        """One more connection of an identity; and whether it is the first."""
+        known = self._members.get(identity)
+        member = self._members[identity] = Member(identity, info, 1 if known is None else known.connections + 1)
+        return member, known is None
+
+    def leave(self, identity: str) -> Member:
+        """One less. With none left the identity is here no more."""
+        known = self._members.pop(identity)
+        member = Member(identity, known.info, known.connections - 1)
+        if member.connections:
+            self._members[identity] = member
+        return member
+
+    def members(self) -> list[Member]:
+        """Who is here."""
+        return list(self._members.values())

@@ -1,0 +1,204 @@
+"""What a hub has while it runs in one event loop."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from .backlog import OutboxLimits
+from .brokers.base import Broker, RoomEvent
+from .delivery import DONE, Slice
+from .eager import Starter
+from .encoder import Encoder
+from .membership import Counters, Subscriber
+from .rooms import RoomState, Services
+from .sockets import Joinable, Socket
+
+logger = logging.getLogger("asgi_ws")
+
+
+class Running:
+    """The rooms and connections of a hub, and the tasks that serve them.
+
+    Args:
+        is_left_started: whether the broker was started in a loop that was closed since.
+
+    Attributes:
+        loop: that all of it belongs to.
+        rooms: by their names; those that have members, or had until now.
+        subscribers: by what joined.
+        is_started: whether the broker is.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        is_left_started: bool,
+        broker: Broker,
+        encoder: Encoder,
+        limits: OutboxLimits,
+        counters: Counters,
+        name: str,
+    ) -> None:
+        self.loop = loop
+        self.rooms: dict[str, RoomState] = {}
+        self.subscribers: dict[Joinable, Subscriber] = {}
+        self.is_started = False
+        self._broker = broker
+        self._limits = limits
+        self._counters = counters
+        self._name = name
+        self._numbers = itertools.count(1)
+        self._starter = Starter(loop, "asgi_ws hub")
+        self._services = Services(broker, encoder, self._starter, Slice(loop), self.start)
+        self._starting: asyncio.Future[None] | None = None
+        self._has_warned = False
+        # Whether the broker was started in a loop that is gone.
+        self._is_left_started = is_left_started
+
+    async def start(self) -> None:
+        """Start the broker, once.
+
+        Raises:
+            Exception: what the broker raised; the next call tries again.
+        """
+        if self.is_started:
+            return
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+            return
+        self._starting = starting = self.loop.create_future()
+        try:
+            if self._is_left_started:
+                self._is_left_started = False
+                await self._stop_left()
+            await self._broker.start(self._on_event, self._on_interrupted)
+        except BaseException as error:
+            starting.set_exception(error if isinstance(error, Exception) else RuntimeError("the start was cancelled"))
+            # Whoever else waits for it looks at it; nobody may.
+            starting.exception()
+            raise
+        else:
+            self.is_started = True
+            starting.set_result(None)
+        finally:
+            self._starting = None
+
+    async def _stop_left(self) -> None:
+        try:
+            await self._broker.stop()
+        except Exception:
+            # What it had in the other loop is gone with that.
+            logger.debug("a broker could not be stopped in another loop", exc_info=True)
+
+    async def stop(self) -> None:
+        """End all memberships, wait for the tasks, and stop the broker."""
+        for subscriber in tuple(self.subscribers.values()):
+            subscriber.on_gone()
+        for room in self.rooms.values():
+            room.stop()
+        while self._starter.tasks:
+            await asyncio.wait(self._starter.tasks)
+        if self.is_started:
+            await self._broker.stop()
+
+    # -- rooms and connections
+
+    def room(self, name: str, *, keeps_history: bool) -> RoomState:
+        """A room that is about to get a member."""
+        room = self.rooms.get(name)
+        if room is None:
+            room = RoomState(name, self._services, keeps_history=keeps_history, on_empty=self._on_empty)
+            self.rooms[name] = room
+        return room
+
+    def _on_empty(self, room: RoomState) -> None:
+        if self.rooms.get(room.name) is room:
+            del self.rooms[room.name]
+
+    def subscribe(self, joinable: Joinable, socket: Socket) -> Subscriber:
+        """A connection that is about to become a member."""
+        if socket.never_waits and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "this server takes messages faster than a client may read them and keeps them in memory: "
+                "a hub sends at most %d bytes a second to each connection (OutboxLimits.unpaced_bytes_per_second)",
+                self._limits.unpaced_bytes_per_second,
+            )
+
+        def forget(subscriber: Subscriber) -> None:
+            self._counters.delivered += subscriber.outbox.delivered
+            subscriber.outbox.delivered = 0
+            if self.subscribers.get(joinable) is subscriber:
+                del self.subscribers[joinable]
+
+        origin = f"{self._name}:{next(self._numbers)}"
+        subscriber = Subscriber(
+            socket,
+            origin=origin,
+            starter=self._starter,
+            limits=self._limits,
+            counters=self._counters,
+            forget=forget,
+        )
+        self.subscribers[joinable] = subscriber
+        return subscriber
+
+    # -- the broker
+
+    def _on_event(self, room: str, event: RoomEvent) -> Awaitable[None]:
+        state = self.rooms.get(room)
+        return DONE if state is None else state.sequence.take(event)
+
+    async def _on_interrupted(self) -> None:
+        for room in tuple(self.rooms.values()):
+            room.sequence.catch_up()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubStatistics:
+    """What a hub has done since it was made, and what there is now, in this process.
+
+    Attributes:
+        rooms: that have members.
+        connections: that are members of a room.
+        members: memberships of all connections in all rooms.
+        published: messages that were published here.
+        delivered: messages that the servers of members have taken; one published to a hundred members counts hundred.
+        dropped: messages that members were too slow for.
+        closed: connections that were closed for being slow.
+        queued_messages: that wait in outboxes.
+        queued_bytes: of those.
+        slow_members: connections whose server does not take more at the moment.
+    """
+
+    rooms: int
+    connections: int
+    members: int
+    published: int
+    delivered: int
+    dropped: int
+    closed: int
+    queued_messages: int
+    queued_bytes: int
+    slow_members: int
+
+
+def statistics_of(counters: Counters, running: Running | None) -> HubStatistics:
+    """The numbers of a hub, whether it runs or not."""
+    subscribers = [] if running is None else list(running.subscribers.values())
+    outboxes = [subscriber.outbox for subscriber in subscribers]
+    return HubStatistics(
+        rooms=0 if running is None else sum(bool(room.delivery) for room in running.rooms.values()),
+        connections=sum(bool(subscriber.memberships) for subscriber in subscribers),
+        members=sum(len(subscriber.memberships) for subscriber in subscribers),
+        published=counters.published,
+        delivered=counters.delivered + sum(outbox.delivered for outbox in outboxes),
+        dropped=counters.dropped,
+        closed=counters.closed,
+        queued_messages=sum(outbox.messages for outbox in outboxes),
+        queued_bytes=sum(outbox.size for outbox in outboxes),
+        slow_members=sum(outbox.writer is not None for outbox in outboxes),
+    )
