@@ -8,7 +8,7 @@ WORKERS ?= 4
 # Where results of benchmarks go.
 BENCH ?= build/benchmarks
 
-.PHONY: help run test test-all lint format fuzz autobahn bench bench-all peers servers-table docs build clean
+.PHONY: help run test test-all test-long lint format fuzz autobahn bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,10 @@ test: $(VENV)/.dev ## Run the whole test suite and hold the coverage
 
 test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
 	PYTHONS="$(PYTHONS)" ARGS="-n $(WORKERS) $(ARGS)" sh tests/on_each_python.sh
+
+test-long: $(VENV)/.dev ## Run what takes minutes: 2,000 examples of the state machine of the hub, and its soak
+	ASGI_WS_EXAMPLES=2000 $(BIN)/python -m pytest tests/hub/test_machine.py $(ARGS)
+	$(BIN)/python -m pytest -m long --timeout 600 tests/hub $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .

@@ -17,8 +17,8 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Broadcast:
     """A message that many connections get, with room for what their server makes of it once for all.
 
-    A server whose `send` is a method may have a method `push` beside it, which takes one of these: it sends it as
-    `send` would, if nothing has to wait for that, and returns whether it did.
+    A server whose `send` is a method may have a method `push_broadcast` beside it, which takes one of these: it sends
+    it as `send` would, if nothing has to wait for that, and returns whether it did.
 
     Attributes:
         event: what `send` takes.

@@ -132,7 +132,7 @@ class Backlog:
             self._supersede(source, key)
         else:
             key = None
-        while self._is_full(size):
+        while self.is_full(size):
             if self._droppable and overflow is not Overflow.DROP_NEWEST:
                 serial, _ = self._droppable.popitem(last=False)
                 self._drop(serial)
@@ -151,7 +151,8 @@ class Backlog:
         self.size += size
         return True
 
-    def _is_full(self, size: int) -> bool:
+    def is_full(self, size: int) -> bool:
+        """Whether so many bytes more would be past a bound."""
         limits = self._limits
         return self.messages > 0 and (self.messages >= limits.max_messages or self.size + size > limits.max_bytes)
 
@@ -223,11 +224,12 @@ class Backlog:
         """Since when the oldest message waits."""
         return next((waiting.since for waiting in self._queue.values() if waiting.event is not None), None)
 
-    def expire(self, before: float) -> bool:
-        """Drop what waits since `before` or longer; False if the connection is to be closed for it."""
+    def expire(self, now: float) -> bool:
+        """Drop what has waited for as long as it may; False if the connection is to be closed for it."""
         for serial, waiting in list(self._queue.items()):
             if waiting.event is not None:
-                if waiting.since > before:
+                # The same sum as the timer's, so that no rounding comes between the two.
+                if waiting.since + self._limits.max_age > now:
                     break
                 if waiting.source.overflow is Overflow.CLOSE:
                     return False

@@ -58,9 +58,11 @@ class _Message:
     key: str | None
     exclude: str | None
     to: Iterator[Recipient]
+    # Those whose outbox is full, but not for long yet.
+    late: list[Recipient] = field(default_factory=list)
     is_done: bool = False
     # Who published it, if it took more than his turn.
-    waiter: "asyncio.Future[None] | None" = field(default=None)
+    waiter: "asyncio.Future[None] | None" = None
 
 
 class _Done:
@@ -131,11 +133,21 @@ class Delivery:
         try:
             while True:
                 await asyncio.sleep(0)
+                await self._wait_for_late()
                 if self._run():
                     return
         finally:
             self._pump = None
             self._is_busy = False
+
+    async def _wait_for_late(self) -> None:
+        """Give those whose outbox is full a moment, before what their policy says is done."""
+        message = self._messages[0]
+        if message.late:
+            late, message.late = message.late, []
+            # All at once: many that do not read take no longer than one.
+            await asyncio.gather(*(recipient.outbox.room_for(message.broadcast.size) for recipient in late))
+            message.to = iter(late)
 
     def _run(self) -> bool:
         """Bring messages until the time is over; whether none is left."""
@@ -158,7 +170,10 @@ class Delivery:
             if recipient.active and recipient.origin != exclude:
                 outbox = recipient.outbox
                 if outbox.writer is not None:
-                    outbox.put(recipient, broadcast, message.key)
+                    if outbox.is_crowded(broadcast.size):
+                        message.late.append(recipient)
+                    else:
+                        outbox.put(recipient, broadcast, message.key)
                 elif outbox.push is not None and outbox.push(broadcast):
                     outbox.delivered += 1
                 else:
@@ -168,7 +183,7 @@ class Delivery:
                 if self._slice.is_over:
                     return
                 left = _MEMBERS_PER_LOOK
-        message.is_done = True
+        message.is_done = not message.late
 
     def stop(self) -> None:
         """Bring nothing more."""
@@ -176,5 +191,6 @@ class Delivery:
             self._pump.cancel()
         for message in self._messages:
             if message.waiter is not None and not message.waiter.done():
-                message.waiter.cancel()
+                # Nobody is left to wait for, and that is no reason to cancel who publishes.
+                message.waiter.set_result(None)
         self._messages.clear()

@@ -20,7 +20,6 @@ AsgiWsError
 │   ├── InvalidStatus                    no status that this answer may have
 │   ├── InvalidSubprotocol               accepting what the client did not offer
 │   ├── InvalidHeader                    a header that would break the response
-│   ├── InvalidRoom                      a room name that is empty, too long or not text
 │   ├── InvalidSocket                    joining with what is no WebSocket and no ASGI `send`
 │   ├── AlreadyJoined                    joining a room twice with the same connection
 │   ├── HubNotRunning                    a hub that has not started, or has stopped
@@ -29,6 +28,7 @@ AsgiWsError
 │   ├── ConnectionClosed                 the WebSocket has ended; also named WebSocketDisconnect
 │   ├── ClientDisconnected               the HTTP client left before its request or response was complete
 │   └── PayloadError                     a message that cannot be used
+│       ├── InvalidRoom                  a room name that is empty, too long or not text; close code 1008
 │       ├── UnexpectedMessageType        text for bytes or the reverse; close code 1003
 │       └── InvalidJSON                  close code 1007
 └── HTTPError                            answer the request, or the handshake, with this status
@@ -138,7 +138,8 @@ class InvalidOverflow(ConfigurationError, ValueError):
 
     def __init__(self, overflow: object, known: Iterable[str]) -> None:
         self.overflow = overflow
-        self.known = list(known)
+        # Plain text, whatever the policies are.
+        self.known = [str(each) for each in known]
         super().__init__(overflow, self.known)
 
     def __str__(self) -> str:
@@ -281,18 +282,6 @@ class InvalidHeader(UsageError, ValueError):
         return f"header {_show(self.name)}: {_show(self.value)}: {self.why}"
 
 
-class InvalidRoom(UsageError, ValueError):
-    """A name that no room can have, and `why`. It may come from a client: answer it, or let it close with 1011."""
-
-    def __init__(self, name: object, why: str) -> None:
-        super().__init__(name, why)
-        self.name = name
-        self.why = why
-
-    def __str__(self) -> str:
-        return f"room {_show(self.name)}: {self.why}"
-
-
 class InvalidSocket(UsageError, TypeError):
     """What a hub cannot send with."""
 
@@ -378,6 +367,24 @@ class PayloadError(PeerError, ValueError):
     """
 
     close_code: ClassVar[int] = 1007
+
+
+class InvalidRoom(PayloadError):
+    """A name that no room can have, and `why`.
+
+    Most names come from clients, in a path or a message. Left uncaught, it closes the connection with 1008 (RFC 6455
+    section 7.4.1), and before accept refuses the handshake with 400.
+    """
+
+    close_code = 1008
+
+    def __init__(self, name: object, why: str) -> None:
+        super().__init__(name, why)
+        self.name = name
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"room {_show(self.name)}: {self.why}"
 
 
 class UnexpectedMessageType(PayloadError):

@@ -12,7 +12,7 @@ from .brokers.base import Broker, BrokerState, Envelope, History, HistoryPage, P
 from .brokers.memory import MemoryBroker
 from .codec import STANDARD_JSON, JSONCodec
 from .encoder import Encoder, check_text
-from .errors import AlreadyJoined, HubNotRunning, WrongLoop
+from .errors import AlreadyJoined, HubNotRunning, InvalidMessage, InvalidSocket, WrongLoop
 from .lifecycle import check_close
 from .membership import Counters, Data, Exclude, Membership, Room, Subscriber
 from .presence import Member
@@ -95,7 +95,9 @@ class Hub:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             # No loop at all.
-            raise WrongLoop(call, "from another thread use publish_from_thread()") from None
+            raise WrongLoop(
+                call, "from another thread use publish_from_thread(), or loop.call_soon_threadsafe()"
+            ) from None
         running = self._running
         if running is None or running.loop.is_closed():
             # What ended with its loop, as the tests of an application do, has stopped nothing.
@@ -150,17 +152,20 @@ class Hub:
         """
         name = check_room(room)
         policy = self._overflow if overflow is None else overflow_of(overflow)
+        # What can fail does so before anything has begun.
+        keeps_history = self._history_of(name) is not None
+        hash(identity)
         running = self._here("join()")
-        subscriber = running.subscribers.get(ws)
+        subscriber = self._subscriber(ws)
         if subscriber is not None and name in subscriber.memberships:
             raise AlreadyJoined(name)
-        if subscriber is None:
+        if subscriber is None or subscriber.outbox.is_closed:
             subscriber = running.subscribe(ws, socket_of(ws))
         else:
             subscriber.outbox.revive()
         return Membership(
             self,
-            running.room(name, keeps_history=self._history_of(name) is not None),
+            running.room(name, keeps_history=keeps_history),
             subscriber,
             self._counters,
             overflow=policy,
@@ -194,13 +199,12 @@ class Hub:
             TypeError: without either.
             InvalidCloseCode: unless the code may be sent (RFC 6455 section 7.4).
             InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8 (section 5.5).
+            WrongLoop: in another event loop than that of the hub, or in another thread.
         """
         if identity is None and room is None:
             raise TypeError("disconnect() takes identity=, room= or both")
         check_close(code, reason)
-        running = self._running
-        if running is None:
-            return 0
+        running = self._here("disconnect()")
         found = [
             subscriber
             for subscriber in running.subscribers.values()
@@ -214,7 +218,11 @@ class Hub:
         return len(found)
 
     def _subscriber(self, ws: Joinable) -> Subscriber | None:
-        return None if self._running is None else self._running.subscribers.get(ws)
+        try:
+            return None if self._running is None else self._running.subscribers.get(ws)
+        except TypeError:
+            # It cannot be hashed.
+            raise InvalidSocket(ws) from None
 
     # -- messages
 
@@ -242,7 +250,7 @@ class Hub:
 
         Raises:
             InvalidRoom: for a name that no room can have.
-            InvalidMessage: when `data` is neither bytes nor text that UTF-8 can encode.
+            InvalidMessage: when `data` is neither bytes nor text that UTF-8 can encode, or `key` is no text.
             WrongLoop: in another event loop than that of the hub.
         """
         name = check_room(room)
@@ -250,12 +258,18 @@ class Hub:
             data = bytes(data)
         else:
             check_text("publish()", data)
+        if key is not None and not isinstance(key, str):
+            raise InvalidMessage("publish()", "a key that is str", key)
         running = self._here("publish()")
         if not running.is_started:
             await running.start()
-        self._counters.published += 1
         envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
-        return await self._broker.publish(name, envelope, self._history_of(name))
+        self._counters.published += 1
+        position = await self._broker.publish(name, envelope, self._history_of(name))
+        if running.is_turn_over:
+            # Who publishes in a loop without a wait would keep the event loop.
+            await asyncio.sleep(0)
+        return position
 
     async def publish_json(
         self, room: str, value: Any, *, exclude: Exclude = None, key: str | None = None

@@ -110,11 +110,14 @@ class Subscriber:
 
     def expel(self, code: int, reason: str) -> None:
         """End the memberships, and close the connection."""
+        self.outbox.abandon()
         self._end_blocks()
         self._socket.close(code, reason)
 
     def _on_overflow(self) -> None:
         self._counters.closed += 1
+        # What is stuck would hold the close frame too.
+        self.outbox.abandon()
         self._end_blocks()
         self._socket.close_slow()
 
@@ -154,6 +157,7 @@ class Membership:
         "_block",
         "_counters",
         "_hub",
+        "_is_over",
         "_state",
         "_subscriber",
         "active",
@@ -184,6 +188,8 @@ class Membership:
         self._subscriber = subscriber
         self._counters = counters
         self._block: Block | None = None
+        # Whether the block is to end.
+        self._is_over = False
         self.room = state.name
         self.identity = identity
         self.info = info
@@ -227,12 +233,17 @@ class Membership:
         except BaseException:
             self.leave()
             raise
+        if self.position is None:
+            self.position = self._state.sequence.last
         self._block = Block()
         await self._block.__aenter__()
+        if self._is_over:
+            self._block.end()
         return self
 
     def end_block(self) -> None:
-        """Cancel the block, which ends quietly then."""
+        """Cancel the block, which ends quietly then; also if it has not begun."""
+        self._is_over = True
         if self._block is not None:
             self._block.end()
 

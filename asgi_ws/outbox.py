@@ -2,10 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from ._asgi import Broadcast, Event, Push
 from .backlog import Backlog, OutboxLimits, Source
 from .eager import Starter
+
+# How long a room waits for a connection whose outbox is full, before its policy is applied, in seconds; and for which
+# share of the time it may do that again and again.
+_PATIENCE_SECONDS: Final = 0.1
+_PATIENCE_SHARE: Final = 0.01
+# With less it does not begin to wait: on a loop whose clock never stands still there is always a little again.
+_LEAST_PATIENCE_SECONDS: Final = 0.001
 
 
 class Pace:
@@ -33,6 +41,7 @@ class Outbox:
     Attributes:
         writer: the task that is sending now, or would if it had to wait; None where `write` may be begun.
         delivered: messages that the server has taken.
+        is_closed: whether it takes no more.
         push: sends a message at once, or tells that it has to be written; None where the server has no such thing. It
             is called while there is no writer, by who counts it as delivered.
 
@@ -48,7 +57,6 @@ class Outbox:
 
     __slots__ = (
         "_backlog",
-        "_is_closed",
         "_is_retired",
         "_limits",
         "_loop",
@@ -56,10 +64,14 @@ class Outbox:
         "_on_overflow",
         "_on_rest",
         "_pace",
+        "_patience",
+        "_patience_at",
+        "_progress",
         "_send",
         "_starter",
         "_timer",
         "delivered",
+        "is_closed",
         "push",
         "writer",
     )
@@ -91,7 +103,12 @@ class Outbox:
         self._backlog: Backlog | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_retired = False
-        self._is_closed = False
+        self.is_closed = False
+        # How long `room_for` might have waited at that time.
+        self._patience = _PATIENCE_SECONDS
+        self._patience_at = 0.0
+        # Set when something that waited is being sent; None while nobody asks.
+        self._progress: asyncio.Event | None = None
 
     @property
     def messages(self) -> int:
@@ -129,6 +146,7 @@ class Outbox:
 
     async def _drain(self) -> None:
         while self._backlog is not None and (waiting := self._backlog.take()) is not None:
+            self._tell_progress()
             event = waiting.event
             if event is None:
                 event = waiting.source.notice(waiting.missed)
@@ -143,7 +161,7 @@ class Outbox:
 
     def put(self, source: Source, broadcast: Broadcast, key: str | None) -> None:
         """Let a message wait for those before it; while there is a writer."""
-        if self._is_closed:
+        if self.is_closed:
             return
         now = self._loop.time()
         if self._backlog is None:
@@ -152,12 +170,49 @@ class Outbox:
         if not self._backlog.put(source, broadcast.event, broadcast.size, key, now):
             self._overflow()
 
+    def is_crowded(self, size: int) -> bool:
+        """Whether so many bytes have no room, but may get some soon: see `room_for`."""
+        if self._backlog is None or not self._backlog.is_full(size):
+            return False
+        return self._patience_left() >= _LEAST_PATIENCE_SECONDS
+
+    def _patience_left(self) -> float:
+        now = self._loop.time()
+        self._patience = min(_PATIENCE_SECONDS, self._patience + (now - self._patience_at) * _PATIENCE_SHARE)
+        self._patience_at = now
+        return self._patience
+
+    async def room_for(self, size: int) -> None:
+        """Wait until so many bytes have room.
+
+        A connection that was idle is given a tenth of a second, since some servers take nothing in the turn in which
+        they get it, and then a hundredth of the time: so a burst closes nobody who reads, and who does not read costs
+        the others next to nothing.
+        """
+        began = self._loop.time()
+        if self._progress is None:
+            self._progress = asyncio.Event()
+        try:
+            async with asyncio.timeout(self._patience_left()):
+                while self._backlog is not None and self._backlog.is_full(size):
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError:
+            self._patience = 0.0
+        finally:
+            self._patience = max(0.0, self._patience - (self._loop.time() - began))
+            self._patience_at = self._loop.time()
+
+    def _tell_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.set()
+
     def _expire(self) -> None:
         backlog = self._backlog
         if backlog is None:
             return
         age = self._limits.max_age
-        if not backlog.expire(self._loop.time() - age):
+        if not backlog.expire(self._loop.time()):
             self._overflow()
             return
         oldest = backlog.oldest
@@ -170,13 +225,14 @@ class Outbox:
 
     def _forget_backlog(self) -> None:
         self._backlog = None
+        self._tell_progress()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def close(self) -> None:
         """Drop what waits, and take no more. What is being sent goes on; see `abandon`."""
-        self._is_closed = True
+        self.is_closed = True
         if self._backlog is not None:
             self._backlog.clear()
         self._forget_backlog()

@@ -120,9 +120,13 @@ class RoomState:
 
     def _settle(self) -> None:
         """Tell the broker whether there are members, if it does not know."""
-        if self._changes is None and self._is_subscribed != bool(self.delivery):
+        if self._changes is not None:
+            return
+        if self._is_subscribed != bool(self.delivery):
             self._changes = []
             self._services.starter.start(iter([self._tell_broker()]))
+        else:
+            self._end_if_empty()
 
     async def _tell_broker(self) -> None:
         services = self._services
@@ -142,9 +146,12 @@ class RoomState:
             waiters, self._changes = self._changes or [], None
             for waiter in waiters:
                 _resolve(waiter, error)
-            if not self.delivery:
-                self.sequence.stop()
-                self._on_empty(self)
+            self._end_if_empty()
+
+    def _end_if_empty(self) -> None:
+        if not self.delivery:
+            self.sequence.stop()
+            self._on_empty(self)
 
     async def _subscribe(self) -> None:
         broker = self._services.broker
@@ -161,12 +168,15 @@ class RoomState:
         Raises:
             Exception: what the broker raised.
         """
-        if not self._is_subscribed:
-            self._settle()
-        if self._changes is not None:
-            waiter = asyncio.get_running_loop().create_future()
+        if self._is_subscribed:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        if self._changes is None:
+            self._changes = [waiter]
+            self._services.starter.start(iter([self._tell_broker()]))
+        else:
             self._changes.append(waiter)
-            await waiter
+        await waiter
 
     # -- messages
 

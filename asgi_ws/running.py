@@ -58,6 +58,11 @@ class Running:
         # Whether the broker was started in a loop that is gone.
         self._is_left_started = is_left_started
 
+    @property
+    def is_turn_over(self) -> bool:
+        """Whether enough was done in this turn of the loop."""
+        return self._services.slice.is_over
+
     async def start(self) -> None:
         """Start the broker, once.
 

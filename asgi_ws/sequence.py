@@ -81,14 +81,18 @@ class Sequence:
                 await self._fetch(self.last)
             while self._held:
                 event, held = self._held.pop(0)
-                if not self._is_known(event):
-                    if not self._follows(event):
-                        self._announce(self._missed(event), event.position)
-                    await self._pass(event)
-                if not held.done():
-                    held.set_result(None)
+                try:
+                    await self._pass_held(event)
+                finally:
+                    _release(held)
         finally:
             self._filling = None
+
+    async def _pass_held(self, event: RoomEvent) -> None:
+        if not self._is_known(event):
+            if not self._follows(event):
+                self._announce(self._missed(event), event.position)
+            await self._pass(event)
 
     async def _fetch(self, since: Position) -> None:
         while True:
@@ -121,5 +125,11 @@ class Sequence:
         if self._filling is not None:
             self._filling.cancel()
         for _, held in self._held:
-            held.cancel()
+            _release(held)
         self._held.clear()
+
+
+def _release(held: "asyncio.Future[None]") -> None:
+    """Let who publishes go on. The members that are gone are no reason to cancel him."""
+    if not held.done():
+        held.set_result(None)

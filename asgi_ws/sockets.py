@@ -3,13 +3,15 @@
 import asyncio
 import inspect
 import logging
+from collections.abc import MutableMapping
 from typing import Final, Protocol, TypeAlias
 
 from ._asgi import Event, Push, Send
 from .channel import FORCED_CLOSE_TIMEOUT, Attached
 from .errors import ConnectionClosed, InvalidSocket, LifecycleError, leaves
-from .lifecycle import WebSocketState
+from .lifecycle import WebSocketState, as_private_code
 from .limits import Refusal
+from .states import is_of_daphne
 from .websocket import WebSocket
 
 logger = logging.getLogger("asgi_ws")
@@ -69,22 +71,23 @@ class OwnSocket:
 class ForeignSocket:
     """The `send` of somebody else's connection; of its end only a failing `send` tells."""
 
-    __slots__ = ("_attached", "_closer", "_send", "never_waits", "push")
+    __slots__ = ("_closer", "_send", "never_waits", "push")
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._attached: Attached | None = None
         self._closer: asyncio.Task[None] | None = None
         self.push = _push_of(send)
-        self.never_waits = False
+        # The sockets of frameworks show their scope; of a plain `send` nobody can tell.
+        scope = getattr(getattr(send, "__self__", None), "scope", None)
+        self.never_waits = isinstance(scope, MutableMapping) and is_of_daphne(scope)
 
     async def send(self, event: Event) -> None:
         await self._send(event)
 
     def close(self, code: int, reason: str) -> None:
-        if self._attached is not None:
-            # What is stuck would hold the close frame too.
-            self._attached.on_gone()
+        if self.never_waits:
+            # It takes none of the registered codes but 1000.
+            code = as_private_code(code)
         event = {"type": "websocket.close", "code": code, "reason": reason}
         self._closer = asyncio.get_running_loop().create_task(self._try(event), name="asgi_ws hub close")
 
@@ -100,10 +103,10 @@ class ForeignSocket:
             logger.debug("the server did not take a close frame", exc_info=True)
 
     def attach(self, attached: Attached) -> None:
-        self._attached = attached
+        """Nothing tells of its end."""
 
     def detach(self, attached: Attached) -> None:
-        self._attached = None
+        """Nobody is told."""
 
 
 def socket_of(joinable: Joinable) -> Socket:
@@ -128,7 +131,7 @@ def socket_of(joinable: Joinable) -> Socket:
 
 def _push_of(send: Send) -> Push | None:
     """What the server has beside its `send`, if this is the server's own: who wraps it wants to see what is sent."""
-    push: Push | None = getattr(getattr(send, "__self__", None), "push", None)
+    push: Push | None = getattr(getattr(send, "__self__", None), "push_broadcast", None)
     return push
 
 

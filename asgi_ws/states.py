@@ -24,6 +24,12 @@ Shut: TypeAlias = Literal[Gate.SHUT]
 SHUT: Final = Gate.SHUT
 
 
+def is_of_daphne(scope: Scope) -> bool:
+    """Whether daphne made this scope."""
+    # It alone names neither a version of the specification nor extensions; a test's scope has no "asgi" at all.
+    return "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope
+
+
 class States(Connection):
     """The peer's state and ours, and what ended the connection."""
 
@@ -48,9 +54,7 @@ class States(Connection):
 
     @property
     def _on_daphne(self) -> bool:
-        # It alone names neither a version of the specification nor extensions; a test's scope has no "asgi" at all.
-        scope = self.scope
-        return "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope
+        return is_of_daphne(self.scope)
 
     @property
     def closed(self) -> bool:

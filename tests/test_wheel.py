@@ -23,7 +23,8 @@ UVICORN: Final = Server(
     manners=manners.UVICORN,
     arguments=("uvicorn", "{app}", "--port={port}"),
 )
-PAGE_FILES: Final = ("page.html", "page.css", "page.js", "icon.svg")
+# Whatever a page needs is a file beside the module that serves it.
+PAGE_FILES: Final = [path.name for path in (PROJECT / "asgi_ws" / "demo").iterdir() if path.suffix not in ("", ".py")]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -60,7 +61,8 @@ async def test_the_wheel_alone_serves_the_whole_application(tmp_path: Path) -> N
 
     with ServerProcess(UVICORN, "asgi_ws:app", python=str(python), cwd=elsewhere) as server:
         async with httpx2.AsyncClient() as client:
-            for path, text in {"/": "<!doctype html>", "/page.js": "WebSocket", "/hello": "Hello, World!"}.items():
+            texts = {"/page.js": "WebSocket", "/chat.js": "ChatClient", "/hello": "Hello, World!"}
+            for path, text in {"/": "<!doctype html>", "/chat/lobby": "<!doctype html>", **texts}.items():
                 response = await client.get(server.url(path))
                 assert response.status_code == 200
                 assert text in response.text

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pkgutil import get_data
 from typing import Final
 
 from ..application import App
@@ -12,20 +11,23 @@ from ..http import Request
 from ..responses import Response
 from ..routing import AnyRoute, Route, WebSocketRoute
 from ..websocket import WebSocket
+from . import pages
+from .chat import LIMITS, NUMBERS, Chat, chat_hub, chat_page
 
 logger = logging.getLogger("asgi_ws")
 
-# Everything the page needs comes from here, and nothing inline is run.
-_CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_MEDIA_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_FILES: Final = (
+    "page.css",
+    "page.js",
+    "chat.css",
+    "chat.js",
+    "chat-client.js",
+    "chat-form.js",
+    "chat-name.js",
+    "common.js",
+    "icon.svg",
 )
-_PAGE_FILES: Final = {
-    "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
 
 
 class Hello(HTTPEndpoint):
@@ -50,16 +52,10 @@ class OK(WebSocketEndpoint):
 
 
 def _page_routes() -> list[AnyRoute]:
-    headers = {
-        "content-security-policy": _CONTENT_SECURITY_POLICY,
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "cache-control": "no-cache",
-    }
-    return [
-        Route(path, Response(get_data(__name__, name) or b"", headers=headers, media_type=media_type), methods=["GET"])
-        for path, (name, media_type) in _PAGE_FILES.items()
+    files = [
+        Route(f"/{name}", pages.file(name, _MEDIA_TYPES[name.rpartition(".")[2]]), methods=["GET"]) for name in _FILES
     ]
+    return [Route("/", pages.html("page.html", NUMBERS), methods=["GET"]), *files]
 
 
 @asynccontextmanager
@@ -86,6 +82,8 @@ app: Final = App(
         Route("/hello", Hello.as_asgi()),
         Route("/healthz", Response("ok"), methods=["GET"]),
         WebSocketRoute("/ws", OK.as_asgi()),
+        WebSocketRoute("/chat/{room}", Chat.as_asgi(limits=LIMITS)),
+        Route("/chat/{room}", chat_page, methods=["GET"]),
     ],
-    lifespan=[_shown_log],
+    lifespan=[_shown_log, chat_hub],
 )

@@ -1,16 +1,14 @@
 // One WebSocket to /ws, its state, and a log of what was sent and received.
 
+import { appendEntry, closeDetail, elements, shown, webSocketURL } from "./common.js";
+
 const MAX_ENTRIES = 200;
 const MAX_SHOWN_CHARACTERS = 2000;
 
-// Relative to the page, so that a root path in front of both is kept.
-const url = new URL("ws", location.href);
-url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+const url = webSocketURL("ws");
 
-const element = Object.fromEntries(
-  ["url", "toggle", "state", "log", "entries", "form", "message", "send", "sent", "received", "last", "shortest"].map(
-    (id) => [id, document.getElementById(id)],
-  ),
+const element = elements(
+  "url", "toggle", "state", "log", "entries", "form", "message", "send", "sent", "received", "last", "shortest",
 );
 
 // The states after which there is no connection, and the button makes a new one.
@@ -37,27 +35,14 @@ function showState(state, text) {
 }
 
 function addEntry(kind, text, time = "") {
-  const { log, entries } = element;
-  const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
   const item = document.createElement("li");
   item.className = kind;
   if (kind === "event") {
     // The status line announces it already.
     item.setAttribute("aria-live", "off");
   }
-  for (const [name, content] of Object.entries({ kind, text: shorten(text), time })) {
-    const part = document.createElement("span");
-    part.className = name;
-    part.textContent = content;
-    item.append(part);
-  }
-  entries.append(item);
-  while (entries.children.length > MAX_ENTRIES) {
-    entries.firstElementChild.remove();
-  }
-  if (atEnd) {
-    log.scrollTop = log.scrollHeight;
-  }
+  item.append(shown("span", "kind", kind), shown("span", "text", shorten(text)), shown("span", "time", time));
+  appendEntry(element.log, element.entries, item, MAX_ENTRIES);
 }
 
 function shorten(text) {
@@ -108,9 +93,8 @@ function disconnect() {
   socket.close(1000);
 }
 
-// A browser tells no more than code 1006 of a connection that broke or never came to be (RFC 6455 section 7.1.5).
 function ending(opened, code, reason) {
-  const detail = `code ${code}${reason ? `: ${reason}` : ""}`;
+  const detail = closeDetail(code, reason);
   if (code !== 1006 || element.state.dataset.state === "closing") {
     return ["closed", `Closed (${detail})`];
   }

@@ -295,7 +295,7 @@ class WebSocketProtocol(Connection):
         compressed = deflate.compress(payload)
         return (first, payload) if compressed is None else (first | COMPRESSED, compressed)
 
-    def push(self, broadcast: Broadcast) -> bool:
+    def push_broadcast(self, broadcast: Broadcast) -> bool:
         """Send a message that others get too, unless it has to wait; whether it was sent (see `_asgi.Broadcast`)."""
         writer = self._writer
         if not self._is_open or writer.is_full or writer.transport.is_closing():

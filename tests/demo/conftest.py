@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -55,3 +56,9 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
     yield open_at
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def room(server: ServerProcess) -> str:
+    """The address of a room for each test."""
+    return server.url(f"/chat/{uuid4().hex}")

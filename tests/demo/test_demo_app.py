@@ -25,15 +25,23 @@ BOUND: Final = 5.0
 
 PAGE_FILES: Final = {
     "/": "text/html; charset=utf-8",
+    "/chat/lobby": "text/html; charset=utf-8",
     "/page.css": "text/css; charset=utf-8",
+    "/chat.css": "text/css; charset=utf-8",
     "/page.js": "text/javascript; charset=utf-8",
+    "/chat.js": "text/javascript; charset=utf-8",
+    "/chat-client.js": "text/javascript; charset=utf-8",
+    "/chat-form.js": "text/javascript; charset=utf-8",
+    "/chat-name.js": "text/javascript; charset=utf-8",
+    "/common.js": "text/javascript; charset=utf-8",
     "/icon.svg": "image/svg+xml",
 }
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    async with http_client(asgi_ws.app) as client:
+    # With the cookie that a first look at the chat would set.
+    async with http_client(asgi_ws.app, cookies={"asgi_ws_visitor": "known"}) as client:
         yield client
 
 

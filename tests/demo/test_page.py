@@ -24,7 +24,7 @@ def test_a_message_is_answered_and_its_round_trip_time_shown(open_page: OpenPage
     expect(page.locator("#received")).to_have_text("1 (3 bytes)")
     expect(page.locator("#last")).to_have_text(re.compile(r"^\d+\.\d ms$"))
     expect(page.locator("#shortest")).to_have_text(page.locator("#last").inner_text())
-    expect(page.get_by_role("textbox")).to_have_value("")
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("")
 
 
 def test_markup_in_a_message_is_shown_as_it_was_typed_and_never_run(open_page: OpenPage) -> None:

@@ -1,12 +1,14 @@
-"""The page for everyone: keyboard, names, contrast, narrow screens, reduced motion; in a real Chromium."""
+"""The pages for everyone: keyboard, names, contrast, narrow screens, reduced motion; in a real Chromium."""
 
 import re
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.demo.visit import OpenPage, say, sees_state
+from tests.demo.visit import OpenPage, is_here, joins, say, sees_message, sees_state
+from tests.servers.launch import ServerProcess
 
 # Everything that takes the focus.
 CONTROLS: Final = "a, button, input, [tabindex]"
@@ -30,30 +32,68 @@ def test_the_keyboard_alone_reaches_and_works_everything(open_page: OpenPage) ->
     page = open_page()
     sees_state(page, "Connected")
 
-    def tab_to(role: Any, name: str) -> None:
-        page.keyboard.press("Tab")
-        expect(page.get_by_role(role, name=name)).to_be_focused()
-        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-
-    tab_to("button", "Disconnect")
+    tab_to(page, "button", "Disconnect")
     page.keyboard.press("Enter")
     sees_state(page, "Closed (code 1000)")
     page.keyboard.press("Space")
     sees_state(page, "Connected")
-    tab_to("log", "Messages")
-    tab_to("textbox", "Message")
+    tab_to(page, "log", "Messages")
+    tab_to(page, "textbox", "Message")
     page.keyboard.type("typed")
     page.keyboard.press("Enter")
     expect(page.locator(".received")).to_have_count(1)
     page.keyboard.type("sent by the button")
-    tab_to("button", "Send")
+    tab_to(page, "button", "Send")
     page.keyboard.press("Enter")
     expect(page.locator(".received")).to_have_count(2)
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
     page.keyboard.press("Tab")
-    tab_to("link", "/hello")
+    tab_to(page, "link", "/hello")
+    tab_to(page, "textbox", "Your name")
+    page.keyboard.type("Ada")
+    tab_to(page, "textbox", "Room")
+    page.keyboard.type("keyboard")
+    tab_to(page, "button", "Enter")
     page.keyboard.press("Enter")
-    expect(page.locator("body")).to_have_text("Hello, World!")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Room keyboard")
+
+
+def test_the_keyboard_alone_reaches_and_works_the_whole_chat(open_page: OpenPage, room: str) -> None:
+    page = open_page(room)
+    expect(page.get_by_role("textbox", name="Your name")).to_be_focused()
+    page.keyboard.type("Ada")
+    page.keyboard.press("Enter")
+    sees_state(page, "Connected")
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+    page.keyboard.type("typed")
+    page.keyboard.press("Enter")
+    sees_message(page, "Ada", "typed")
+    tab_to(page, "button", "Send")
+    tab_to(page, "button", "Change name")
+    page.keyboard.press("Enter")
+    name = page.get_by_role("textbox", name="Your name")
+    expect(name).to_be_focused()
+    page.keyboard.type("Grace")
+    tab_to(page, "button", "Join")
+    page.keyboard.press("Enter")
+    is_here(page, "Grace (you)")
+
+    page.reload()
+    sees_state(page, "Connected")
+    tab_to(page, "link", "Back to asgi_ws")
+    tab_to(page, "button", "Disconnect")
+    page.keyboard.press("Enter")
+    sees_state(page, "Disconnected")
+    expect(page.get_by_role("button", name="Reconnect")).to_be_focused()
+    page.keyboard.press("Space")
+    sees_state(page, "Connected")
+    tab_to(page, "log", "Messages")
+
+
+def tab_to(page: Page, role: Any, name: str) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role(role, name=name)).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -66,6 +106,43 @@ def test_no_page_is_wider_than_the_screen(open_page: OpenPage, scheme: str, widt
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.getElementById('log').scrollWidth <= document.getElementById('log').clientWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_no_chat_is_wider_than_the_screen(open_page: OpenPage, server: ServerProcess, scheme: str, width: int) -> None:
+    room = server.url(f"/chat/{'r' * 42}{uuid4().hex[:8]}")
+    options: dict[str, Any] = {"viewport": {"width": width, "height": 640}, "color_scheme": scheme}
+    page = joins(open_page(room, **options), "w" * 32)
+    joins(open_page(room, **options), "W" * 31)
+    say(page, "unbroken" * 100)
+    sees_message(page, "w" * 32, "unbroken" * 100)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for id_ in ("log", "people"):
+        assert page.evaluate(f"document.getElementById('{id_}').scrollWidth") <= page.evaluate(
+            f"document.getElementById('{id_}').clientWidth"
+        )
+    expect(page.locator("li.message").last).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_of_the_chat_has_the_contrast_of_wcag_aa(open_page: OpenPage, room: str, scheme: str) -> None:
+    page = open_page(room, color_scheme=scheme)
+    assert insufficient(page, at_least=5) == []
+    joins(page, "Ada")
+    other = joins(open_page(room, color_scheme=scheme), "Grace")
+    say(page, "text")
+    sees_message(other, "Ada", "text")
+    is_here(page, "Ada (you)", "Grace")
+    for notice in ("", "refused"):
+        page.evaluate("(text) => { document.getElementById('notice').textContent = text }", notice)
+        assert insufficient(page) == []
+    assert insufficient(other) == []
+    for state in ("connecting", "waiting", "closed"):
+        page.evaluate("(name) => { document.getElementById('state').dataset.state = name }", state)
+        page.evaluate("document.getElementById('retry').textContent = 'Next try in 5 s'")
+        assert insufficient(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -85,10 +162,10 @@ def test_every_text_has_the_contrast_of_wcag_aa(open_page: OpenPage, scheme: str
         assert insufficient(page) == []
 
 
-def insufficient(page: Page) -> list[tuple[str, float]]:
+def insufficient(page: Page, at_least: int = 15) -> list[tuple[str, float]]:
     """The texts with a contrast below 4.5 (WCAG 2.2, 1.4.3), and their contrast."""
     texts = page.evaluate(TEXT_COLOURS)
-    assert len(texts) > 20
+    assert len(texts) >= at_least
     contrasts = [(text, contrast(colour, background)) for text, colour, background in texts]
     return [(text, ratio) for text, ratio in contrasts if ratio < 4.5]
 
@@ -110,17 +187,40 @@ def test_every_control_has_a_name_and_the_page_its_landmarks(open_page: OpenPage
     page = open_page()
     sees_state(page, "Connected")
 
-    controls = page.locator(CONTROLS)
-    snapshots = [control.aria_snapshot().splitlines()[0] for control in controls.all()]
-    assert len(snapshots) == 5
-    assert [line for line in snapshots if not re.match(r'^- \w+ "[^"]+"', line)] == []
+    assert len(named_controls(page)) == 8
+    expect(page.get_by_role("heading", level=1)).to_have_text("asgi_ws")
+    for region in ("Try the WebSocket", "What is served here", "Chat"):
+        expect(page.get_by_role("region", name=region)).to_be_visible()
 
+
+def test_every_control_of_the_chat_has_a_name_and_the_page_its_landmarks(open_page: OpenPage, room: str) -> None:
+    page = open_page(room)
+    expect(page.get_by_role("region", name="Join the room")).to_be_visible()
+    assert len(named_controls(page)) == 3
+    joins(page, "Ada")
+    is_here(page, "Ada (you)")
+    assert len(named_controls(page)) == 6
+    for region in ("Messages", re.compile("^Here now: 1$")):
+        expect(page.get_by_role("region", name=region)).to_be_visible()
+    # What is past is no news to read out.
+    other = open_page(room)
+    say(page, "past")
+    sees_message(page, "Ada", "past")
+    joins(other, "Grace")
+    say(page, "new")
+    sees_message(other, "Ada", "new")
+    assert [item.get_attribute("aria-live") for item in other.locator("li.message").all()] == ["off", None]
+
+
+def named_controls(page: Page) -> list[str]:
+    """What takes the focus, each with its name; and the landmarks that every page has are there."""
+    shown = [control for control in page.locator(CONTROLS).all() if control.is_visible()]
+    lines = [control.aria_snapshot().splitlines()[0] for control in shown]
+    assert [line for line in lines if not re.match(r'^- \w+ "[^"]+"', line)] == []
     assert page.locator("html").get_attribute("lang") == "en"
     expect(page.get_by_role("main")).to_have_count(1)
     expect(page.get_by_role("banner")).to_have_count(1)
-    expect(page.get_by_role("heading", level=1)).to_have_text("asgi_ws")
-    expect(page.get_by_role("region", name="Try the WebSocket")).to_be_visible()
-    expect(page.get_by_role("region", name="What is served here")).to_be_visible()
+    return lines
 
 
 def test_nothing_moves_for_people_who_asked_for_that(open_page: OpenPage) -> None:

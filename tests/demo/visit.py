@@ -18,3 +18,24 @@ def sees_state(page: Page, text: str | re.Pattern[str]) -> None:
 def say(page: Page, text: str) -> None:
     page.get_by_role("textbox", name="Message").fill(text)
     page.get_by_role("button", name="Send").click()
+
+
+def joins(page: Page, name: str) -> Page:
+    """Join the chat room of this page, and wait until that has happened."""
+    page.get_by_role("textbox", name="Your name").fill(name)
+    page.get_by_role("button", name="Join").click()
+    sees_state(page, "Connected")
+    return page
+
+
+def is_here(page: Page, *names: str) -> None:
+    """Wait until the page of a chat room shows these people, in this order."""
+    expect(page.get_by_role("list", name="People in this room").get_by_role("listitem")).to_have_text(list(names))
+    expect(page.locator("#count")).to_have_text(str(len(names)))
+
+
+def sees_message(page: Page, name: str, text: str) -> None:
+    """Wait until the last message in a chat room is this one."""
+    message = page.get_by_role("log", name="Messages").locator("li.message").last
+    expect(message.locator(".who")).to_have_text(name)
+    expect(message.locator(".text")).to_have_text(text)

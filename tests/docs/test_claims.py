@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 import asgi_ws
-from asgi_ws import CloseCode, Limits, Refusal, WebSocketApp, WebSocketState
+from asgi_ws import CloseCode, Limits, OutboxLimits, Overflow, Refusal, WebSocketApp, WebSocketState
 from asgi_ws.errors import AsgiWsError
 from asgi_ws.lifecycle import APPLICATION_TRANSITIONS, PEER_TRANSITIONS, as_private_code
 from asgi_ws.patterns import CONVERTERS
@@ -88,6 +88,21 @@ def test_the_limits_are_listed_with_their_defaults() -> None:
     words = {None: "none", 1024 * 1024: "1 MiB", 10.0: "10"}
     defaults = Limits()
     assert shown == {name: words[getattr(defaults, name)] for name in Limits.__slots__}
+
+
+def test_the_bounds_of_an_outbox_are_listed_with_their_defaults() -> None:
+    shown = {
+        row[0].partition(" ")[0]: row[1]
+        for row in table("how-to/overflow.md", "field", "default", "of each connection")
+    }
+    words = {256 * 1024: "256 KiB", 1024 * 1024: "1 MiB", 1024: "1024", 10.0: "10"}
+    defaults = OutboxLimits()
+    assert shown == {name: words[getattr(defaults, name)] for name in OutboxLimits.__slots__}
+
+
+def test_the_policies_for_slow_clients_are_listed() -> None:
+    rows = table("how-to/overflow.md", "policy", "past the bound", "choose it when", "the client")
+    assert [row[0] for row in rows] == list(Overflow)
 
 
 def test_the_private_codes_of_daphne_are_told_as_they_are() -> None:

@@ -131,6 +131,20 @@ def check_calculator(client: TestClient) -> None:
         assert ws.wait_closed()[0] == 1007
 
 
+@check_of(IN_MEMORY, "chat_room")
+def check_chat_room(client: TestClient) -> None:
+    with (
+        client.websocket_connect("/chat/tea") as ada,
+        client.websocket_connect("/chat/tea") as bob,
+        client.websocket_connect("/chat/coffee") as eve,
+    ):
+        ada.send_text("hello")
+        bob.send_bytes(b"hi")
+        assert [ada.receive_text(), ada.receive_bytes()] == ["hello", b"hi"]
+        assert [bob.receive_text(), bob.receive_bytes()] == ["hello", b"hi"]
+        assert eve.receive_nothing()
+
+
 @check_of(IN_MEMORY, "clock")
 def check_clock(client: TestClient) -> None:
     with client.virtual_time() as clock, client.websocket_connect("/") as ws:
@@ -139,6 +153,32 @@ def check_clock(client: TestClient) -> None:
         assert ws.receive_nothing()
         clock.advance(0.1)
         assert first <= datetime.fromisoformat(ws.receive_text())
+
+
+@check_of(IN_MEMORY, "fastapi_broadcast")
+def check_fastapi_broadcast(client: TestClient) -> None:
+    with (
+        client.websocket_connect("/topics/tea") as ada,
+        client.websocket_connect("/topics/tea") as bob,
+        client.websocket_connect("/topics/coffee") as eve,
+    ):
+        assert client.post("/topics/tea", json={"headline": "It is ready"}).status_code == 202
+        assert ada.receive_json() == bob.receive_json() == {"headline": "It is ready"}
+        assert eve.receive_nothing()
+    assert client.post("/topics/tea", json={"headline": "It is cold"}).status_code == 202
+
+
+@check_of(IN_MEMORY, "guest_room")
+def check_guest_room(client: TestClient) -> None:
+    with client.websocket_connect("/sign") as ada:
+        assert ada.receive_text() == "Who are you?"
+        with client.websocket_connect("/sign") as bob:
+            assert bob.receive_text() == "Who are you?"
+            bob.send_text("Bob")
+            assert ada.receive_text() == bob.receive_text() == "Bob is guest number 1."
+        ada.send_text("Ada")
+        assert ada.receive_text() == "Ada is guest number 2."
+    assert client.get("/guests").json() == ["Bob", "Ada"]
 
 
 @check_of(IN_MEMORY, "in_fastapi", "in_litestar")

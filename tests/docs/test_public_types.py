@@ -7,6 +7,7 @@ from typing import Any, assert_type
 
 from starlette.applications import Starlette
 from starlette.routing import Mount as StarletteMount
+from starlette.websockets import WebSocket as StarletteWebSocket
 
 import asgi_ws
 from asgi_ws import (
@@ -15,19 +16,29 @@ from asgi_ws import (
     App,
     BodyTooLarge,
     ConnectionClosed,
+    Encoder,
     Headers,
+    History,
     HTMLResponse,
     HTTPApp,
     HTTPEndpoint,
     HTTPError,
+    Hub,
+    HubStatistics,
     JSONCodec,
     JSONResponse,
     Limits,
+    Member,
+    Membership,
     Mount,
+    OutboxLimits,
+    Overflow,
+    Position,
     QueryParams,
     RedirectResponse,
     Request,
     Response,
+    Room,
     Route,
     State,
     Statistics,
@@ -40,6 +51,7 @@ from asgi_ws import (
     http_app,
     websocket_app,
 )
+from asgi_ws.brokers import HistoryPage, RoomEvent
 
 # The interface of ASGI, in the words of any framework.
 ASGIApp = Callable[
@@ -162,6 +174,30 @@ async def streamed(request: Request) -> StreamingResponse:
     return StreamingResponse(request.stream())
 
 
+class Shouting(Encoder):
+    def message(self, room: str, event: RoomEvent) -> str | bytes:
+        return event.envelope.data.upper()
+
+
+async def rooms(ws: WebSocket, starlette: StarletteWebSocket, hub: Hub) -> None:
+    async with hub.join(ws, "a", overflow="drop_oldest", identity="Ada", info=1) as membership:
+        assert_type(membership, Membership)
+        assert_type(await membership.publish("text", exclude=ws, key="k"), Position | None)
+        assert_type(membership.position, Position | None)
+        assert_type(membership.overflow, Overflow)
+        assert_type(membership.dropped, int)
+    async with hub.join(starlette.send, "a", overflow=Overflow.CONFLATE):
+        await hub.publish("a", memoryview(b"bytes"), exclude=starlette.send)
+    hub.leave(starlette.send, "a")
+    assert_type(await hub.publish_json("a", {"b": 1}, exclude=membership), Position | None)
+    assert_type(hub.publish_from_thread("a", b"bytes", timeout=1), Position | None)
+    assert_type(hub.room("a"), Room)
+    assert_type(hub.members("a"), list[Member])
+    assert_type(await hub.read("a", since=None, limit=1), HistoryPage)
+    assert_type(hub.disconnect(identity="Ada", room="a", code=4001, reason="bye"), int)
+    assert_type(hub.statistics(), HubStatistics)
+
+
 @asynccontextmanager
 async def database() -> AsyncIterator[dict[str, object]]:
     yield {"database": object()}
@@ -184,7 +220,7 @@ def test_applications_are_asgi_callables_for_a_type_checker_too() -> None:
             Mount("/more", routes=[WebSocketRoute("/{room}", plain)], name="more"),
             Mount("/starlette", Starlette(routes=[StarletteMount("/", plain)])),
         ],
-        lifespan=[database, database()],
+        lifespan=[database, database(), Hub(history=lambda room: History(messages=10) if room == "a" else None)],
         on_error=watch,
     )
     assert_type(app.path_for("more:plain", room="a"), str)
@@ -192,6 +228,12 @@ def test_applications_are_asgi_callables_for_a_type_checker_too() -> None:
     assert_type(app.statistics().refused, Mapping[str, int])
     callables: list[ASGIApp] = [app, plain, in_a_thread, Response("text"), Starlette(routes=[StarletteMount("/", app)])]
     assert all(callable(each) for each in callables)
+
+
+def test_a_hub_takes_its_settings() -> None:
+    hub = Hub(overflow="close", outbox=OutboxLimits(max_age=5), history=History(seconds=None), encoder=Shouting())
+    assert_type(hub, Hub)
+    assert hub.statistics().members == 0
 
 
 def test_errors_carry_typed_fields() -> None:

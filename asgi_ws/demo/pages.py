@@ -1,0 +1,34 @@
+"""The files of the pages, as responses: everything a page needs comes from here, and nothing inline is run."""
+
+from collections.abc import Mapping
+from pkgutil import get_data
+from string import Template
+from types import MappingProxyType
+from typing import Final
+
+from ..responses import HTMLResponse, Response
+
+_PACKAGE: Final = __name__.rpartition(".")[0]
+_CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "content-security-policy": _CONTENT_SECURITY_POLICY,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cache-control": "no-cache",
+    }
+)
+
+
+def file(name: str, media_type: str) -> Response:
+    """A file as it is."""
+    return Response(get_data(_PACKAGE, name) or b"", headers=HEADERS, media_type=media_type)
+
+
+def html(name: str, numbers: Mapping[str, float], headers: Mapping[str, str] = HEADERS) -> Response:
+    """A page in which each `$name` is one of `numbers`, so that what the page says is what the server holds."""
+    text = Template((get_data(_PACKAGE, name) or b"").decode()).substitute(numbers)
+    return HTMLResponse(text, headers=headers)

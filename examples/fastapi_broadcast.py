@@ -1,0 +1,37 @@
+"""FastAPI: who listens on a topic gets what is posted to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, WebSocket
+from pydantic import BaseModel
+
+from asgi_ws import Hub
+
+hub = Hub()
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with hub:
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+class News(BaseModel):
+    headline: str
+
+
+@app.post("/topics/{topic}", status_code=202)
+async def post(topic: str, news: News) -> None:
+    await hub.publish_json(topic, news.model_dump())
+
+
+@app.websocket("/topics/{topic}")
+async def listen(websocket: WebSocket, topic: str) -> None:
+    await websocket.accept()
+    async with hub.join(websocket.send, topic):
+        async for _ in websocket.iter_text():
+            pass  # What the client says is not used; the loop ends when it leaves.

@@ -1,0 +1,202 @@
+"""Clients of rooms on real servers: one that reads, one that never does, and what the server's process holds."""
+
+import asyncio
+import json
+import select
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+from uuid import uuid4
+
+import psutil
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.servers.client import SECONDS, handshake, hang_up, http, reset
+from tests.servers.launch import ServerProcess
+
+MIB: Final = 1024 * 1024
+KIB: Final = 1024
+_POLL_SECONDS: Final = 0.02
+# struct tcp_info of linux/tcp.h: tcpi_data_segs_in.
+_DATA_SEGMENTS: Final = 152
+# A client's window, as small as the system has it.
+_SMALL_BUFFER: Final = 4096
+
+
+def room_name() -> str:
+    """A room that no other test uses."""
+    return f"room-{uuid4().hex[:12]}"
+
+
+class Client:
+    """A WebSocket of a client that reads."""
+
+    def __init__(self, process: ServerProcess, name: str, room: str, ws: ClientConnection) -> None:
+        self.process = process
+        self.name = name
+        self.room = room
+        self.ws = ws
+
+    @classmethod
+    @asynccontextmanager
+    async def joined(cls, process: ServerProcess, room: str, *, path: str = "/room/") -> AsyncIterator[Self]:
+        """A member of a room; the connection is dropped at the end, whatever its state."""
+        name = f"client-{uuid4().hex[:12]}"
+        url = process.url(f"{path}{room}?id={name}", "ws")
+        ws = await connect(
+            url, compression=None, ping_interval=None, open_timeout=SECONDS, close_timeout=1, proxy=None, max_queue=None
+        )
+        try:
+            client = cls(process, name, room, ws)
+            assert await client.receive() == "joined"
+            yield client
+        finally:
+            hang_up(ws)
+
+    async def tell(self, word: str, **arguments: Any) -> None:
+        """Ask the handler for something; see `served_app.Commands`."""
+        await self.ws.send(json.dumps([word, arguments]))
+
+    async def receive(self, seconds: float = SECONDS) -> str:
+        """The next message, without its padding."""
+        async with asyncio.timeout(seconds):
+            message = await self.ws.recv()
+        assert isinstance(message, str)
+        return message.rstrip(" .")
+
+    async def take(self, count: int, seconds: float = SECONDS) -> list[str]:
+        """The next messages."""
+        async with asyncio.timeout(seconds):
+            return [await self.receive(seconds) for _ in range(count)]
+
+    async def show(self) -> dict[str, Any]:
+        """What the hub counts, when no message is on its way to this client."""
+        await self.tell("show")
+        facts: dict[str, Any] = json.loads(await self.receive())
+        return facts
+
+    async def end(self, seconds: float = SECONDS) -> tuple[int, str]:
+        """The code and the reason of the server's close frame, after whatever comes before it; 1006 for none."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self.ws.recv()
+        except ConnectionClosed as error:
+            return (1006, "") if error.rcvd is None else (error.rcvd.code, error.rcvd.reason)
+
+    def leave(self, how: str) -> None:
+        """End the TCP connection without a close frame, by RST or FIN."""
+        {"RST": reset, "FIN": hang_up}[how](self.ws)
+
+
+class RawClient:
+    """A member whose bytes are its own affair: it reads when it is told to, and knows how they came.
+
+    Args:
+        sock: on which the handshake is done.
+    """
+
+    def __init__(self, process: ServerProcess, name: str, sock: socket.socket) -> None:
+        self.process = process
+        self.name = name
+        self._sock = sock
+
+    @classmethod
+    @asynccontextmanager
+    async def joined(
+        cls,
+        process: ServerProcess,
+        room: str,
+        *,
+        path: str = "/room/",
+        query: str = "",
+        buffer: int | None = _SMALL_BUFFER,
+    ) -> AsyncIterator[Self]:
+        """A member of a room that has read nothing but that it is one."""
+        name = f"raw-{uuid4().hex[:12]}"
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+            sock.setblocking(False)
+            if buffer is not None:
+                # Before the connection is made, since the window is agreed on then.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            await loop.sock_connect(sock, ("127.0.0.1", process.port))
+            await loop.sock_sendall(sock, handshake(f"{path}{room}?id={name}{query}"))
+            client = cls(process, name, sock)
+            head = b""
+            async with asyncio.timeout(SECONDS):
+                while not head.endswith(b"\x81\x06joined"):
+                    head += await loop.sock_recv(sock, 1)
+            assert head.startswith(b"HTTP/1.1 101 "), head
+            yield client
+
+    async def read(self, size: int) -> bytes:
+        """So many bytes."""
+        data = bytearray()
+        async with asyncio.timeout(SECONDS):
+            while len(data) < size:
+                more = await asyncio.get_running_loop().sock_recv(self._sock, size - len(data))
+                assert more, "the connection has ended"
+                data += more
+        return bytes(data)
+
+    async def message(self) -> str:
+        """The next message, without its padding."""
+        opcode, size = await self.read(2)
+        if size > 125:
+            size = int.from_bytes(await self.read(2 if size == 126 else 8))
+        text = (await self.read(size)).decode()
+        assert opcode == 0x81, opcode
+        return text.rstrip(" .")
+
+    def segments(self) -> int:
+        """How many TCP segments with data have come."""
+        info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        count: int = struct.unpack_from("I", info, _DATA_SEGMENTS)[0]
+        return count
+
+    async def lost(self, seconds: float) -> str | None:
+        """How the server ends the TCP connection, "FIN" or "RST", while nothing is read; None if it does not."""
+        poll = select.poll()
+        poll.register(self._sock.fileno(), select.POLLRDHUP)
+        try:
+            async with asyncio.timeout(seconds):
+                # A loop tells of what can be read alone, and there is plenty.
+                while not (events := poll.poll(0)):
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            return None
+        return "RST" if events[0][1] & select.POLLERR else "FIN"
+
+
+async def get(process: ServerProcess, path: str, *, method: str = "GET", **query: str | float) -> Any:
+    """What the application answers, as JSON."""
+    async with http(process) as client:
+        response = await client.request(method, path, params=query, timeout=2 * SECONDS)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+async def end_of(process: ServerProcess, name: str, *, prefix: str = "") -> list[Any]:
+    """What a member's handler noted of its end: the code and the reason, or the name and text of what it raised."""
+    notes = await get(process, f"{prefix}/events/{name}", until="end", seconds=SECONDS)
+    facts: list[Any] = next(facts for word, *facts in notes if word == "end")
+    return facts
+
+
+async def members(process: ServerProcess, room: str, count: int, *, prefix: str = "") -> list[str]:
+    """Who is in a room, once there are so many."""
+    async with asyncio.timeout(SECONDS):
+        while len(who := await get(process, f"{prefix}/who/{room}")) != count:
+            await asyncio.sleep(_POLL_SECONDS)
+    names: list[str] = who
+    return names
+
+
+def held_bytes(process: ServerProcess) -> int:
+    """What the server holds of the machine's memory, with the processes under it."""
+    parent = psutil.Process(process.pid)
+    return sum(each.memory_info().rss for each in [parent, *parent.children(recursive=True)])

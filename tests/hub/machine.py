@@ -1,0 +1,374 @@
+"""A hub against a model: connections that come, join, stall, die and leave, in any order."""
+
+import asyncio
+import gc
+import logging
+import sys
+import weakref
+from typing import Any, TypeAlias
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from asgi_ws import History, Hub, Membership, OutboxLimits
+from asgi_ws.errors import AlreadyJoined
+
+from .model import AGE, BYTES, GAP, KEPT, MESSAGES, STEP, Conn, Event, Model, Seat
+from .peers import Errors, LossyBroker, Narrator, Peer, TickingLoop
+
+ROOMS = {"plain": False, "kept": True, "also-kept": True}
+POLICIES = ("close", "drop_oldest", "drop_newest", "conflate", "conflate")
+
+rooms = st.sampled_from(list(ROOMS))
+policies = st.sampled_from(POLICIES)
+identities = st.sampled_from([None, "ann", "ben"])
+# Some fit four times, some twice exactly, some once, and some only alone.
+lengths = st.sampled_from([10, 20, 50, 100, 150, 300])
+keys = st.sampled_from([None, "x", "y", "x"])
+which = st.integers(0, 50)
+# What ends connections is to leave some that something else can happen to.
+seldom = st.sampled_from([False, False, True])
+few = st.integers(0, 2)
+Load: TypeAlias = tuple[int, int, str | None, bool]
+loads = st.tuples(which, lengths, keys, st.booleans())
+messages = st.tuples(rooms, lengths, keys, st.booleans(), st.none() | which)
+
+
+class Hubs(RuleBasedStateMachine):
+    """After each rule the loop comes to rest, and the hub is what the model is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = TickingLoop()
+        asyncio.set_event_loop(None)
+        self.complaints: list[Any] = []
+        self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
+        self.errors = Errors()
+        logging.getLogger("asgi_ws").addHandler(self.errors)
+        self.model = Model(ROOMS)
+        self.broker = LossyBroker()
+        self.hub: Hub
+        self.peers: dict[Conn, Peer] = {}
+        self.seats: dict[Seat, Membership] = {}
+        self.references: list[weakref.ref[Any]] = []
+        self.number = 0
+
+    @initialize(seats=st.lists(st.tuples(which, rooms, policies), min_size=3, max_size=6))
+    def start(self, seats: list[tuple[int, str, str]]) -> None:
+        async def enter() -> Hub:
+            hub = Hub(
+                self.broker,
+                outbox=OutboxLimits(max_bytes=BYTES, max_messages=MESSAGES, max_age=AGE),
+                history=lambda room: History(messages=KEPT, seconds=None) if ROOMS[room] else None,
+                encoder=Narrator(),
+            )
+            return await hub.__aenter__()
+
+        self.hub = self.loop.run_until_complete(enter())
+        for own in (True, False, False):
+            self.connect(own=own, can_abort=True)
+        for index, room, policy in seats:
+            self.join(index, room, policy, None)
+
+    # -- connections
+
+    @rule(own=st.booleans(), can_abort=st.booleans())
+    def connect(self, *, own: bool, can_abort: bool) -> None:
+        if len(self.peers) >= 5:
+            return
+        self.number += 1
+        conn, peer = Conn(self.number, own), Peer()
+
+        async def connect() -> None:
+            if own:
+                peer.serve(can_abort=can_abort)
+            self.peers[conn] = peer
+
+        self.loop.run_until_complete(connect())
+        self.loop.settle()
+        self.references += [weakref.ref(peer)] + ([weakref.ref(peer.socket)] if own else [])
+
+    def conn(self, index: int) -> Conn | None:
+        """One of those that are open, as far as the application knows."""
+        known = [conn for conn in self.peers if not conn.ended]
+        return known[index % len(known)] if known else None
+
+    @rule(index=which, room=rooms, policy=policies, identity=identities)
+    def join(self, index: int, room: str, policy: str, identity: str | None) -> None:
+        conn = self.conn(index)
+        if conn is None:
+            return
+        info = identity or f"#{conn.number}"
+        peer = self.peers[conn]
+
+        async def join() -> Membership | None:
+            try:
+                return self.hub.join(peer.socket, room, overflow=policy, identity=identity, info=info)
+            except AlreadyJoined:
+                return None
+
+        is_known = room in conn.seats
+        membership = self.loop.run_until_complete(join())
+        assert (membership is None) is is_known
+        if membership is not None:
+            state = self.model.rooms[room]
+            last = len(state.events) if not state.seats else state.last
+            assert (membership.position.offset if membership.position else None) == (last if state.keeps else None)
+            self.seats[self.model.join(conn, state, policy, info, info)] = membership
+            self.rest()
+
+    @rule(index=which, by_hub=st.booleans(), rarely=seldom)
+    def leave(self, index: int, by_hub: bool, rarely: bool) -> None:
+        seats = [seat for seat in self.seats if seat.active]
+        if seats and rarely:
+            self._leave(seats[index % len(seats)], by_hub=by_hub)
+
+    def _leave(self, seat: Seat, *, by_hub: bool) -> None:
+        async def leave() -> None:
+            if by_hub:
+                self.hub.leave(self.peers[seat.conn].socket, seat.room.name)
+            else:
+                self.seats[seat].leave()
+
+        self.loop.run_until_complete(leave())
+        self.model.leave(seat)
+        self.rest()
+
+    @rule(index=which)
+    def stall(self, index: int) -> None:
+        conn = self.conn(index)
+        if conn is not None:
+            self.peers[conn].stall()
+            conn.stalled = True
+
+    @rule(index=which, wholly=st.booleans())
+    def resume(self, index: int, wholly: bool) -> None:
+        """Also one that is being closed."""
+        stalled = [conn for conn in self.peers if conn.stalled]
+        if stalled:
+            self._resume(stalled[index % len(stalled)], wholly=wholly)
+
+    def _resume(self, conn: Conn, *, wholly: bool) -> None:
+        if wholly:
+            self.peers[conn].resume()
+            self.model.resume(conn)
+        else:
+            self.peers[conn].take_one()
+            self.model.take_one(conn)
+        self.rest()
+
+    @rule(index=which, error=st.sampled_from([OSError, RuntimeError]), hangs_up=st.booleans(), rarely=seldom)
+    def die(self, index: int, error: type[Exception], hangs_up: bool, rarely: bool) -> None:
+        conn = self.conn(index)
+        if conn is None or not rarely:
+            return
+        peer = self.peers[conn]
+        if not conn.own:
+            peer.error = error
+        if conn.own and hangs_up:
+            self.loop.call_soon(peer.leave)
+            self.model.hang_up(conn)
+        else:
+            self.loop.call_soon(peer.die)
+            self.model.die(conn)
+        self.rest()
+
+    @rule(identity=identities, room=st.none() | rooms, rarely=seldom)
+    def disconnect(self, identity: str | None, room: str | None, rarely: bool) -> None:
+        if (identity is None and room is None) or not rarely:
+            return
+
+        async def disconnect() -> int:
+            return self.hub.disconnect(identity=identity, room=room, code=4000, reason="out")
+
+        found = self.loop.run_until_complete(disconnect())
+        state = None if room is None else self.model.rooms[room]
+        assert found == self.model.expel(identity, state, 4000)
+        self.rest()
+
+    # -- messages
+
+    @rule(messages=st.lists(messages, min_size=1, max_size=8))
+    def publish(self, messages: list[tuple[str, int, str | None, bool, int | None]]) -> None:
+        """Several tasks publish at once, and none of them waits for a slow member."""
+        tasks = []
+        for room, length, key, is_text, exclude in messages:
+            self.number += 1
+            text = f"{room} {self.number} ".ljust(length, "·" if is_text else ".")
+            conn = None if exclude is None else self.conn(exclude)
+            publishing = self.hub.publish(
+                room,
+                text if is_text else text.encode(),
+                key=key,
+                # Whoever is in no room is not known, and need not be.
+                exclude=None if conn is None else self.peers[conn].socket,
+            )
+            tasks.append(self.loop.create_task(publishing))
+            excluded = conn if conn in self.model.conns else None
+            self.model.publish(self.model.rooms[room], Event(text, key, excluded))
+        self.rest()
+        assert all(task.done() and task.exception() is None for task in tasks)
+
+    @rule(index=which, more=st.lists(loads, min_size=2, max_size=9), later=st.lists(loads, max_size=4), takes=few)
+    def overload(self, index: int, more: list[Load], later: list[Load], takes: int) -> None:
+        """More than one connection takes, in its own rooms; it takes a little, and then there is more again."""
+        conns = [conn for conn in self.peers if conn.seats]
+        if not conns:
+            return
+        conn = conns[index % len(conns)]
+        self.peers[conn].stall()
+        conn.stalled = True
+        own = list(conn.seats)
+        self.publish([(own[each[0] % len(own)], *each[1:], None) for each in more])
+        for _ in range(takes):
+            self._resume(conn, wholly=False)
+        if later:
+            self.publish([(own[each[0] % len(own)], *each[1:], None) for each in later])
+
+    @precondition(lambda self: not self.model.losing)
+    @rule()
+    def lose(self) -> None:
+        self.broker.losing = self.model.losing = True
+
+    @precondition(lambda self: self.model.losing)
+    @rule(says_so=st.booleans())
+    def recover(self, says_so: bool) -> None:
+        self.loop.run_until_complete(self.broker.recover(says_so=says_so))
+        self.model.recover(says_so=says_so)
+        self.rest()
+
+    # -- time
+
+    @rule(steps=st.integers(1, 30))
+    def advance(self, steps: int) -> None:
+        self.loop.advance(steps * STEP)
+        self.model.advance(steps * STEP)
+        # What ticks by itself is no matter of the model.
+        self.model.now = self.loop.now
+        self.rest()
+
+    def rest(self) -> None:
+        self.loop.settle()
+        self.model.settle()
+
+    # -- what has to be
+
+    @invariant()
+    def every_connection_got_what_the_model_says(self) -> None:
+        for conn, peer in self.peers.items():
+            assert [text for text in peer.taken if not text.startswith(GAP)] == [
+                text for text in conn.sent if not text.startswith(GAP)
+            ]
+            for room in ROOMS:
+                found, expected = told(peer.taken, room), told(conn.sent, room)
+                if conn.queue or conn.ended:
+                    # A notice tells at once of what has its place in it, however much of other rooms stands between.
+                    found, expected = without_last_gap(found), without_last_gap(expected)
+                assert found == expected
+            assert peer.close == conn.frame
+            if conn.own and conn.close is not None:
+                assert (peer.ws.close_code, peer.ws.close_reason) == conn.close
+
+    @invariant()
+    def every_membership_is_what_the_model_says(self) -> None:
+        for seat, membership in self.seats.items():
+            assert (membership.active, membership.dropped) == (seat.active, seat.dropped)
+        for name, room in self.model.rooms.items():
+            found = [(member.info, member.connections) for member in self.hub.members(name)]
+            assert sorted(found) == sorted(room.present.values())
+
+    @invariant()
+    def the_bounds_hold(self) -> None:
+        if not hasattr(self, "hub"):
+            return
+        assert self.hub._running is not None
+        for subscriber in self.hub._running.subscribers.values():
+            assert subscriber.outbox.messages <= MESSAGES
+            assert subscriber.outbox.size <= BYTES or subscriber.outbox.messages == 1
+
+    @invariant()
+    def the_statistics_count_what_the_model_counts(self) -> None:
+        if not hasattr(self, "hub"):
+            return
+        found, model = self.hub.statistics(), self.model
+        conns = model.conns
+        assert (found.rooms, found.connections, found.members) == (
+            len(model.alive),
+            sum(bool(conn.seats) for conn in conns),
+            sum(len(conn.seats) for conn in conns),
+        )
+        assert (found.published, found.delivered) == (model.published, model.delivered)
+        assert (found.dropped, found.closed) == (model.dropped, model.closed)
+        assert found.queued_messages == sum(len(conn.messages) for conn in conns)
+        assert found.queued_bytes == sum(conn.size for conn in conns)
+        assert found.slow_members == sum(conn.flying is not None for conn in conns)
+
+    @invariant()
+    def nobody_complains(self) -> None:
+        assert not self.complaints
+        assert not self.errors.records
+
+    def teardown(self) -> None:
+        try:
+            # After a failure there is something left, and that is no news.
+            if hasattr(self, "hub") and sys.exception() is None:
+                self._end()
+        finally:
+            logging.getLogger("asgi_ws").removeHandler(self.errors)
+            for peer in self.peers.values():
+                self.loop.call_soon(peer.die)
+            self.loop.settle()
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.loop.settle()
+            self.loop.close()
+
+    def _end(self) -> None:
+        """Everyone resumes and leaves: nothing is left of anybody."""
+        for conn in list(self.peers):
+            self._resume(conn, wholly=True)
+        for seat in list(self.seats):
+            if seat.active:
+                self._leave(seat, by_hub=True)
+        self.every_connection_got_what_the_model_says()
+        self.the_statistics_count_what_the_model_counts()
+        assert self.hub._running is not None
+        assert (self.hub._running.rooms, self.hub._running.subscribers) == ({}, {})
+        assert self.broker._rooms == set()
+        assert not any(peer.ws._attached for conn, peer in self.peers.items() if conn.own)
+        self.loop.run_until_complete(self._hang_up())
+        self.loop.settle()
+        assert all(peer.task is None or peer.task.done() for peer in self.peers.values())
+        assert not asyncio.all_tasks(self.loop)
+        assert self.loop._next_due() is None
+        self.nobody_complains()
+        self.peers.clear()
+        self.seats.clear()
+        for _ in range(3):
+            # What has a finalizer goes in a round of its own.
+            if any(reference() is not None for reference in self.references):
+                gc.collect()
+        assert [reference() for reference in self.references if reference() is not None] == []
+        self.loop.run_until_complete(self.hub.__aexit__(None, None, None))
+
+    async def _hang_up(self) -> None:
+        for peer in self.peers.values():
+            peer.leave()
+
+
+def without_last_gap(said: list[Any]) -> list[Any]:
+    """The words, but for a notice that may have a second part."""
+    return said[:-1] if said and isinstance(said[-1], tuple) else said
+
+
+def told(taken: list[str], room: str) -> list[Any]:
+    """What was said of a room, notices of gaps that nothing stands between taken together."""
+    said: list[Any] = []
+    for text in taken:
+        if text.startswith(f"{GAP}{room} "):
+            missed = text.removeprefix(f"{GAP}{room} ")
+            counted, unknown = said.pop()[1:] if said and isinstance(said[-1], tuple) else (0, 0)
+            said.append((GAP, counted, unknown + 1) if missed == "None" else (GAP, counted + int(missed), unknown))
+        elif text.startswith((f"{room} ", f"join {room} ", f"leave {room} ")):
+            said.append(text)
+    return said

@@ -1,0 +1,368 @@
+"""A hub as one would write it without a thought for its cost: lists, and a time that is moved by hand."""
+
+import math
+from dataclasses import dataclass, field
+
+GAP = "gap "
+BYTES = 200
+MESSAGES = 4
+# No sum of the steps that the time is moved by comes near to it.
+AGE = 3 * math.pi
+STEP = 0.37
+KEPT = 5
+CLOSING = 1.0
+
+
+@dataclass(eq=False)
+class Seat:
+    """A membership."""
+
+    conn: "Conn"
+    room: "Room"
+    policy: str
+    identity: str
+    active: bool = True
+    dropped: int = 0
+
+
+@dataclass(eq=False)
+class Item:
+    """A message that waits; without a text, the place of `missed` ones that were dropped."""
+
+    seat: Seat
+    text: str | None
+    key: str | None
+    since: tuple[float, int]
+    missed: int = 0
+
+    @property
+    def size(self) -> int:
+        return len((self.text or "").encode())
+
+    @property
+    def due(self) -> tuple[float, int]:
+        """When it is too old, and which is first of those that come at one time."""
+        return self.since[0] + AGE, self.since[1]
+
+
+@dataclass(eq=False)
+class Conn:
+    """A connection.
+
+    Attributes:
+        flying: what the server has not taken yet.
+        queue: what waits behind it.
+        sent: what the server has taken.
+        ended: no more messages are for it.
+        close: with what it was closed from here, and when.
+    """
+
+    number: int
+    own: bool
+    seats: dict[str, Seat] = field(default_factory=dict)
+    queue: list[Item] = field(default_factory=list)
+    flying: str | None = None
+    sent: list[str] = field(default_factory=list)
+    stalled: bool = False
+    dead: bool = False
+    ended: bool = False
+    close: tuple[int, str] | None = None
+    closed_at: float = 0.0
+    frame: tuple[int, str] | None = None
+
+    @property
+    def messages(self) -> list[Item]:
+        return [item for item in self.queue if item.text is not None]
+
+    @property
+    def size(self) -> int:
+        return sum(item.size for item in self.queue)
+
+
+@dataclass(frozen=True)
+class Event:
+    text: str
+    key: str | None
+    exclude: Conn | None
+
+
+@dataclass(eq=False)
+class Room:
+    """A room, whether it has members or not.
+
+    Attributes:
+        events: all that were published, where a history is kept.
+        last: how many of them the members know of; None without members or history.
+        coming: what is on its way to the members that there were when it came.
+    """
+
+    name: str
+    keeps: bool
+    seats: list[Seat] = field(default_factory=list)
+    present: dict[str, tuple[str, int]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    last: int = 0
+    coming: list[tuple[Event, list[Seat]]] = field(default_factory=list)
+    busy: bool = False
+
+
+class Model:
+    """What a hub does, said plainly.
+
+    Attributes:
+        conns: those that are in rooms, or have something on its way, in the order in which they came.
+        alive: the rooms that have members, in the order of their first ones.
+        behind: those of them that have to look for what they missed.
+        losing: whether the broker loses events.
+    """
+
+    def __init__(self, rooms: dict[str, bool]) -> None:
+        self.rooms = {name: Room(name, keeps) for name, keeps in rooms.items()}
+        self.conns: dict[Conn, None] = {}
+        self.alive: dict[Room, None] = {}
+        self.behind: dict[Room, None] = {}
+        # Those whose close frame the server has not taken, for a second at most.
+        self.closing: dict[Conn, None] = {}
+        self.losing = False
+        self.now = 0.0
+        self.serial = 0
+        self.published = self.delivered = self.dropped = self.closed = 0
+
+    # -- members
+
+    def join(self, conn: Conn, room: Room, policy: str, identity: str, info: str) -> Seat:
+        seat = Seat(conn, room, policy, identity)
+        self.conns.setdefault(conn)
+        conn.seats[room.name] = seat
+        if not room.seats:
+            room.last = len(room.events)
+            self.alive[room] = None
+        room.seats.append(seat)
+        count = room.present.get(identity, ("", 0))[1]
+        room.present[identity] = info, count + 1
+        if not count:
+            self.bring(room, Event(f"join {room.name} {info}", None, conn))
+        return seat
+
+    def leave(self, seat: Seat) -> None:
+        if not seat.active:
+            return
+        seat.active = False
+        room, conn = seat.room, seat.conn
+        del conn.seats[room.name]
+        self._rest(conn)
+        room.seats.remove(seat)
+        info, count = room.present.pop(seat.identity)
+        if count > 1:
+            room.present[seat.identity] = info, count - 1
+        else:
+            self.bring(room, Event(f"leave {room.name} {info}", None, conn))
+        if not room.seats:
+            self.alive.pop(room, None)
+            self.behind.pop(room, None)
+
+    def _rest(self, conn: Conn) -> None:
+        if not conn.seats and conn.flying is None:
+            self.conns.pop(conn, None)
+
+    # -- messages
+
+    def publish(self, room: Room, event: Event) -> None:
+        """Publish; what is missing before it is looked for later, see `settle`."""
+        self.published += 1
+        if room.keeps:
+            room.events.append(event)
+        if self.losing or not room.seats or room in self.behind:
+            return
+        if not room.keeps:
+            self.bring(room, event)
+        elif room.last == len(room.events) - 1:
+            room.last += 1
+            self.bring(room, event)
+        else:
+            self.behind[room] = None
+
+    def recover(self, *, says_so: bool) -> None:
+        self.losing = False
+        if says_so:
+            self.behind.update(self.alive)
+
+    def settle(self) -> None:
+        """Look for what rooms have missed."""
+        while self.behind:
+            room = next(iter(self.behind))
+            if room.keeps:
+                first = max(room.last, len(room.events) - KEPT)
+                if first > room.last:
+                    self.bring(room, Event(f"{GAP}{room.name} {first - room.last}", None, None))
+                for event in room.events[first:]:
+                    self.bring(room, event)
+                room.last = len(room.events)
+            else:
+                self.bring(room, Event(f"{GAP}{room.name} None", None, None))
+            self.behind.pop(room, None)
+
+    def bring(self, room: Room, event: Event) -> None:
+        """One message after the other, each to those that were members when it came."""
+        room.coming.append((event, list(room.seats)))
+        if room.busy:
+            return
+        room.busy = True
+        while room.coming:
+            event, seats = room.coming.pop(0)
+            for seat in seats:
+                if seat.active and seat.conn is not event.exclude:
+                    self._offer(seat, event)
+        room.busy = False
+
+    def _offer(self, seat: Seat, event: Event) -> None:
+        conn = seat.conn
+        if conn.ended:
+            return
+        if conn.flying is not None:
+            self._put(seat, event)
+        elif conn.dead:
+            self.end(conn)
+        elif conn.stalled and not event.text.startswith(GAP):
+            conn.flying = event.text
+        else:
+            conn.sent.append(event.text)
+            self.delivered += 1
+
+    # -- what waits
+
+    def _put(self, seat: Seat, event: Event) -> None:
+        conn = seat.conn
+        self.serial += 1
+        key = event.key if seat.policy == "conflate" else None
+        item = Item(seat, event.text, key, (self.now, self.serial))
+        if key is not None:
+            for other in conn.messages:
+                if other.seat is seat and other.key == key:
+                    conn.queue.remove(other)
+                    self._count(other)
+        while conn.messages and (len(conn.messages) >= MESSAGES or conn.size + item.size > BYTES):
+            droppable = [other for other in conn.messages if other.seat.policy in ("drop_oldest", "conflate")]
+            if droppable and seat.policy != "drop_newest":
+                self._drop(droppable[0])
+            elif seat.policy == "close":
+                self._overflow(conn)
+                return
+            else:
+                self._count(item)
+                if seat.room.keeps:
+                    conn.queue.append(Item(seat, None, None, item.since, 1))
+                return
+        conn.queue.append(item)
+
+    def _count(self, item: Item) -> None:
+        item.seat.dropped += 1
+        self.dropped += 1
+
+    def _drop(self, item: Item) -> None:
+        """Its place stays, where members are told."""
+        self._count(item)
+        if item.seat.room.keeps:
+            item.text, item.key, item.missed = None, None, 1
+        else:
+            item.seat.conn.queue.remove(item)
+
+    def _overflow(self, conn: Conn) -> None:
+        self.closed += 1
+        self.end(conn)
+        self._close(conn, 1013, "too slow")
+
+    def expel(self, identity: str | None, room: Room | None, code: int) -> int:
+        found = [
+            conn
+            for conn in self.conns
+            if any(identity in (None, seat.identity) and room in (None, seat.room) for seat in conn.seats.values())
+        ]
+        for conn in found:
+            self.end(conn)
+            self._close(conn, code, "out")
+        return len(found)
+
+    def _close(self, conn: Conn, code: int, reason: str) -> None:
+        conn.close, conn.closed_at = (code, reason), self.now
+        # What is stuck would hold the close frame too.
+        self._give_up(conn)
+        if conn.stalled and not conn.dead:
+            self.closing[conn] = None
+        elif not conn.dead:
+            conn.frame = conn.close
+
+    def _give_up(self, conn: Conn) -> None:
+        conn.flying = None
+        self._rest(conn)
+
+    def end(self, conn: Conn) -> None:
+        conn.ended = True
+        for item in conn.messages:
+            self._count(item)
+        conn.queue.clear()
+        for seat in list(conn.seats.values()):
+            self.leave(seat)
+
+    # -- what happens to connections
+
+    def take_one(self, conn: Conn) -> None:
+        """The server takes what waits there, and then the next, which waits unless it is a notice."""
+        if conn.flying is None:
+            self._take_close(conn)
+            return
+        conn.sent.append(conn.flying)
+        conn.flying = None
+        self.delivered += 1
+        while conn.queue and conn.flying is None:
+            item = conn.queue.pop(0)
+            if item.text is None:
+                conn.sent.append(f"{GAP}{item.seat.room.name} {item.missed}")
+            elif conn.stalled and not item.text.startswith(GAP):
+                conn.flying = item.text
+            else:
+                conn.sent.append(item.text)
+                self.delivered += 1
+        self._rest(conn)
+
+    def _take_close(self, conn: Conn) -> None:
+        if conn in self.closing:
+            del self.closing[conn]
+            conn.frame = conn.close
+
+    def resume(self, conn: Conn) -> None:
+        conn.stalled = False
+        self.take_one(conn)
+        self._take_close(conn)
+
+    def die(self, conn: Conn) -> None:
+        conn.dead = True
+        self.closing.pop(conn, None)
+        if conn.flying is not None:
+            self.end(conn)
+            self._give_up(conn)
+
+    def hang_up(self, conn: Conn) -> None:
+        """The client has left, and the application knows."""
+        conn.dead = True
+        self.end(conn)
+        self._give_up(conn)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, to which each message in a queue and each close frame has a bound."""
+        end = self.now + seconds
+        while due := [
+            *((conn.closed_at + CLOSING, 0, conn) for conn in self.closing),
+            *((*conn.messages[0].due, conn) for conn in self.conns if conn.messages),
+        ]:
+            when, serial, conn = min(due, key=lambda each: each[:2])
+            if when > end:
+                break
+            self.now = when
+            if not serial:
+                del self.closing[conn]
+            elif conn.messages[0].seat.policy == "close":
+                self._overflow(conn)
+            else:
+                self._drop(conn.messages[0])
+        self.now = end

@@ -1,0 +1,215 @@
+"""Connections whose server does as the test says, and the time, the broker and the encoder that go with them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine
+from typing import Any
+
+from asgi_ws import Encoder, Gap, Member, MemoryBroker, WebSocket, websocket_app
+from asgi_ws._asgi import Event, Scope
+from asgi_ws.brokers.base import BrokerState, OnEvent, OnInterrupted, RoomEvent
+from asgi_ws.lifecycle import ABORT_EXTENSION
+
+from ..asgi import websocket_scope
+from .model import GAP
+
+
+class TickingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time the test moves, and that moves a little by itself: no two messages come at once."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        self.now += 1e-7
+        return self.now
+
+    def settle(self) -> None:
+        """Run until nothing is ready."""
+        self.run_until_complete(self._settle())
+
+    async def _settle(self) -> None:
+        while True:
+            await asyncio.sleep(0)
+            due = self._next_due()
+            if not self._ready and (due is None or due > self.now):  # type: ignore[attr-defined] # no public way
+                return
+
+    def advance(self, seconds: float) -> None:
+        """Move time, through every timer on the way."""
+        end = self.now + seconds
+        while (due := self._next_due()) is not None and due <= end:
+            self.now = max(self.now, due)
+            self.settle()
+        self.now = max(self.now, end)
+        self.settle()
+
+    def _next_due(self) -> float | None:
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined] # no public way
+        return min((timer.when() for timer in timers if not timer.cancelled()), default=None)
+
+
+class Peer:
+    """The server's side of one connection.
+
+    Attributes:
+        socket: what joins a hub: a WebSocket, or `send` itself.
+        taken: the messages that the server has taken.
+        close: code and reason of the close frame that it has taken.
+        is_aborted: whether the application has asked to drop the connection.
+        task: in which the application serves it; None where it is somebody else's connection.
+    """
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.close: tuple[int, str] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.socket: Any = self.send
+        self.is_aborted = False
+        self.error: type[Exception] = OSError
+        self._inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._is_stalled = False
+        self._is_dead = False
+        # Who waits in `send`, in order; that they are several is no order.
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def accepted(self, *, can_abort: bool = False) -> WebSocket:
+        """A WebSocket of the package that is served here."""
+        self.serve(can_abort=can_abort)
+        while self.socket == self.send:
+            await asyncio.sleep(0)
+        return self.ws
+
+    @property
+    def ws(self) -> WebSocket:
+        assert isinstance(self.socket, WebSocket)
+        return self.socket
+
+    def serve(self, *, can_abort: bool) -> None:
+        """Let a WebSocket of the package be served here."""
+
+        @websocket_app
+        async def handler(ws: WebSocket) -> None:
+            await ws.accept()
+            self.socket = ws
+            async for _ in ws:
+                pass
+
+        scope: Scope = websocket_scope()
+        scope["extensions"] = {ABORT_EXTENSION: {}} if can_abort else {}
+        self._inbox.put_nowait({"type": "websocket.connect"})
+        application: Coroutine[Any, Any, None] = handler(scope, self._inbox.get, self.send)
+        self.task = asyncio.get_running_loop().create_task(application)
+
+    async def send(self, event: Event) -> None:
+        if event["type"] == ABORT_EXTENSION:
+            self.is_aborted = self._is_dead = True
+            return
+        text = event.get("text") or (event.get("bytes") or b"").decode()
+        if self._is_stalled and not self._is_dead and not text.startswith(GAP):
+            assert not self._waiting, "one send at a time"
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            finally:
+                self._waiting.remove(turn)
+        if self._is_dead:
+            raise self.error("the peer is gone")
+        if event["type"] == "websocket.send":
+            assert self.close is None, "a message after the close frame"
+            self.taken.append(text)
+        elif event["type"] == "websocket.close":
+            self.close = event["code"], event["reason"]
+
+    async def received(self) -> Event:
+        """What the client sends."""
+        return await self._inbox.get()
+
+    def stall(self) -> None:
+        """Take nothing more."""
+        self._is_stalled = True
+
+    def resume(self) -> None:
+        """Take everything again."""
+        self._is_stalled = False
+        self.take_one()
+
+    def take_one(self) -> None:
+        """Take one message more."""
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
+
+    def die(self) -> None:
+        """Fail in `send` from now on, also where one waits."""
+        self._is_dead = True
+        self.take_one()
+
+    def leave(self) -> None:
+        """Send the disconnect event, as a server does when the client has closed."""
+        self._inbox.put_nowait({"type": "websocket.disconnect", "code": 1001, "reason": ""})
+        self.die()
+
+
+class Narrator(Encoder):
+    """Says what happens in words that a model can say too."""
+
+    def gap(self, gap: Gap) -> str:
+        return f"{GAP}{gap.room} {gap.missed}"
+
+    def join(self, room: str, member: Member) -> str:
+        return f"join {room} {member.info}"
+
+    def leave(self, room: str, member: Member) -> str:
+        return f"leave {room} {member.info}"
+
+
+class LossyBroker(MemoryBroker):
+    """A broker that keeps its histories, but loses events on the way while it is `losing`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losing = False
+        self._on_interrupted: OnInterrupted | None = None
+
+    @property
+    def state(self) -> BrokerState:
+        return BrokerState.INTERRUPTED if self.losing else super().state
+
+    async def start(self, on_event: OnEvent, on_interrupted: OnInterrupted) -> None:
+        self._on_interrupted = on_interrupted
+        await super().start(on_event, on_interrupted)
+
+    def deliver(self, room: str, event: RoomEvent) -> Awaitable[None] | None:
+        return None if self.losing else super().deliver(room, event)
+
+    async def recover(self, *, says_so: bool = True) -> None:
+        """Lose nothing more."""
+        self.losing = False
+        if says_so and self._on_interrupted is not None:
+            await self._on_interrupted()
+
+
+class Errors(logging.Handler):
+    """What the package has logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(self.format(record))
+
+
+async def accepted_by_hand(peer: Peer, scope: Scope | None = None) -> WebSocket:
+    """A WebSocket that nobody serves."""
+    connect: list[Event] = [{"type": "websocket.connect"}]
+
+    async def receive() -> Event:
+        if connect:
+            return connect.pop()
+        return await peer.received()
+
+    ws = WebSocket(websocket_scope() if scope is None else scope, receive, peer.send)
+    await ws.accept()
+    return ws

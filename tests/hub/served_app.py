@@ -1,0 +1,134 @@
+"""An application with a hub, served by real servers: members who do what their clients say, and what they saw."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from asgi_ws import (
+    App,
+    ConnectionClosed,
+    Hub,
+    JSONResponse,
+    Membership,
+    Request,
+    Response,
+    Route,
+    WebSocket,
+    WebSocketRoute,
+    http_app,
+    websocket_app,
+)
+from tests.servers.journal import Journal
+
+# What makes a message as long as it is to be.
+PADDING: Final = "."
+
+
+def _show_log() -> None:
+    """Log lines of the package and of the journal to stderr, whatever the server sets up for its own."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    for name in ("asgi_ws", "probe"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+_show_log()
+
+
+def numbered(publisher: str, number: int, size: int = 0) -> str:
+    """A message that tells who published it, and as which of his."""
+    return f"{publisher} {number} ".ljust(size, PADDING)
+
+
+class Commands:
+    """What a member does when its client asks for it: the first word of a message, and what the method takes."""
+
+    def __init__(self, hub: Hub, ws: WebSocket, membership: Membership, name: str) -> None:
+        self._hub = hub
+        self._ws = ws
+        self._membership = membership
+        self._name = name
+        self._number = 0
+
+    async def publish(self, *, count: int = 1, size: int = 0, own: bool = False) -> None:
+        """Publish so many numbered messages, each followed by one of the handler's own if that is asked for."""
+        for _ in range(count):
+            number, self._number = self._number, self._number + 1
+            await self._membership.publish(numbered(self._name, number, size))
+            if own:
+                await self._ws.send(numbered("own", number))
+
+    async def leave(self) -> None:
+        """Leave the room, and say so."""
+        self._membership.leave()
+        await self._ws.send("left")
+
+    async def close(self) -> None:
+        """End by a close of the server's."""
+        await self._ws.close(4001, "asked for")
+
+    async def show(self) -> None:
+        """Send what the hub counts, and who is in the room."""
+        who = names(self._hub, self._membership.room)
+        await self._ws.send(json.dumps({**asdict(self._hub.statistics()), "who": who}))
+
+
+def names(hub: Hub, room: str) -> list[str]:
+    return sorted(member.identity for member in hub.members(room))
+
+
+class Served:
+    """A hub with its members, and pages that tell of both.
+
+    Args:
+        note: takes what a member's handler saw.
+    """
+
+    def __init__(self, hub: Hub, note: Callable[..., None]) -> None:
+        self._hub = hub
+        self._note = note
+        self.routes = [
+            Route("/statistics", http_app(self.statistics)),
+            Route("/who/{room}", http_app(self.who)),
+            WebSocketRoute("/room/{room}", websocket_app(self.member)),
+        ]
+
+    async def member(self, ws: WebSocket) -> None:
+        """`/room/{room}?id=ID&overflow=POLICY`: a member until the connection ends."""
+        name, room = ws.query_params["id"], ws.path_params["room"]
+        await ws.accept()
+        try:
+            async with self._hub.join(ws, room, overflow=ws.query_params.get("overflow"), identity=name) as membership:
+                commands = Commands(self._hub, ws, membership, name)
+                await ws.send("joined")
+                self._note(ws, "joined")
+                while True:
+                    word, arguments = json.loads(await ws.receive_text())
+                    await getattr(commands, word)(**arguments)
+        except ConnectionClosed as error:
+            self._note(ws, "end", error.code, error.reason)
+        except BaseException as error:
+            self._note(ws, "end", type(error).__name__, str(error))
+            raise
+
+    async def statistics(self, request: Request) -> Response:
+        """What the hub counts, and the names of all tasks but this one."""
+        tasks = [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        return JSONResponse({**asdict(self._hub.statistics()), "tasks": tasks})
+
+    async def who(self, request: Request) -> Response:
+        """`/who/{room}`: the identities of its members."""
+        return JSONResponse(names(self._hub, request.path_params["room"]))
+
+
+hub = Hub()
+journal = Journal()
+served = Served(hub, journal.note)
+app = App([*served.routes, Route("/events/{id}", http_app(journal.read))], lifespan=[hub])

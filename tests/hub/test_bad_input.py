@@ -1,0 +1,246 @@
+"""What a hub is not to be asked, and what it says then."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from asgi_ws import (
+    AlreadyJoined,
+    ConnectionClosed,
+    Encoder,
+    Hub,
+    InvalidCloseCode,
+    InvalidCloseReason,
+    InvalidLimit,
+    InvalidMessage,
+    InvalidOverflow,
+    InvalidRoom,
+    InvalidSocket,
+    LifecycleError,
+    OutboxLimits,
+    WebSocket,
+    WrongLoop,
+)
+
+from ..asgi import websocket_scope
+from ..outcomes import until
+from .peers import Peer
+
+NAMES: list[tuple[Any, str]] = [
+    ("", "room '': a name has at least one character"),
+    ("é" * 128, "a name has at most 255 bytes of UTF-8, and this has 256"),
+    ("\ud800", "room '\\ud800': a name is text that UTF-8 can encode"),
+    (b"room", "room b'room': a name is text"),
+    (None, "room None: a name is text"),
+]
+
+
+@pytest.mark.parametrize(("name", "told"), NAMES)
+async def test_a_name_that_no_room_can_have_is_refused_by_every_call(name: Any, told: str) -> None:
+    hub, peer = Hub(), Peer()
+    for call in (lambda: hub.join(peer.send, name), lambda: hub.room(name), lambda: hub.members(name)):
+        with pytest.raises(InvalidRoom) as refused:
+            call()
+        assert told in str(refused.value)
+    for calling in (hub.publish(name, "hello"), hub.read(name)):
+        with pytest.raises(InvalidRoom):
+            await calling
+    assert hub.statistics().connections == 0
+
+
+async def test_a_name_of_255_bytes_is_one() -> None:
+    hub, peer = Hub(), Peer()
+    hub.join(peer.send, "é" * 127 + "e")
+    await hub.publish("é" * 127 + "e", "hello")
+    assert peer.taken == ["hello"]
+
+
+@pytest.mark.parametrize("data", [7, None, ["text"], {"type": "websocket.send"}])
+async def test_publishing_what_is_neither_text_nor_bytes_says_so(data: Any) -> None:
+    with pytest.raises(InvalidMessage, match=r"publish\(\) takes str or bytes, not "):
+        await Hub().publish("room", data)
+
+
+async def test_publishing_text_that_utf_8_cannot_encode_says_so_and_harms_nobody() -> None:
+    hub, peer = Hub(), Peer()
+    hub.join(peer.send, "room")
+    with pytest.raises(InvalidMessage, match="UTF-8"):
+        await hub.publish("room", "\ud800")
+    await hub.publish("room", "hello")
+    assert peer.taken == ["hello"]
+
+
+@pytest.mark.parametrize("key", [["a"], {"a": 1}, 7])
+async def test_publishing_with_a_key_that_is_no_text_says_so_and_harms_nobody(key: Any) -> None:
+    hub, peer = Hub(overflow="conflate"), Peer()
+    hub.join(peer.send, "room")
+    peer.stall()
+    await hub.publish("room", "first")
+    with pytest.raises(InvalidMessage, match="key"):
+        await hub.publish("room", "second", key=key)
+    await hub.publish("room", "third", key="key")
+    peer.resume()
+    await until(lambda: peer.taken == ["first", "third"])
+
+
+@pytest.mark.parametrize("socket", [None, 7, "send", object(), [], {}, Peer])
+async def test_joining_with_what_cannot_send_says_what_can(socket: Any) -> None:
+    hub = Hub()
+    with pytest.raises(InvalidSocket, match=r"join\(websocket\.send, room\)"):
+        hub.join(socket, "room")
+    assert (hub.statistics().rooms, hub.statistics().connections) == (0, 0)
+
+
+async def test_joining_twice_says_so_and_keeps_the_first_membership() -> None:
+    hub, peer = Hub(), Peer()
+    membership = hub.join(peer.send, "room")
+    with pytest.raises(AlreadyJoined, match="room 'room' already"):
+        hub.join(peer.send, "room")
+    await hub.publish("room", "hello")
+    assert membership.active
+    assert peer.taken == ["hello"]
+
+
+async def test_joining_before_accept_says_what_to_do() -> None:
+    ws = WebSocket(websocket_scope(), Peer().send, Peer().send)  # type: ignore[arg-type] # nobody receives
+    with pytest.raises(LifecycleError, match=r"call accept\(\) first"):
+        Hub().join(ws, "room")
+
+
+@pytest.mark.parametrize("rooms", [[], ["another"]])
+async def test_joining_with_a_connection_that_has_ended_tells_how(rooms: list[str]) -> None:
+    hub, peer = Hub(), Peer()
+    ws = await peer.accepted()
+    for room in rooms:
+        hub.join(ws, room)
+    await ws.close(4001, "enough")
+    with pytest.raises(ConnectionClosed) as closed:
+        hub.join(ws, "room")
+    assert (closed.value.code, closed.value.reason) == (4001, "enough")
+    assert hub.statistics().connections == 0
+
+
+async def test_joining_with_a_connection_that_is_being_closed_tells_so_also_while_something_is_stuck() -> None:
+    hub, peer = Hub(), Peer()
+    ws = await peer.accepted()
+    hub.join(ws, "room", identity="ann")
+    peer.stall()
+    await hub.publish("room", "stuck")
+    assert hub.disconnect(identity="ann") == 1
+    with pytest.raises(ConnectionClosed):
+        hub.join(ws, "another")
+    peer.die()
+    assert peer.task is not None
+    await peer.task
+
+
+@pytest.mark.parametrize("overflow", ["drop", "", None, 7])
+async def test_a_policy_that_there_is_not_is_refused_with_those_there_are(overflow: Any) -> None:
+    told = "expected one of 'close', 'drop_oldest', 'drop_newest', 'conflate'"
+    with pytest.raises(InvalidOverflow, match=told):
+        Hub(overflow=overflow)
+    if overflow is not None:
+        with pytest.raises(InvalidOverflow, match=told):
+            Hub().join(Peer().send, "room", overflow=overflow)
+
+
+@pytest.mark.parametrize("value", [0, -1, "7", None, True, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["max_bytes", "max_messages", "max_age", "unpaced_bytes_per_second"])
+def test_a_bound_that_is_none_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidLimit) as refused:
+        OutboxLimits(**{name: value})
+    number = "number" if name == "max_age" else "whole number"
+    assert str(refused.value) == f"OutboxLimits({name}={value!r}): expected a positive {number}"
+
+
+def test_a_part_of_a_byte_is_no_bound_and_a_part_of_a_second_is_one() -> None:
+    with pytest.raises(InvalidLimit):
+        OutboxLimits(max_bytes=1.5)  # type: ignore[arg-type] # that is the point
+    assert OutboxLimits(max_age=0.5).max_age == 0.5
+
+
+async def test_disconnecting_nobody_in_particular_or_with_a_close_that_no_frame_can_carry_is_refused() -> None:
+    hub = Hub()
+    with pytest.raises(TypeError, match=r"disconnect\(\) takes identity=, room= or both"):
+        hub.disconnect()
+    with pytest.raises(InvalidCloseCode):
+        hub.disconnect(room="room", code=1006)
+    with pytest.raises(InvalidCloseReason):
+        hub.disconnect(room="room", reason="r" * 124)
+    assert hub.disconnect(room="room") == 0
+
+
+async def test_a_history_function_that_raises_leaves_nothing_behind() -> None:
+    def fail(room: str) -> None:
+        raise LookupError(room)
+
+    hub = Hub(history=fail)
+    with pytest.raises(LookupError):
+        hub.join(Peer().send, "room")
+    assert (hub._running is None) or not hub._running.subscribers
+
+
+async def test_an_identity_that_cannot_be_one_leaves_nothing_behind() -> None:
+    hub = Hub()
+    with pytest.raises(TypeError):
+        hub.join(Peer().send, "room", identity=["ann"])  # type: ignore[arg-type] # that is the point
+    assert (hub.statistics().rooms, hub.statistics().connections, hub.members("room")) == (0, 0, [])
+
+
+async def test_leaving_what_one_is_not_in_is_no_error() -> None:
+    hub, peer = Hub(), Peer()
+    hub.leave(peer.send, "room")
+    membership = hub.join(peer.send, "room")
+    hub.leave(peer.send, "another")
+    hub.leave(Peer().send, "room")
+    assert membership.active
+    hub.leave(peer.send, "room")
+    membership.leave()
+    assert not membership.active
+
+
+def test_a_hub_is_used_in_one_loop() -> None:
+    hub = Hub()
+
+    async def elsewhere() -> None:
+        told = "in each loop a hub of its own"
+        with pytest.raises(WrongLoop, match=told):
+            hub.join(Peer().send, "room")
+        with pytest.raises(WrongLoop, match=told):
+            await hub.publish("room", "hello")
+        with pytest.raises(WrongLoop, match=told):
+            await hub.read("room")
+
+    async def here() -> None:
+        await hub.publish("room", "hello")
+        await asyncio.to_thread(asyncio.run, elsewhere())
+
+    asyncio.run(here())
+    with pytest.raises(WrongLoop, match=r"from another thread use publish_from_thread\(\)"):
+        hub.join(Peer().send, "room")
+
+
+@pytest.mark.parametrize("value", [None, 7, "\ud800"])
+async def test_an_encoder_that_gives_nonsense_or_raises_is_logged_and_nothing_is_sent(
+    value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Nonsense(Encoder):
+        def message(self, room: str, event: Any) -> str:
+            if event.envelope.data != "again":
+                raise LookupError("no such word")
+            return "again"
+
+        def join(self, room: str, member: Any) -> Any:
+            return value
+
+    hub, peer = Hub(encoder=Nonsense()), Peer()
+    hub.join(peer.send, "room")
+    hub.join(Peer().send, "room")
+    await hub.publish("room", "hello")
+    await hub.publish("room", "again")
+    assert peer.taken == ["again"]
+    logged = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+    joins = [] if value is None else ["join", "join"]
+    assert [message.rpartition(".")[2] for message in logged] == [*joins, "message"]

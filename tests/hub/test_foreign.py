@@ -1,0 +1,150 @@
+"""Sockets of other frameworks in a room, in handlers as their documentation writes them, on real servers."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Final
+
+import pytest
+
+from tests.servers.launch import ServerProcess
+from tests.servers.table import SERVERS
+
+from .clients import KIB, MIB, Client, RawClient, end_of, get, held_bytes, members, room_name
+from .serving import FAST, Servers
+
+APP: Final = "tests.hub.foreign_apps:app"
+_SERVERS: Final = [server for server in SERVERS if server.name in ("uvicorn-sansio", FAST.name)]
+_DAPHNE: Final = next(server for server in SERVERS if not server.manners.send_blocks)
+_PATHS: Final = ["/fastapi/", "/starlette/", "/bare/"]
+# A handler that lets its client's leaving through: uvicorn's own classes print a traceback for that.
+_CARELESS: Final = "/careless/"
+_WITH_CARELESS: Final = [
+    pytest.param(server, path, id=f"{server.name}-{path}")
+    for server in _SERVERS
+    for path in [*_PATHS, _CARELESS]
+    if path != _CARELESS or server is FAST
+]
+# What a handler notes at the end of its block.
+_LEFT: Final = {"/fastapi/": "left {code}", "/starlette/": "left", "/bare/": "left"}
+# Once a connection is closed for being slow.
+_SECONDS_TO_BE_GONE: Final = 2.0
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    with Servers(APP) as servers:
+        yield servers
+
+
+@pytest.fixture(params=_SERVERS, ids=lambda server: server.name)
+def process(request: pytest.FixtureRequest, servers: Servers) -> Iterator[ServerProcess]:
+    with servers.watched(request.param) as process:
+        yield process
+
+
+async def _who(process: ServerProcess, room: str, count: int) -> list[str]:
+    return await members(process, room, count, prefix="/ours")
+
+
+async def _end_of(process: ServerProcess, name: str) -> str:
+    (how,) = await end_of(process, name, prefix="/ours")
+    assert isinstance(how, str)
+    return how
+
+
+@pytest.mark.parametrize("path", _PATHS)
+async def test_members_get_what_is_published_in_one_order(process: ServerProcess, path: str) -> None:
+    async with AsyncExitStack() as stack:
+        room = room_name()
+        # All kinds of sockets share the rooms.
+        paths = [path, path, "/fastapi/", "/ours/room/"]
+        clients = [await stack.enter_async_context(Client.joined(process, room, path=each)) for each in paths]
+        await asyncio.gather(*(client.ws.send(f"{client.name} {n}") for n in range(50) for client in clients[:2]))
+        first, *others = [await client.take(100) for client in clients]
+        assert others == [first] * 3
+        for client in clients[:2]:
+            assert [each for each in first if client.name in each] == [f"{client.name} {n}" for n in range(50)]
+
+
+@pytest.mark.parametrize("path", _PATHS)
+@pytest.mark.parametrize("how", ["close", "RST", "FIN"])
+async def test_who_leaves_is_a_member_no_more(process: ServerProcess, path: str, how: str) -> None:
+    async with AsyncExitStack() as stack:
+        room = room_name()
+        stays, leaves = [await stack.enter_async_context(Client.joined(process, room, path=path)) for _ in range(2)]
+        assert await _who(process, room, 2) == sorted([stays.name, leaves.name])
+        if how == "close":
+            await leaves.ws.close(4001, "bye")
+        else:
+            leaves.leave(how)
+        assert await _who(process, room, 1) == [stays.name]
+        await stays.ws.send("alone")
+        assert await stays.receive() == "alone"
+        ended = await _end_of(process, leaves.name)
+        assert ended in {_LEFT[path].format(code=code) for code in ([4001] if how == "close" else [1005, 1006])}
+
+
+@pytest.mark.parametrize(("process", "path"), _WITH_CARELESS, indirect=["process"])
+async def test_who_leaves_in_a_burst_is_no_loss_to_the_others(process: ServerProcess, path: str) -> None:
+    async with AsyncExitStack() as stack:
+        room = room_name()
+        clients = [await stack.enter_async_context(Client.joined(process, room, path=path)) for _ in range(6)]
+        publisher, reader, *leaving = clients
+        for number in range(200):
+            await publisher.ws.send(f"{number} {'.' * KIB}")
+            if number in (50, 100, 150):
+                leaving.pop().leave("RST" if number == 100 else "FIN")
+        for client in (publisher, reader):
+            assert await client.take(200) == [str(number) for number in range(200)]
+        assert await _who(process, room, 3)
+
+
+@pytest.mark.parametrize(("process", "path"), _WITH_CARELESS, indirect=["process"])
+async def test_the_block_of_who_never_reads_ends_quietly(process: ServerProcess, path: str) -> None:
+    async with AsyncExitStack() as stack:
+        room = room_name()
+        publisher = await stack.enter_async_context(Client.joined(process, room, path=path))
+        stalled = await stack.enter_async_context(RawClient.joined(process, room, path=path))
+        count = 0
+        while len(await get(process, f"/ours/who/{room}")) > 1:
+            for _ in range(3):
+                await publisher.ws.send(f"{count} {'.' * 64 * KIB}")
+                assert await publisher.receive() == str(count)
+                count += 1
+            assert count < 1000, "nobody was too slow"
+        if path != _CARELESS:
+            assert await _end_of(process, stalled.name) == "went on"
+        if process.server is FAST:
+            assert await stalled.lost(_SECONDS_TO_BE_GONE) == "RST"
+
+
+@pytest.mark.parametrize("process", [_DAPHNE], ids=["daphne"], indirect=True)
+async def test_where_send_never_waits_who_never_reads_is_closed_past_its_rate(process: ServerProcess) -> None:
+    async with AsyncExitStack() as stack:
+        room = room_name()
+        stalled = await stack.enter_async_context(RawClient.joined(process, room, path="/fastapi/"))
+        reader = await stack.enter_async_context(Client.joined(process, room, path="/fastapi/"))
+        before = held_bytes(process)
+        # 40 MiB, of which 1 MiB may go in a second.
+        answer = await get(process, f"/publish/{room}", method="POST", text="much", count=640, size=64 * KIB)
+        assert answer == {"members": 0}
+        assert await _end_of(process, stalled.name) == "went on"
+        assert await reader.end() == (4913, "")
+        assert held_bytes(process) - before < 8 * MIB
+
+
+async def test_a_mounted_app_starts_its_hub_at_the_first_use(process: ServerProcess) -> None:
+    async with AsyncExitStack() as stack:
+        room = room_name()
+        clients = [await stack.enter_async_context(Client.joined(process, room, path="/mounted/")) for _ in range(2)]
+        await clients[0].ws.send("hello")
+        assert [await client.receive() for client in clients] == ["hello"] * 2
+
+
+async def test_a_route_of_fastapi_publishes(process: ServerProcess) -> None:
+    async with Client.joined(process, room_name(), path="/fastapi/") as client:
+        for path in ("publish", "publish-from-thread"):
+            answer = await get(process, f"/{path}/{client.room}", method="POST", text=path)
+            assert answer == {"members": 1}
+            assert await client.receive() == path
