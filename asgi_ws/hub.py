@@ -236,8 +236,9 @@ class Hub:
     ) -> Position | None:
         """Send a message to everyone in a room: str as text, bytes as binary.
 
-        It returns when each member's server has the message, or its outbox has, and never waits for a slow one. In a
-        large room it lets the loop have a turn now and then.
+        It returns when each member's server has the message, or its outbox has. For a client that does not keep up it
+        waits a tenth of a second at most, when the outbox has just become full, and a hundredth of the time after that.
+        In a large room, and in a loop of publishing, it lets the event loop have a turn now and then.
 
         Args:
             room: its name; a room without members is no error.

@@ -86,6 +86,9 @@ BUDGETS: Final = (
     _fast("echo", 1.0, "^text of 32 B, .* 32 in flight$", base="picows"),
     # 1.3 times the handshakes in the same time.
     _fast("handshake", 1 / 1.3),
+    _fast("fanout", 0.6, "one after the other$"),
+    _fast("fanout", 1.5, "one after the other$", base="picows"),
+    _fast("burst", 0.25),
     _fast("memory", 0.8, "idle$", metric="memory"),
     _fast("memory", 0.4, "idle, deflate negotiated$", metric="memory"),
 )
