@@ -64,6 +64,11 @@ class _Message:
     # Who published it, if it took more than his turn.
     waiter: "asyncio.Future[None] | None" = None
 
+    def release(self) -> None:
+        """Let who published it go on."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
 
 class _Done:
     """An awaitable that need not be waited for."""
@@ -120,9 +125,14 @@ class Delivery:
         self._messages.append(message)
         if not self._is_busy:
             self._is_busy = True
-            if self._run():
+            try:
+                self._is_busy = not self._run()
+            except BaseException:
+                # What ends the program, or tries to.
                 self._is_busy = False
-            else:
+                self.stop()
+                raise
+            if self._is_busy:
                 self._pump = asyncio.create_task(self._go_on(), name="asgi_ws hub delivery")
         if message.is_done:
             return DONE
@@ -158,8 +168,7 @@ class Delivery:
             if not message.is_done:
                 return False
             self._messages.popleft()
-            if message.waiter is not None and not message.waiter.done():
-                message.waiter.set_result(None)
+            message.release()
         return True
 
     def _writes(self, message: _Message) -> Iterator[Work]:
@@ -189,8 +198,7 @@ class Delivery:
         """Bring nothing more."""
         if self._pump is not None:
             self._pump.cancel()
+        # Nobody is left to wait for, and that is no reason to cancel who publishes.
         for message in self._messages:
-            if message.waiter is not None and not message.waiter.done():
-                # Nobody is left to wait for, and that is no reason to cancel who publishes.
-                message.waiter.set_result(None)
+            message.release()
         self._messages.clear()

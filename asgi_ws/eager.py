@@ -47,11 +47,6 @@ class _Job(Coroutine[Any, Any, None]):
         self._waited = None
         return self._context.run(self._work.throw, *error)
 
-    def close(self) -> None:
-        """The end of a task that was never done."""
-        if self._work is not None:
-            self._work.close()
-
     def __await__(self) -> Iterator[Any]:  # type: ignore[override] # a task asks for none
         raise TypeError("a job is run by its task")
 

@@ -93,15 +93,20 @@ class Subscriber:
             self.outbox.retire()
 
     def _on_rest(self) -> None:
-        if not self.memberships:
-            self._socket.detach(self)
-            self._forget(self)
+        self._socket.detach(self)
+        self._forget(self)
 
     def on_end(self) -> None:
         """The connection has ended: so do its memberships."""
         self.outbox.close()
-        for membership in tuple(self.memberships.values()):
-            membership.leave()
+        memberships, self.memberships = self.memberships, {}
+        # All of them first: to leave a room may tell others of it, and nothing comes here any more.
+        for membership in memberships.values():
+            membership.active = False
+        for membership in memberships.values():
+            membership.vacate()
+        if memberships:
+            self.outbox.retire()
 
     def on_gone(self) -> None:
         """Nothing can be sent any more."""
@@ -225,7 +230,11 @@ class Membership:
         if self.active:
             self.active = False
             self._subscriber.remove(self)
-            self._state.remove(self, self.identity)
+            self.vacate()
+
+    def vacate(self) -> None:
+        """Give up the place of a membership that is not active any more."""
+        self._state.remove(self, self.identity)
 
     async def __aenter__(self) -> Self:
         try:

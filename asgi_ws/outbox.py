@@ -161,13 +161,12 @@ class Outbox:
 
     def put(self, source: Source, broadcast: Broadcast, key: str | None) -> None:
         """Let a message wait for those before it; while there is a writer."""
-        if self.is_closed:
-            return
         now = self._loop.time()
-        if self._backlog is None:
-            self._backlog = Backlog(self._limits)
-            self._timer = self._loop.call_at(now + self._limits.max_age, self._expire)
-        if not self._backlog.put(source, broadcast.event, broadcast.size, key, now):
+        backlog = self._backlog
+        if backlog is None:
+            backlog = self._backlog = Backlog(self._limits)
+            self._timer = self._loop.call_at(now + self._limits.max_age, self._expire, backlog)
+        if not backlog.put(source, broadcast.event, broadcast.size, key, now):
             self._overflow()
 
     def is_crowded(self, size: int) -> bool:
@@ -207,17 +206,14 @@ class Outbox:
         if self._progress is not None:
             self._progress.set()
 
-    def _expire(self) -> None:
-        backlog = self._backlog
-        if backlog is None:
-            return
+    def _expire(self, backlog: Backlog) -> None:
         age = self._limits.max_age
         if not backlog.expire(self._loop.time()):
             self._overflow()
             return
         oldest = backlog.oldest
         since = self._loop.time() if oldest is None else oldest
-        self._timer = self._loop.call_at(since + age, self._expire)
+        self._timer = self._loop.call_at(since + age, self._expire, backlog)
 
     def _overflow(self) -> None:
         self.close()

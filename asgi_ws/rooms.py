@@ -159,8 +159,8 @@ class RoomState:
         self._is_subscribed = True
         if self.keeps_history and self.sequence.last is None:
             page = await broker.read(self.name, None, 1)
-            if self.sequence.last is None:
-                self.sequence.last = page.top
+            # Events may have come meanwhile.
+            self.sequence.last = self.sequence.last or page.top
 
     async def subscribed(self) -> None:
         """Wait until the broker knows of the members; what is published after that comes to them.

@@ -106,8 +106,7 @@ class Running:
             room.stop()
         while self._starter.tasks:
             await asyncio.wait(self._starter.tasks)
-        if self.is_started:
-            await self._broker.stop()
+        await self._broker.stop()
 
     # -- rooms and connections
 
@@ -120,8 +119,7 @@ class Running:
         return room
 
     def _on_empty(self, room: RoomState) -> None:
-        if self.rooms.get(room.name) is room:
-            del self.rooms[room.name]
+        self.rooms.pop(room.name, None)
 
     def subscribe(self, joinable: Joinable, socket: Socket) -> Subscriber:
         """A connection that is about to become a member."""

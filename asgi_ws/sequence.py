@@ -107,8 +107,7 @@ class Sequence:
                 if not page.events:
                     self.last = page.top
             for event in page.events:
-                if not self._is_known(event):
-                    await self._pass(event)
+                await self._pass(event)
             if not page.events or page.top is None or self.last == page.top:
                 return
             since = self.last or since

@@ -61,8 +61,7 @@ class OwnSocket:
         self.never_waits = ws._on_daphne
 
     def close(self, code: int, reason: str) -> None:
-        if not self._ws.closed:
-            self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
+        self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
 
     def close_slow(self) -> None:
         self._ws._end(_SLOW)

@@ -2,7 +2,7 @@
 
 import asyncio
 from typing import ClassVar, Final
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.utils import ClientDisconnected, is_ssl
 
@@ -17,10 +17,9 @@ class Flusher:
 
     _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "Flusher"]] = WeakKeyDictionary()
 
-    __slots__ = ("_loop", "_writers")
+    __slots__ = ("_writers",)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = ref(loop)
+    def __init__(self) -> None:
         self._writers: list[Writer] = []
 
     @classmethod
@@ -28,15 +27,13 @@ class Flusher:
         """The one of a loop."""
         flusher = cls._of_loops.get(loop)
         if flusher is None:
-            flusher = cls._of_loops[loop] = cls(loop)
+            flusher = cls._of_loops[loop] = cls()
         return flusher
 
     def add(self, writer: "Writer") -> None:
         """Flush a writer in the next turn."""
         if not self._writers:
-            loop = self._loop()
-            if loop is not None:
-                loop.call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush)
         self._writers.append(writer)
 
     def _flush(self) -> None:

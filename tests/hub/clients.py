@@ -42,12 +42,20 @@ class Client:
 
     @classmethod
     @asynccontextmanager
-    async def joined(cls, process: ServerProcess, room: str, *, path: str = "/room/") -> AsyncIterator[Self]:
+    async def joined(
+        cls, process: ServerProcess, room: str, *, path: str = "/room/", compression: str | None = None
+    ) -> AsyncIterator[Self]:
         """A member of a room; the connection is dropped at the end, whatever its state."""
         name = f"client-{uuid4().hex[:12]}"
         url = process.url(f"{path}{room}?id={name}", "ws")
         ws = await connect(
-            url, compression=None, ping_interval=None, open_timeout=SECONDS, close_timeout=1, proxy=None, max_queue=None
+            url,
+            compression=compression,
+            ping_interval=None,
+            open_timeout=SECONDS,
+            close_timeout=1,
+            proxy=None,
+            max_queue=None,
         )
         try:
             client = cls(process, name, room, ws)

@@ -44,6 +44,19 @@ async def test_a_message_that_every_server_takes_at_once_costs_one_task_at_most(
     assert tasks() == before
 
 
+async def test_the_task_that_was_not_needed_may_be_cancelled_like_any_other() -> None:
+    hub, peer = Hub(), Peer()
+    before = asyncio.all_tasks()
+    hub.join(peer.send, ROOM)
+    await hub.publish(ROOM, "hello")
+    (spare,) = asyncio.all_tasks() - before
+    spare.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await spare
+    await hub.publish(ROOM, "again")
+    assert peer.taken == ["hello", "again"]
+
+
 async def test_a_message_costs_one_task_for_each_server_that_makes_it_wait_and_no_more_with_further_ones() -> None:
     hub, peers = Hub(), [Peer() for _ in range(10)]
     for peer in peers:

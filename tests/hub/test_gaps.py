@@ -1,11 +1,13 @@
 """Histories: positions, what was dropped or lost, and where a member is told so."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 
 from asgi_ws import Encoder, Gap, History, Hub, OutboxLimits, Position
-from asgi_ws.brokers.base import BrokerState, HistoryPage
+from asgi_ws.brokers.base import BrokerState, HistoryPage, RoomEvent
+from asgi_ws.testing import VirtualClock
 
 from ..outcomes import until
 from .peers import LossyBroker, Narrator, Peer
@@ -258,3 +260,85 @@ async def test_more_than_one_page_is_read(monkeypatch: pytest.MonkeyPatch) -> No
     await broker.recover()
     await until(lambda: len(peer.taken) == 5)
     assert peer.taken == ["0", "1", "2", "3", "4"]
+
+
+async def test_what_a_broker_brings_twice_comes_once() -> None:
+    class Doubling(LossyBroker):
+        def deliver(self, room: str, event: RoomEvent) -> Awaitable[None] | None:
+            super().deliver(room, event)
+            return super().deliver(room, event)
+
+    hub, peer = hub_with(Doubling()), Peer()
+    hub.join(peer.send, ROOM)
+    for text in ("1", "2", "3"):
+        await hub.publish(ROOM, text)
+    assert peer.taken == ["1", "2", "3"]
+
+
+async def test_a_publisher_who_gives_up_while_a_hole_is_filled_has_published() -> None:
+    gate = asyncio.Event()
+
+    class Slow(LossyBroker):
+        async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
+            if since is not None:
+                await gate.wait()
+            return await super().read(room, since, limit)
+
+    broker, peer = Slow(), Peer()
+    hub = hub_with(broker)
+    hub.join(peer.send, ROOM)
+    broker.losing = True
+    await hub.publish(ROOM, "1")
+    await broker.recover(says_so=False)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await hub.publish(ROOM, "2")
+    gate.set()
+    await until(lambda: len(peer.taken) == 2)
+    assert peer.taken == ["1", "2"]
+
+
+async def test_after_an_interruption_an_encoder_without_a_word_for_it_says_nothing() -> None:
+    broker, peer = LossyBroker(), Peer()
+    hub = Hub(broker)
+    hub.join(peer.send, ROOM)
+    broker.losing = True
+    await hub.publish(ROOM, "lost")
+    await broker.recover()
+    await hub.publish(ROOM, "2")
+    await until(lambda: peer.taken)
+    assert peer.taken == ["2"]
+
+
+async def test_what_comes_while_a_room_asks_for_its_position_counts_from_there() -> None:
+    gate = asyncio.Event()
+
+    class Slow(LossyBroker):
+        async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
+            page = await super().read(room, since, limit)
+            await gate.wait()
+            return page
+
+    hub, peer = hub_with(Slow()), Peer()
+    hub.join(peer.send, ROOM)
+    for text in ("1", "2"):
+        await hub.publish(ROOM, text)
+    gate.set()
+    async with hub.join(Peer().send, ROOM) as second:
+        await hub.publish(ROOM, "3")
+    assert peer.taken == ["1", "2", "3"]
+    assert second.position is not None
+    assert second.position.offset == 2
+
+
+async def test_the_place_of_what_is_missing_does_not_age() -> None:
+    limits = OutboxLimits(max_messages=2, max_age=5.0)
+    with VirtualClock() as clock:
+        hub, peer = Hub(history=KEPT, outbox=limits, overflow="drop_oldest", encoder=_OnlyGaps()), Peer()
+        hub.join(peer.send, ROOM)
+        peer.stall()
+        for text in ("stuck", "1", "2", "3"):
+            await hub.publish(ROOM, text)
+        await clock.advance(5.0)
+        assert hub.statistics().queued_messages == 0
+        assert await resumed(peer, 2) == ["stuck", "gap 3 4"]

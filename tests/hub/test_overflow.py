@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from asgi_ws import ConnectionClosed, Hub, Membership, OutboxLimits
-from asgi_ws._asgi import Scope
+from asgi_ws._asgi import Event, Scope
 from asgi_ws.testing import VirtualClock
 
 from ..asgi import websocket_scope
@@ -403,3 +403,26 @@ async def test_disconnect_closes_a_websocket_whose_handler_is_told_so() -> None:
     assert peer.task is not None
     await peer.task
     assert peer.close == (4001, "out")
+
+
+async def test_who_was_too_slow_may_join_again_at_once() -> None:
+    gate = asyncio.Event()
+    taken: list[str] = []
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.send":
+            await gate.wait()
+            taken.append(event["text"])
+
+    hub = Hub(outbox=OutboxLimits(max_messages=1))
+    first = hub.join(send, ROOM)
+    for text in ("stuck", "waits", "too much"):
+        await hub.publish(ROOM, text)
+    assert not first.active
+    again = hub.join(send, ROOM)
+    gate.set()
+    await hub.publish(ROOM, "hello")
+    await until(lambda: taken)
+    assert again.active
+    assert taken == ["hello"]
+    assert hub.statistics().connections == 1

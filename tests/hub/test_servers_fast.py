@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 import pytest
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 
 from tests.servers.launch import ServerProcess
 
@@ -85,6 +86,19 @@ async def test_a_burst_is_written_at_once(process: ServerProcess) -> None:
         for client in others:
             await client.read(32 * 102)
         assert [client.segments() - start for client, start in zip(others, before, strict=True)] == [1] * 5
+
+
+async def test_who_compresses_and_who_does_not_get_the_same_messages(process: ServerProcess) -> None:
+    async with AsyncExitStack() as stack:
+        room = room_name()
+        publisher = await stack.enter_async_context(Client.joined(process, room))
+        packed = await stack.enter_async_context(Client.joined(process, room, compression="deflate"))
+        assert [type(each) for each in packed.ws.protocol.extensions] == [PerMessageDeflate]
+        # Some are so short that they go as they are.
+        await publisher.tell("publish", count=3, size=4 * KIB)
+        await publisher.tell("publish", count=3)
+        expected = await publisher.take(6)
+        assert await packed.take(6) == expected
 
 
 @pytest.mark.parametrize("is_expelled", [False, True], ids=["a member", "closed for it"])
