@@ -16,6 +16,8 @@ from .outbox import Outbox
 _SLICE_SECONDS: Final = 0.005
 # After so many members the clock is looked at.
 _MEMBERS_PER_LOOK: Final = 64
+# So many bytes of a message count as one member more.
+_BYTES_LIKE_A_MEMBER: Final = 1024
 
 
 class Slice:
@@ -60,9 +62,14 @@ class _Message:
     to: Iterator[Recipient]
     # Those whose outbox is full, but not for long yet.
     late: list[Recipient] = field(default_factory=list)
-    is_done: bool = False
+    # Whether it has come to the end of `to`.
+    is_through: bool = False
     # Who published it, if it took more than his turn.
     waiter: "asyncio.Future[None] | None" = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.is_through and not self.late
 
     def release(self) -> None:
         """Let who published it go on."""
@@ -153,11 +160,12 @@ class Delivery:
     async def _wait_for_late(self) -> None:
         """Give those whose outbox is full a moment, before what their policy says is done."""
         message = self._messages[0]
-        if message.late:
+        if message.is_through and message.late:
             late, message.late = message.late, []
             # All at once: many that do not read take no longer than one.
             await asyncio.gather(*(recipient.outbox.room_for(message.broadcast.size) for recipient in late))
             message.to = iter(late)
+            message.is_through = False
 
     def _run(self) -> bool:
         """Bring messages until the time is over; whether none is left."""
@@ -174,6 +182,8 @@ class Delivery:
     def _writes(self, message: _Message) -> Iterator[Work]:
         """What is to be begun for a message; for who cannot take it now, it is put into his outbox."""
         broadcast, exclude = message.broadcast, message.exclude
+        # A large message may have to be compressed anew for each of them.
+        cost = 1 + broadcast.size // _BYTES_LIKE_A_MEMBER
         left = _MEMBERS_PER_LOOK
         for recipient in message.to:
             if recipient.active and recipient.origin != exclude:
@@ -187,12 +197,12 @@ class Delivery:
                     outbox.delivered += 1
                 else:
                     yield outbox.write(broadcast)
-            left -= 1
-            if not left:
+            left -= cost
+            if left <= 0:
                 if self._slice.is_over:
                     return
                 left = _MEMBERS_PER_LOOK
-        message.is_done = not message.late
+        message.is_through = True
 
     def stop(self) -> None:
         """Bring nothing more."""

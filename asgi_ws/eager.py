@@ -25,7 +25,7 @@ class _Job(Coroutine[Any, Any, None]):
         # What the coroutine waits for, until the task has taken it.
         self._waited: object = None
 
-    def take(self, work: Work, context: Context, waited: object) -> None:
+    def take(self, work: Work, waited: object, context: Context) -> None:
         """Go on with a coroutine that waits for `waited`, in the context that it was begun in."""
         self._work = work
         self._context = context
@@ -46,6 +46,9 @@ class _Job(Coroutine[Any, Any, None]):
             raise error[0]
         self._waited = None
         return self._context.run(self._work.throw, *error)
+
+    def close(self) -> None:
+        """Nothing: a task never closes what it runs."""
 
     def __await__(self) -> Iterator[Any]:  # type: ignore[override] # a task asks for none
         raise TypeError("a job is run by its task")
@@ -89,18 +92,17 @@ class Starter:
 
     def _start_until_one_waits(self, works: Iterator[Work]) -> bool:
         job, task = self._spare_task()
-        context = copy_context()
         before, self.current = self.current, task
         _enter_task(self._loop, task)
         try:
-            found = context.run(_first_that_waits, works)
+            found = _first_that_waits(works)
         finally:
             _leave_task(self._loop, task)
             self.current = before
         if found is None:
             self._spare = job, task
             return False
-        job.take(found[0], context, found[1])
+        job.take(*found)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return True
@@ -114,11 +116,13 @@ class Starter:
         return spare
 
 
-def _first_that_waits(works: Iterator[Work]) -> tuple[Work, object] | None:
+def _first_that_waits(works: Iterator[Work]) -> tuple[Work, object, Context] | None:
     for work in works:
+        # One for each: what the one sets is not for the next to see.
+        context = copy_context()
         try:
-            waited = work.send(None)
+            waited = context.run(work.send, None)
         except StopIteration:
             continue
-        return work, waited
+        return work, waited, context
     return None

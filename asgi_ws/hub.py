@@ -70,6 +70,8 @@ class Hub:
 
     async def __aenter__(self) -> Self:
         self._entered += 1
+        if self._running is not None and self._running.is_stopped:
+            self._running = None
         try:
             await self._here("async with").start()
         except BaseException:
@@ -82,13 +84,13 @@ class Hub:
     ) -> None:
         self._entered -= 1
         if not self._entered and self._running is not None:
-            running, self._running = self._running, None
-            await running.stop()
+            await self._running.stop()
 
     def _here(self, call: str) -> Running:
         """What belongs to this loop.
 
         Raises:
+            HubNotRunning: when the hub has stopped.
             WrongLoop: when the hub runs in another loop.
         """
         try:
@@ -101,7 +103,7 @@ class Hub:
         running = self._running
         if running is None or running.loop.is_closed():
             # What ended with its loop, as the tests of an application do, has stopped nothing.
-            left = running is not None and running.is_started
+            left = running is not None and not running.is_stopped and (running.is_started or running.is_left_started)
             running = self._running = Running(
                 loop,
                 is_left_started=left,
@@ -113,6 +115,8 @@ class Hub:
             )
         elif running.loop is not loop:
             raise WrongLoop(call, "from another thread use publish_from_thread(), and in each loop a hub of its own")
+        elif running.is_stopped:
+            raise HubNotRunning(call, "the hub has stopped, and `async with hub` starts it again")
         return running
 
     @property

@@ -1,5 +1,6 @@
 """Membership of a connection in a room, and what all memberships of one connection share."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ class Subscriber:
                 membership.end_block()
 
     def _on_failure(self, error: BaseException) -> None:
-        if has_left(error):
+        if has_left(error) or isinstance(error, asyncio.CancelledError):
             logger.debug("a member of a room has left", exc_info=error)
         else:
             logger.error("a member's send raised, and it is a member no more", exc_info=error)

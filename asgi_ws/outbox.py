@@ -130,18 +130,22 @@ class Outbox:
             self.delivered += 1
             if self._backlog is not None:
                 await self._drain()
+        except GeneratorExit:
+            # The loop is gone.
+            raise
         except BaseException as error:
+            if not self.is_closed:
+                self.close()
+                self._on_failure(error)
             # Of a cancellation only one that was asked for goes on; whoever publishes has no part in any.
-            if isinstance(error, (KeyboardInterrupt, SystemExit)) or self._is_abandoned(error):
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) or self._is_cancelled(error):
                 raise
-            self.close()
-            self._on_failure(error)
         finally:
             self.writer = None
             if self._is_retired:
                 self._on_rest()
 
-    def _is_abandoned(self, error: BaseException) -> bool:
+    def _is_cancelled(self, error: BaseException) -> bool:
         return isinstance(error, asyncio.CancelledError) and self.writer is not None and self.writer.cancelling() > 0
 
     async def _drain(self) -> None:
@@ -236,9 +240,10 @@ class Outbox:
     def abandon(self) -> None:
         """Close, and give up what is being sent."""
         self.close()
-        # Not itself, whose send has just failed, nor a task in whose name others are begun.
-        if self.writer is not None and self.writer is not asyncio.current_task(self._loop):
-            self.writer.cancel()
+        # Not a task in whose name others are begun, nor itself, whose send has just failed.
+        writer = self.writer
+        if writer in self._starter.tasks and writer is not asyncio.current_task(self._loop):
+            writer.cancel()
 
     def retire(self) -> None:
         """Nothing more is to come: call `on_rest` when all is sent, which may be now."""

@@ -111,9 +111,9 @@ class RoomState:
     def _encode(self, encode: Callable[..., str | bytes | None], *arguments: Any) -> str | bytes | None:
         try:
             data = encode(*arguments)
-            return None if data is None else encoded(encode.__qualname__, data)
+            return None if data is None else encoded(type(self._services.encoder).__name__, data)
         except Exception:
-            logger.exception("the encoder of a hub raised in %s", encode.__qualname__)
+            logger.exception("the encoder of a hub raised")
             return None
 
     # -- the broker
@@ -168,7 +168,7 @@ class RoomState:
         Raises:
             Exception: what the broker raised.
         """
-        if self._is_subscribed:
+        if self._is_subscribed and self._changes is None:
             return
         waiter = asyncio.get_running_loop().create_future()
         if self._changes is None:

@@ -29,6 +29,8 @@ class Running:
         rooms: by their names; those that have members, or had until now.
         subscribers: by what joined.
         is_started: whether the broker is.
+        is_left_started: whether it was, in a loop that is gone.
+        is_stopped: whether the hub was stopped, or is about to.
     """
 
     def __init__(
@@ -56,7 +58,8 @@ class Running:
         self._starting: asyncio.Future[None] | None = None
         self._has_warned = False
         # Whether the broker was started in a loop that is gone.
-        self._is_left_started = is_left_started
+        self.is_left_started = is_left_started
+        self.is_stopped = False
 
     @property
     def is_turn_over(self) -> bool:
@@ -69,19 +72,25 @@ class Running:
         Raises:
             Exception: what the broker raised; the next call tries again.
         """
-        if self.is_started:
-            return
-        if self._starting is not None:
-            await asyncio.shield(self._starting)
-            return
+        while not self.is_started:
+            if self._starting is None:
+                await self._start_broker()
+            else:
+                # Who has begun may be cancelled; then the next one begins again.
+                starting = self._starting
+                await asyncio.wait([starting])
+                if not starting.cancelled():
+                    starting.result()
+
+    async def _start_broker(self) -> None:
         self._starting = starting = self.loop.create_future()
         try:
-            if self._is_left_started:
-                self._is_left_started = False
+            if self.is_left_started:
+                self.is_left_started = False
                 await self._stop_left()
             await self._broker.start(self._on_event, self._on_interrupted)
-        except BaseException as error:
-            starting.set_exception(error if isinstance(error, Exception) else RuntimeError("the start was cancelled"))
+        except Exception as error:
+            starting.set_exception(error)
             # Whoever else waits for it looks at it; nobody may.
             starting.exception()
             raise
@@ -89,6 +98,7 @@ class Running:
             self.is_started = True
             starting.set_result(None)
         finally:
+            starting.cancel()
             self._starting = None
 
     async def _stop_left(self) -> None:
@@ -99,14 +109,19 @@ class Running:
             logger.debug("a broker could not be stopped in another loop", exc_info=True)
 
     async def stop(self) -> None:
-        """End all memberships, wait for the tasks, and stop the broker."""
+        """End all memberships and tasks, and stop the broker."""
+        self.is_stopped = True
         for subscriber in tuple(self.subscribers.values()):
             subscriber.on_gone()
         for room in self.rooms.values():
             room.stop()
-        while self._starter.tasks:
-            await asyncio.wait(self._starter.tasks)
-        await self._broker.stop()
+        try:
+            for task in self._starter.tasks:
+                task.cancel()
+            while self._starter.tasks:
+                await asyncio.wait(self._starter.tasks)
+        finally:
+            await self._broker.stop()
 
     # -- rooms and connections
 

@@ -25,7 +25,7 @@ class Sequence:
         last: the position of the newest event that was passed on, where there is one.
     """
 
-    __slots__ = ("_announce", "_filling", "_held", "_pass_on", "_read", "last")
+    __slots__ = ("_announce", "_filling", "_held", "_is_due", "_pass_on", "_read", "last")
 
     def __init__(
         self,
@@ -40,6 +40,8 @@ class Sequence:
         # What came while older events were fetched, with who waits for it.
         self._held: list[tuple[RoomEvent, asyncio.Future[None]]] = []
         self._filling: asyncio.Task[None] | None = None
+        # Whether something may have been missed since it was last asked for.
+        self._is_due = False
 
     def take(self, event: RoomEvent) -> Awaitable[None]:
         """The next event from the broker."""
@@ -47,7 +49,7 @@ class Sequence:
             return self._pass(event)
         held = asyncio.get_running_loop().create_future()
         self._held.append((event, held))
-        self.catch_up()
+        self._begin()
         return held
 
     def _follows(self, event: RoomEvent) -> bool:
@@ -69,16 +71,23 @@ class Sequence:
 
     def catch_up(self) -> None:
         """Ask for what may have been missed."""
+        self._is_due = True
+        self._begin()
+
+    def _begin(self) -> None:
         if self._filling is None:
+            self._is_due = True
             self._filling = asyncio.create_task(self._fill(), name="asgi_ws hub catch-up")
 
     async def _fill(self) -> None:
         try:
-            if self.last is None:
-                # No history: nobody can tell whether something was missed, so it has to be said.
-                self._announce(None, None)
-            else:
-                await self._fetch(self.last)
+            while self._is_due:
+                self._is_due = False
+                if self.last is None:
+                    # No history: nobody can tell whether something was missed, so it has to be said.
+                    self._announce(None, None)
+                else:
+                    await self._fetch(self.last)
             while self._held:
                 event, held = self._held.pop(0)
                 try:

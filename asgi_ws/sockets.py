@@ -20,6 +20,8 @@ logger = logging.getLogger("asgi_ws")
 Joinable: TypeAlias = WebSocket | Send
 
 _SLOW: Final = Refusal.SLOW
+# These are RuntimeErrors too.
+_MISTAKES: Final = (NotImplementedError, RecursionError)
 
 
 class Socket(Protocol):
@@ -141,6 +143,7 @@ def has_left(error: BaseException) -> bool:
     and a RuntimeError of the second.
     """
     return all(
-        isinstance(cause, (ConnectionClosed, OSError, RuntimeError)) or hasattr(cause, "code")
+        not isinstance(cause, _MISTAKES)
+        and (isinstance(cause, (ConnectionClosed, OSError, RuntimeError)) or hasattr(cause, "code"))
         for cause in leaves(error)
     )

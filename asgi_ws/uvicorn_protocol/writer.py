@@ -39,7 +39,12 @@ class Flusher:
     def _flush(self) -> None:
         writers, self._writers = self._writers, []
         for writer in writers:
-            writer.flush()
+            try:
+                writer.flush()
+            except Exception as error:  # noqa: BLE001 -- the loop is told of it
+                # As asyncio does with what a callback raises; the others are not concerned.
+                context = {"message": "a WebSocket could not be written", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
 
 
 class Writer:

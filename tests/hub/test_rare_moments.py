@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from asgi_ws import History, Hub, MemoryBroker
+from asgi_ws import History, Hub, HubNotRunning, MemoryBroker, OutboxLimits, Position
 from asgi_ws._asgi import Event
 from asgi_ws.brokers.base import HistoryPage
+from asgi_ws.uvicorn_protocol.writer import Writer
 
 from ..outcomes import outcome, until
-from .peers import Narrator, Peer
+from .peers import LossyBroker, Narrator, Peer
 
 ROOM = "room"
 
@@ -139,3 +140,154 @@ async def test_of_two_who_disconnect_each_other_in_one_message_neither_gets_anot
     await asyncio.sleep(0)
     assert (closes, watcher.taken) == (["ben"], ["hello"])
     assert [member.identity for member in hub.members(ROOM)] == ["ann", "watcher"]
+
+
+async def test_a_turn_that_ends_in_a_message_that_waits_for_somebody_leaves_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub, stuck = Hub(outbox=OutboxLimits(max_messages=2)), Peer()
+    hub.join(stuck.send, ROOM)
+    stuck.stall()
+    others = [Peer() for _ in range(200)]
+    for peer in others:
+        hub.join(peer.send, ROOM)
+    for text in ("1", "2", "3"):
+        await hub.publish(ROOM, text)
+    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", 0.0)
+    await hub.publish(ROOM, "4")
+    assert {tuple(peer.taken) for peer in others} == {("1", "2", "3", "4")}
+
+
+async def test_who_is_expelled_while_his_message_waits_for_its_turn_is_closed_all_the_same() -> None:
+    hub, peer = Hub(), Peer()
+    ws = await peer.accepted()
+    hub.join(ws, ROOM, identity="ann")
+    peer.stall()
+    sending = asyncio.create_task(ws.send("own"))
+    await asyncio.sleep(0)
+    await hub.publish(ROOM, "begun, and waits for its turn")
+    assert hub.disconnect(identity="ann") == 1
+    peer.resume()
+    await sending
+    await until(lambda: peer.close is not None)
+    assert (peer.taken, peer.close) == (["own"], (1008, ""))
+    assert peer.task is not None
+    await peer.task
+
+
+def test_a_hub_that_was_only_looked_at_in_a_loop_starts_in_the_next() -> None:
+    hub = Hub()
+
+    async def look() -> None:
+        assert hub.disconnect(room=ROOM) == 0
+
+    asyncio.run(hub.publish(ROOM, "1"))
+    asyncio.run(look())
+    asyncio.run(hub.publish(ROOM, "2"))
+    assert hub.statistics().published == 2
+
+
+async def test_a_stop_waits_for_no_broker_that_does_not_answer() -> None:
+    hub = Hub(Gated())
+    async with asyncio.timeout(5):
+        async with hub:
+            hub.join(Peer().send, ROOM)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_is_published_after_a_stop_is_an_error_that_says_how_to_start() -> None:
+    async with Hub() as hub:
+        pass
+    with pytest.raises(HubNotRunning, match="`async with hub` starts it again"):
+        await hub.publish(ROOM, "late")
+    async with hub:
+        await hub.publish(ROOM, "in time")
+    assert hub.statistics().published == 1
+
+
+async def test_who_is_expelled_from_within_a_message_takes_nobody_s_message_along() -> None:
+    hub, victims = Hub(), [Peer(), Peer()]
+
+    async def curious(event: Event) -> None:
+        if event.get("text") == "1":
+            await hub.publish("audit", "seen")
+
+    async def auditor(event: Event) -> None:
+        hub.disconnect(identity="curious")
+
+    hub.join(curious, ROOM, identity="curious")
+    hub.join(auditor, "audit")
+    for peer in victims:
+        hub.join(peer.send, ROOM)
+        peer.stall()
+    for text in ("1", "2"):
+        await hub.publish(ROOM, text)
+    for peer in victims:
+        peer.resume()
+    await until(lambda: all(len(peer.taken) == 2 for peer in victims))
+    assert [peer.taken for peer in victims] == [["1", "2"]] * 2
+
+
+async def test_a_writer_that_somebody_cancels_ends_its_membership_and_reorders_nothing() -> None:
+    hub, peer = Hub(), Peer()
+    before = asyncio.all_tasks()
+    membership = hub.join(peer.send, ROOM)
+    peer.stall()
+    for text in ("1", "2", "3"):
+        await hub.publish(ROOM, text)
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    await until(lambda: not membership.active)
+    peer.resume()
+    await hub.publish(ROOM, "4")
+    assert peer.taken == []
+    assert membership.dropped == 2
+
+
+async def test_an_interruption_while_the_last_one_is_made_good_is_made_good_too() -> None:
+    gate = asyncio.Event()
+
+    class Slow(LossyBroker):
+        async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
+            page = await super().read(room, since, limit)
+            await gate.wait()
+            return page
+
+    broker, peer = Slow(), Peer()
+    gate.set()
+    hub = Hub(broker, history=History())
+    hub.join(peer.send, ROOM)
+    await hub.publish(ROOM, "1")
+    broker.losing = True
+    gate.clear()
+    await hub.publish(ROOM, "2")
+    await broker.recover()
+    await asyncio.sleep(0)
+    broker.losing = True
+    await hub.publish(ROOM, "3")
+    await broker.recover()
+    gate.set()
+    await until(lambda: len(peer.taken) == 3)
+    assert peer.taken == ["1", "2", "3"]
+
+
+async def test_a_transport_that_raises_keeps_no_other_connection_from_being_written() -> None:
+    class Transport(asyncio.Transport):
+        def __init__(self, *, raises: bool) -> None:
+            super().__init__()
+            self.raises = raises
+            self.written = b""
+
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            if self.raises:
+                raise RuntimeError("Cannot call write() after write_eof()")
+            self.written += data
+
+    loop = asyncio.get_running_loop()
+    told: list[str] = []
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    broken, whole = Transport(raises=True), Transport(raises=False)
+    for transport in (broken, whole):
+        Writer(transport, loop).cork(b"frame")
+    await until(lambda: whole.written)
+    assert (whole.written, told) == (b"frame", ["a WebSocket could not be written"])
