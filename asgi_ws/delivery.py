@@ -137,7 +137,7 @@ class Delivery:
             except BaseException:
                 # What ends the program, or tries to.
                 self._is_busy = False
-                self.stop()
+                self._give_up()
                 raise
             if self._is_busy:
                 self._pump = asyncio.create_task(self._go_on(), name="asgi_ws hub delivery")
@@ -153,6 +153,9 @@ class Delivery:
                 await self._wait_for_late()
                 if self._run():
                     return
+        except BaseException:
+            self._give_up()
+            raise
         finally:
             self._pump = None
             self._is_busy = False
@@ -179,7 +182,7 @@ class Delivery:
             message.release()
         return True
 
-    def _writes(self, message: _Message) -> Iterator[Work]:
+    def _writes(self, message: _Message) -> Iterator[Work]:  # noqa: C901, PLR0912 -- each call less is one for each delivery
         """What is to be begun for a message; for who cannot take it now, it is put into his outbox."""
         broadcast, exclude = message.broadcast, message.exclude
         # A large message may have to be compressed anew for each of them.
@@ -193,10 +196,18 @@ class Delivery:
                         message.late.append(recipient)
                     else:
                         outbox.put(recipient, broadcast, message.key)
-                elif outbox.push is not None and outbox.push(broadcast):
-                    outbox.delivered += 1
-                else:
+                elif outbox.push is None:
                     yield outbox.write(broadcast)
+                else:
+                    try:
+                        is_sent = outbox.push(broadcast)
+                    except Exception as error:  # noqa: BLE001 -- told to who knows whose mistake it is
+                        outbox.fail(error)
+                    else:
+                        if is_sent:
+                            outbox.delivered += 1
+                        else:
+                            yield outbox.write(broadcast)
             left -= cost
             if left <= 0:
                 if self._slice.is_over:
@@ -208,7 +219,10 @@ class Delivery:
         """Bring nothing more."""
         if self._pump is not None:
             self._pump.cancel()
-        # Nobody is left to wait for, and that is no reason to cancel who publishes.
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Let go of who publishes: that nobody is left to wait for is no reason to cancel him."""
         for message in self._messages:
             message.release()
         self._messages.clear()

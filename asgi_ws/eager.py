@@ -23,9 +23,9 @@ class _Job(Coroutine[Any, Any, None]):
         self._work: Work | None = None
         self._context: Context | None = None
         # What the coroutine waits for, until the task has taken it.
-        self._waited: object = None
+        self._waited: Any = None
 
-    def take(self, work: Work, waited: object, context: Context) -> None:
+    def take(self, work: Work, waited: Any, context: Context) -> None:
         """Go on with a coroutine that waits for `waited`, in the context that it was begun in."""
         self._work = work
         self._context = context
@@ -44,7 +44,10 @@ class _Job(Coroutine[Any, Any, None]):
         """A step of the task that is cancelled, or whose wait has failed."""
         if self._work is None or self._context is None:
             raise error[0]
-        self._waited = None
+        waited, self._waited = self._waited, None
+        if waited is not None and waited.cancel():
+            # As a task cancels what it waits for, which then ends the wait.
+            return waited
         return self._context.run(self._work.throw, *error)
 
     def close(self) -> None:
@@ -77,7 +80,7 @@ class Starter:
     def start(self, works: Iterator[Work]) -> None:
         """Begin each, in order, until there are no more; the iterator itself runs in the caller's turn too.
 
-        A coroutine that raises anything but a cancellation of itself lets that through.
+        What a coroutine raises in its first step goes through.
         """
         loop = self._loop
         caller = asyncio.current_task(loop)
@@ -116,7 +119,7 @@ class Starter:
         return spare
 
 
-def _first_that_waits(works: Iterator[Work]) -> tuple[Work, object, Context] | None:
+def _first_that_waits(works: Iterator[Work]) -> tuple[Work, Any, Context] | None:
     for work in works:
         # One for each: what the one sets is not for the next to see.
         context = copy_context()

@@ -30,7 +30,7 @@ class Encoder:
     """
 
     def message(self, room: str, event: RoomEvent) -> str | bytes:
-        """A published message; as it was published, unless overridden."""
+        """A published message; as it was published, unless overridden. None, which is no message, is sent to nobody."""
         return event.envelope.data
 
     def gap(self, gap: Gap) -> str | bytes | None:

@@ -27,7 +27,7 @@ class Hub:
     """Rooms, in which everyone gets what anyone publishes, in one order, whoever is slow.
 
     An async context manager, for `App(lifespan=[hub])` or by itself; without either it starts at its first use. It
-    belongs to the event loop that it is used in first, until it is stopped.
+    belongs to the event loop that it is used in first, until that is closed. Once stopped it has to be entered again.
 
     Args:
         broker: carries what is published to the hubs of other processes, and keeps histories; by default one for this
@@ -61,30 +61,33 @@ class Hub:
         self._counters = Counters()
         # What belongs to the loop that this runs in; None before the first use, and after a stop.
         self._running: Running | None = None
-        # How many `async with` there are.
-        self._entered = 0
         # Of the origins of connections: other processes have hubs too.
         self._name = os.urandom(6).hex()
 
     # -- start and stop
 
     async def __aenter__(self) -> Self:
-        self._entered += 1
-        if self._running is not None and self._running.is_stopped:
-            self._running = None
+        while (before := self._running) is not None and before.is_stopped:
+            if before.loop is asyncio.get_running_loop():
+                await before.has_stopped.wait()
+            if self._running is before:
+                self._running = None
+        running = self._here("async with")
+        running.entered += 1
         try:
-            await self._here("async with").start()
+            await running.start()
         except BaseException:
-            self._entered -= 1
+            running.entered -= 1
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._entered -= 1
-        if not self._entered and self._running is not None:
-            await self._running.stop()
+        running = self._here("async with")
+        running.entered -= 1
+        if not running.entered:
+            await running.stop()
 
     def _here(self, call: str) -> Running:
         """What belongs to this loop.
@@ -152,6 +155,7 @@ class Hub:
             AlreadyJoined: when it is a member of the room.
             InvalidSocket: for what is no WebSocket and no ASGI `send`.
             InvalidOverflow: for a policy that there is not.
+            HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub.
         """
         name = check_room(room)
@@ -203,6 +207,7 @@ class Hub:
             TypeError: without either.
             InvalidCloseCode: unless the code may be sent (RFC 6455 section 7.4).
             InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8 (section 5.5).
+            HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub, or in another thread.
         """
         if identity is None and room is None:
@@ -256,6 +261,7 @@ class Hub:
         Raises:
             InvalidRoom: for a name that no room can have.
             InvalidMessage: when `data` is neither bytes nor text that UTF-8 can encode, or `key` is no text.
+            HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub.
         """
         name = check_room(room)
@@ -269,8 +275,9 @@ class Hub:
         if not running.is_started:
             await running.start()
         envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
+        history = self._history_of(name)
         self._counters.published += 1
-        position = await self._broker.publish(name, envelope, self._history_of(name))
+        position = await self._broker.publish(name, envelope, history)
         if running.is_turn_over:
             # Who publishes in a loop without a wait would keep the event loop.
             await asyncio.sleep(0)
@@ -328,6 +335,7 @@ class Hub:
 
         Raises:
             InvalidRoom: for a name that no room can have.
+            HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub.
         """
         name = check_room(room)

@@ -227,7 +227,7 @@ class Membership:
         return self._hub.members(self.room)
 
     def leave(self) -> None:
-        """Get no more of the room. What was published before is sent. Idempotent."""
+        """Get no more of the room. What has come to the outbox by now is sent. Idempotent."""
         if self.active:
             self.active = False
             self._subscriber.remove(self)

@@ -134,9 +134,7 @@ class Outbox:
             # The loop is gone.
             raise
         except BaseException as error:
-            if not self.is_closed:
-                self.close()
-                self._on_failure(error)
+            self.fail(error)
             # Of a cancellation only one that was asked for goes on; whoever publishes has no part in any.
             if isinstance(error, (KeyboardInterrupt, SystemExit)) or self._is_cancelled(error):
                 raise
@@ -144,6 +142,12 @@ class Outbox:
             self.writer = None
             if self._is_retired:
                 self._on_rest()
+
+    def fail(self, error: BaseException) -> None:
+        """Close, for what a send has raised."""
+        if not self.is_closed:
+            self.close()
+            self._on_failure(error)
 
     def _is_cancelled(self, error: BaseException) -> bool:
         return isinstance(error, asyncio.CancelledError) and self.writer is not None and self.writer.cancelling() > 0

@@ -23,11 +23,8 @@ class Turns(list["asyncio.Future[None]"]):
         try:
             await turn
         except asyncio.CancelledError:
-            # A task may be cancelled before it has come to wait; then nobody has given up the turn.
-            if not turn.done():
-                turn.cancel()
-            # Or the turn has come in the moment of the cancellation.
-            elif not turn.cancelled() and turn.exception() is None and not self.pass_on():
+            # The turn may have come in the moment of the cancellation.
+            if turn.done() and not turn.cancelled() and turn.exception() is None and not self.pass_on():
                 free()
             raise
 

@@ -10,7 +10,7 @@ from .brokers.base import Broker, Position, RoomEvent
 from .delivery import DONE, Delivery, Recipient, Slice
 from .eager import Starter
 from .encoder import Encoder, Gap, encoded
-from .errors import InvalidRoom
+from .errors import HubNotRunning, InvalidRoom
 from .presence import Member, Presence
 from .sequence import Sequence
 
@@ -139,6 +139,9 @@ class RoomState:
                     await services.broker.unsubscribe(self.name)
                 else:
                     await self._subscribe()
+        except asyncio.CancelledError:
+            error = HubNotRunning("join()", "the hub stops")
+            raise
         except Exception as failure:
             logger.exception("the broker could not be told of a room")
             error = failure

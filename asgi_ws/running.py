@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .backlog import OutboxLimits
 from .brokers.base import Broker, RoomEvent
+from .channel import FORCED_CLOSE_TIMEOUT
 from .delivery import DONE, Slice
 from .eager import Starter
 from .encoder import Encoder
@@ -31,6 +32,8 @@ class Running:
         is_started: whether the broker is.
         is_left_started: whether it was, in a loop that is gone.
         is_stopped: whether the hub was stopped, or is about to.
+        has_stopped: set when that is done.
+        entered: how many `async with` there are.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Running:
         # Whether the broker was started in a loop that is gone.
         self.is_left_started = is_left_started
         self.is_stopped = False
+        self.has_stopped = asyncio.Event()
+        self.entered = 0
 
     @property
     def is_turn_over(self) -> bool:
@@ -118,10 +123,15 @@ class Running:
         try:
             for task in self._starter.tasks:
                 task.cancel()
-            while self._starter.tasks:
-                await asyncio.wait(self._starter.tasks)
+            if self._starter.tasks:
+                _, left = await asyncio.wait(self._starter.tasks, timeout=FORCED_CLOSE_TIMEOUT)
+                if left:
+                    logger.warning("a hub has stopped, and %d sends go on that were cancelled", len(left))
         finally:
-            await self._broker.stop()
+            try:
+                await self._broker.stop()
+            finally:
+                self.has_stopped.set()
 
     # -- rooms and connections
 

@@ -81,14 +81,11 @@ class Sequence:
 
     async def _fill(self) -> None:
         try:
-            while self._is_due:
-                self._is_due = False
-                if self.last is None:
-                    # No history: nobody can tell whether something was missed, so it has to be said.
-                    self._announce(None, None)
-                else:
-                    await self._fetch(self.last)
-            while self._held:
+            while self._is_due or self._held:
+                if self._is_due:
+                    self._is_due = False
+                    await self._ask()
+                    continue
                 event, held = self._held.pop(0)
                 try:
                     await self._pass_held(event)
@@ -96,6 +93,13 @@ class Sequence:
                     _release(held)
         finally:
             self._filling = None
+
+    async def _ask(self) -> None:
+        if self.last is None:
+            # No history: nobody can tell whether something was missed, so it has to be said.
+            self._announce(None, None)
+        else:
+            await self._fetch(self.last)
 
     async def _pass_held(self, event: RoomEvent) -> None:
         if not self._is_known(event):

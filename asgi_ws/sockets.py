@@ -63,7 +63,9 @@ class OwnSocket:
         self.never_waits = ws._on_daphne
 
     def close(self, code: int, reason: str) -> None:
-        self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
+        # What others were told of its leaving may have ended it.
+        if not self._ws.closed:
+            self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
 
     def close_slow(self) -> None:
         self._ws._end(_SLOW)
@@ -72,10 +74,13 @@ class OwnSocket:
 class ForeignSocket:
     """The `send` of somebody else's connection; of its end only a failing `send` tells."""
 
-    __slots__ = ("_closer", "_send", "never_waits", "push")
+    __slots__ = ("_closer", "_is_sending", "_rest", "_send", "never_waits", "push")
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._is_sending = False
+        # Set when nothing is being sent; made when a close has to wait for that.
+        self._rest: asyncio.Event | None = None
         self._closer: asyncio.Task[None] | None = None
         self.push = _push_of(send)
         # The sockets of frameworks show their scope; of a plain `send` nobody can tell.
@@ -83,7 +88,13 @@ class ForeignSocket:
         self.never_waits = isinstance(scope, MutableMapping) and is_of_daphne(scope)
 
     async def send(self, event: Event) -> None:
-        await self._send(event)
+        self._is_sending = True
+        try:
+            await self._send(event)
+        finally:
+            self._is_sending = False
+            if self._rest is not None:
+                self._rest.set()
 
     def close(self, code: int, reason: str) -> None:
         if self.never_waits:
@@ -98,6 +109,10 @@ class ForeignSocket:
     async def _try(self, event: Event) -> None:
         try:
             async with asyncio.timeout(FORCED_CLOSE_TIMEOUT):
+                # What was given up takes a moment to end.
+                if self._is_sending:
+                    self._rest = asyncio.Event()
+                    await self._rest.wait()
                 await self._send(event)
         except Exception:
             # It may be closed already, and what a server makes of that is its own affair.

@@ -309,8 +309,7 @@ class WebSocketProtocol(Connection):
                 frame = header(first, len(payload)) + payload
             else:
                 frame = broadcast.frame = header(first, len(payload)) + payload
-        # More may come in this turn.
-        writer.cork(frame)
+        writer.push(frame)
         return True
 
     async def _send_other(self, event: Event) -> None:

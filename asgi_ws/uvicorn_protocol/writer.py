@@ -13,13 +13,19 @@ _CORK_BYTES: Final = 64 * 1024
 
 
 class Flusher:
-    """Writes what all connections of a loop have corked, in its next turn: one call for all of them."""
+    """Writes what all connections of a loop have corked, in its next turn: one call for all of them.
+
+    Attributes:
+        turn: tells the turns of the loop apart in which there was something to do.
+    """
 
     _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "Flusher"]] = WeakKeyDictionary()
 
-    __slots__ = ("_writers",)
+    __slots__ = ("_is_begun", "_writers", "turn")
 
     def __init__(self) -> None:
+        self.turn = 0
+        self._is_begun = False
         self._writers: list[Writer] = []
 
     @classmethod
@@ -32,11 +38,18 @@ class Flusher:
 
     def add(self, writer: "Writer") -> None:
         """Flush a writer in the next turn."""
-        if not self._writers:
-            asyncio.get_running_loop().call_soon(self._flush)
+        self.begin()
         self._writers.append(writer)
 
+    def begin(self) -> None:
+        """There is something to do in this turn."""
+        if not self._is_begun:
+            self._is_begun = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
     def _flush(self) -> None:
+        self._is_begun = False
+        self.turn += 1
         writers, self._writers = self._writers, []
         for writer in writers:
             try:
@@ -67,6 +80,7 @@ class Writer:
         "_flusher",
         "_is_finished",
         "_owed_pong",
+        "_pushed_in",
         "_room",
         "_size",
         "always_corks",
@@ -80,6 +94,8 @@ class Writer:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport = transport
         self._flusher = Flusher.of(loop)
+        # In which turn something was pushed.
+        self._pushed_in = -1
         self.corked: list[bytes] = []
         self._size = 0
         self.always_corks = is_ssl(transport)
@@ -118,6 +134,16 @@ class Writer:
         self._size += len(frame)
         if self._size >= _CORK_BYTES:
             self.flush()
+
+    def push(self, frame: bytes) -> None:
+        """Write the first of a turn at once, and let what comes after it in that turn wait for more."""
+        flusher = self._flusher
+        if self._pushed_in == flusher.turn or self.corked or self.always_corks:
+            self.cork(frame)
+        else:
+            flusher.begin()
+            self._pushed_in = flusher.turn
+            self.transport.write(frame)
 
     def flush(self) -> None:
         """Write what is corked."""

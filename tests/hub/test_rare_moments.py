@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asgi_ws import History, Hub, HubNotRunning, MemoryBroker, OutboxLimits, Position
-from asgi_ws._asgi import Event
+from asgi_ws._asgi import Broadcast, Event
 from asgi_ws.brokers.base import HistoryPage
 from asgi_ws.uvicorn_protocol.writer import Writer
 
@@ -291,3 +291,130 @@ async def test_a_transport_that_raises_keeps_no_other_connection_from_being_writ
         Writer(transport, loop).cork(b"frame")
     await until(lambda: whole.written)
     assert (whole.written, told) == (b"frame", ["a WebSocket could not be written"])
+
+
+async def test_a_disconnect_that_ends_one_by_way_of_another_ends_all() -> None:
+    hub, peers = Hub(encoder=Narrator()), [Peer() for _ in range(3)]
+    sockets = [await peer.accepted() for peer in peers]
+    for ws in sockets:
+        hub.join(ws, ROOM)
+    # It is told that the first has left, and that is what ends it.
+    peers[1].die()
+    assert hub.disconnect(room=ROOM) == 3
+    assert [ws.closed for ws in sockets] == [True] * 3
+    await asyncio.gather(*(peer.task for peer in peers if peer.task is not None))
+
+
+@pytest.mark.parametrize("others", [1, 200])
+async def test_a_push_that_raises_ends_its_membership_alone(others: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", 0.0)
+
+    class Pushing(Peer):
+        def push_broadcast(self, broadcast: Broadcast) -> bool:
+            raise MemoryError
+
+    hub, broken, peers = Hub(), Pushing(), [Peer() for _ in range(others)]
+    for peer in peers:
+        hub.join(peer.send, ROOM)
+    membership = hub.join(broken.send, ROOM)
+    last = Peer()
+    hub.join(last.send, ROOM)
+    for text in ("1", "2"):
+        await hub.publish(ROOM, text)
+    assert {tuple(peer.taken) for peer in (*peers, last)} == {("1", "2")}
+    assert not membership.active
+
+
+async def test_what_a_message_waits_for_is_cancelled_with_it_though_its_task_has_not_run() -> None:
+    hub, semaphore = Hub(), asyncio.Semaphore(1)
+    waited: list[asyncio.Task[bool]] = []
+
+    async def patient(event: Event) -> None:
+        async with semaphore:
+            raise AssertionError
+
+    async def asking(event: Event) -> None:
+        if event["type"] == "websocket.send":
+            waited.append(asyncio.ensure_future(asyncio.Event().wait()))
+            await waited[0]
+
+    await semaphore.acquire()
+    hub.join(patient, ROOM, identity="ann")
+    hub.join(asking, ROOM, identity="ann")
+    await hub.publish(ROOM, "hello")
+    assert hub.disconnect(identity="ann") == 2
+    await asyncio.wait(waited)
+    assert waited[0].cancelled()
+    semaphore.release()
+    async with asyncio.timeout(1), semaphore:
+        assert semaphore.locked()
+
+
+async def test_an_interruption_while_what_came_meanwhile_is_passed_on_is_made_good_too() -> None:
+    broker, slow = LossyBroker(), Peer()
+    hub = Hub(broker, history=History())
+    hub.join(slow.send, ROOM)
+    await hub.publish(ROOM, "1")
+    broker.losing = True
+    await hub.publish(ROOM, "2")
+    await broker.recover(says_so=False)
+    publishing = asyncio.create_task(hub.publish(ROOM, "3"))
+    await asyncio.sleep(0)
+    broker.losing = True
+    lost = asyncio.create_task(hub.publish(ROOM, "4"))
+    await asyncio.sleep(0)
+    await broker.recover()
+    await asyncio.wait([publishing, lost])
+    await until(lambda: len(slow.taken) == 4)
+    assert slow.taken == ["1", "2", "3", "4"]
+
+
+async def test_who_enters_while_a_hub_stops_waits_for_that() -> None:
+    gate = asyncio.Event()
+
+    class Slow(Gated):
+        async def stop(self) -> None:
+            await gate.wait()
+            await super().stop()
+
+    hub = Hub(Slow())
+    async with hub:
+        entering = asyncio.create_task(hub.__aenter__())
+        asyncio.get_running_loop().call_later(0.01, gate.set)
+    assert await entering is hub
+    await hub.publish(ROOM, "hello")
+    await hub.__aexit__(None, None, None)
+
+
+async def test_a_send_that_does_not_end_when_it_is_cancelled_does_not_hold_a_stop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("asgi_ws.running.FORCED_CLOSE_TIMEOUT", 0.01)
+    gate = asyncio.Event()
+
+    async def stubborn(event: Event) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await gate.wait()
+
+    async with Hub() as hub:
+        hub.join(stubborn, ROOM)
+        await hub.publish(ROOM, "hello")
+    assert [record.message for record in caplog.records] == ["a hub has stopped, and 1 sends go on that were cancelled"]
+    gate.set()
+    await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+
+async def test_a_block_that_waits_for_the_broker_when_the_hub_stops_is_told_so() -> None:
+    hub = Hub(Gated())
+
+    async def enter() -> None:
+        async with hub.join(Peer().send, ROOM):
+            raise AssertionError
+
+    async with hub:
+        entering = asyncio.create_task(enter())
+        await until(lambda: hub.members(ROOM))
+    with pytest.raises(HubNotRunning, match="the hub stops"):
+        await entering
