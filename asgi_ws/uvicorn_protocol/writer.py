@@ -16,16 +16,18 @@ class Flusher:
     """Writes what all connections of a loop have corked, in its next turn: one call for all of them.
 
     Attributes:
-        turn: tells the turns of the loop apart in which there was something to do.
+        turn: counts the turns of the loop, as long as each has something to do, and one more.
     """
 
     _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "Flusher"]] = WeakKeyDictionary()
 
-    __slots__ = ("_is_begun", "_writers", "turn")
+    __slots__ = ("_is_active", "_is_counting", "_writers", "turn")
 
     def __init__(self) -> None:
         self.turn = 0
-        self._is_begun = False
+        # Whether there was something to do in this turn, and whether its end will be told.
+        self._is_active = False
+        self._is_counting = False
         self._writers: list[Writer] = []
 
     @classmethod
@@ -43,13 +45,16 @@ class Flusher:
 
     def begin(self) -> None:
         """There is something to do in this turn."""
-        if not self._is_begun:
-            self._is_begun = True
+        self._is_active = True
+        if not self._is_counting:
+            self._is_counting = True
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._is_begun = False
         self.turn += 1
+        self._is_counting, self._is_active = self._is_active, False
+        if self._is_counting:
+            asyncio.get_running_loop().call_soon(self._flush)
         writers, self._writers = self._writers, []
         for writer in writers:
             try:
@@ -94,8 +99,8 @@ class Writer:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport = transport
         self._flusher = Flusher.of(loop)
-        # In which turn something was pushed.
-        self._pushed_in = -1
+        # In which turn something was pushed last.
+        self._pushed_in = -2
         self.corked: list[bytes] = []
         self._size = 0
         self.always_corks = is_ssl(transport)
@@ -136,13 +141,13 @@ class Writer:
             self.flush()
 
     def push(self, frame: bytes) -> None:
-        """Write the first of a turn at once, and let what comes after it in that turn wait for more."""
+        """Write a frame at once, unless there was one in this turn of the loop or in the last: then more may come."""
         flusher = self._flusher
-        if self._pushed_in == flusher.turn or self.corked or self.always_corks:
+        flusher.begin()
+        before, self._pushed_in = self._pushed_in, flusher.turn
+        if flusher.turn - before <= 1 or self.corked or self.always_corks:
             self.cork(frame)
         else:
-            flusher.begin()
-            self._pushed_in = flusher.turn
             self.transport.write(frame)
 
     def flush(self) -> None:

@@ -67,6 +67,19 @@ def test_the_committed_results_keep_the_budgets() -> None:
     assert len(by_chance) <= len(others) / 20, by_chance
 
 
+@pytest.mark.parametrize("contestant", ["asgi_ws", "asgi_ws-fast"])
+def test_a_member_that_does_not_read_costs_the_others_nothing(contestant: str) -> None:
+    results = Results.load(REFERENCE)
+    (stalled,) = [case for case in results.cases("stall") if "never reads" in case]
+    delivered = results.figure("stall", stalled, contestant, "delivered")
+    slowdown = results.figure("stall", stalled, contestant, "slowdown")
+    assert delivered is not None
+    assert slowdown is not None
+    assert set(delivered.samples) == {100.0}
+    # Of three repetitions of a p99 one is mostly off by more than the budget allows.
+    assert min(slowdown.samples) <= 1.1
+
+
 def test_the_class_for_uvicorn_misses_no_budget_but_those_that_the_page_names() -> None:
     results = Results.load(RESULTS / "class.json")
     found = [verdict for scenario in scenarios_of(results) for verdict in verdicts(results, scenario)]
