@@ -13,7 +13,7 @@ from .eager import Starter, Work
 from .outbox import Outbox
 
 # How long all rooms of a hub together may serve their members before the loop gets a turn, in seconds.
-_SLICE_SECONDS: Final = 0.005
+_SLICE_SECONDS: Final = 0.01
 # After so many members the clock is looked at.
 _MEMBERS_PER_LOOK: Final = 64
 # So many bytes of a message count as one member more.
