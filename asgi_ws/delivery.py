@@ -153,10 +153,9 @@ class Delivery:
                 await self._wait_for_late()
                 if self._run():
                     return
-        except BaseException:
-            self._give_up()
-            raise
         finally:
+            # Nothing is left, unless this is the end of it.
+            self._give_up()
             self._pump = None
             self._is_busy = False
 

@@ -50,8 +50,8 @@ class _Job(Coroutine[Any, Any, None]):
             return waited
         return self._context.run(self._work.throw, *error)
 
-    def close(self) -> None:
-        """Nothing: a task never closes what it runs."""
+    # A task never closes what it runs.
+    def close(self) -> None: ...
 
     def __await__(self) -> Iterator[Any]:  # type: ignore[override] # a task asks for none
         raise TypeError("a job is run by its task")

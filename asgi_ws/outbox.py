@@ -130,10 +130,7 @@ class Outbox:
             self.delivered += 1
             if self._backlog is not None:
                 await self._drain()
-        except GeneratorExit:
-            # The loop is gone.
-            raise
-        except BaseException as error:
+        except (Exception, asyncio.CancelledError, KeyboardInterrupt, SystemExit) as error:
             self.fail(error)
             # Of a cancellation only one that was asked for goes on; whoever publishes has no part in any.
             if isinstance(error, (KeyboardInterrupt, SystemExit)) or self._is_cancelled(error):

@@ -379,11 +379,12 @@ async def test_who_enters_while_a_hub_stops_waits_for_that() -> None:
 
     hub = Hub(Slow())
     async with hub:
-        entering = asyncio.create_task(hub.__aenter__())
+        entering = [asyncio.create_task(hub.__aenter__()) for _ in range(2)]
         asyncio.get_running_loop().call_later(0.01, gate.set)
-    assert await entering is hub
-    await hub.publish(ROOM, "hello")
-    await hub.__aexit__(None, None, None)
+    assert await asyncio.gather(*entering) == [hub, hub]
+    for _ in entering:
+        await hub.publish(ROOM, "hello")
+        await hub.__aexit__(None, None, None)
 
 
 async def test_a_send_that_does_not_end_when_it_is_cancelled_does_not_hold_a_stop(
