@@ -28,9 +28,9 @@ class Broadcast:
 
     __slots__ = ("event", "frame", "size")
 
-    def __init__(self, data: str | bytes) -> None:
+    def __init__(self, data: str | bytes, size: int) -> None:
         self.event: Event = {"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data}
-        self.size = len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())
+        self.size = size
         self.frame: bytes | None = None
 
 

@@ -1,15 +1,13 @@
 """What waits for a connection that does not keep up: a queue with a bound, and a policy for each of its sources."""
 
-import math
 from collections import OrderedDict
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 
 from ._asgi import Event
-from .errors import InvalidLimit, InvalidOverflow
-
-_KIB: Final = 1024
+from .bounds import KIB, check_bound
+from .errors import InvalidOverflow
 
 
 class Overflow(StrEnum):
@@ -52,19 +50,14 @@ class OutboxLimits:
         InvalidLimit: for a value that is not a positive number, or not a whole one where bytes and messages count.
     """
 
-    max_bytes: int = 256 * _KIB
+    max_bytes: int = 256 * KIB
     max_messages: int = 1024
     max_age: float = 10.0
-    unpaced_bytes_per_second: int = 1024 * _KIB
+    unpaced_bytes_per_second: int = 1024 * KIB
 
     def __post_init__(self) -> None:
         for limit in fields(self):
-            value = getattr(self, limit.name)
-            whole = limit.name != "max_age"
-            is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-            if not is_number or not 0 < value < math.inf:
-                expected = "a positive whole number" if whole else "a positive number"
-                raise InvalidLimit(limit.name, value, expected, of="OutboxLimits")
+            check_bound("OutboxLimits", limit.name, getattr(self, limit.name), whole=limit.name != "max_age")
 
 
 class Source(Protocol):

@@ -11,6 +11,7 @@ from ._asgi import Broadcast
 from .backlog import Source
 from .eager import Starter, Work
 from .outbox import Outbox
+from .queues import resolve, size_of
 
 # How long all rooms of a hub together may serve their members before the loop gets a turn, in seconds.
 _SLICE_SECONDS: Final = 0.01
@@ -73,8 +74,8 @@ class _Message:
 
     def release(self) -> None:
         """Let who published it go on."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        if self.waiter is not None:
+            resolve(self.waiter)
 
 
 class _Done:
@@ -128,7 +129,7 @@ class Delivery:
 
     def bring(self, data: str | bytes, *, key: str | None = None, exclude: str | None = None) -> Awaitable[None]:
         """Bring a message to all but the connection `exclude`; what it returns ends when all have it."""
-        message = _Message(Broadcast(data), key, exclude, iter(self.recipients()))
+        message = _Message(Broadcast(data, size_of(data)), key, exclude, iter(self.recipients()))
         self._messages.append(message)
         if not self._is_busy:
             self._is_busy = True

@@ -1,17 +1,14 @@
 """Limits: frozen sizes, rates and times, what happens past each of them, and the counters that tell of it."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Final, TypeAlias
 
-from .errors import InvalidLimit
+from .bounds import MIB, check_bound
 from .lifecycle import CloseCode
 
-KIB: Final = 1024
-MIB: Final = 1024 * KIB
 # What a sum of a clock's reading and many small times may be off by, in seconds, and more.
 _ROUNDING: Final = 1e-6
 
@@ -50,15 +47,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for limit in fields(self):
-            value = getattr(self, limit.name)
-            if value is None:
-                continue
             whole = limit.name.startswith("max_")
-            expected = "a positive whole number or None" if whole else "a positive number or None"
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-                raise InvalidLimit(limit.name, value, expected)
-            if not 0 < value < math.inf:
-                raise InvalidLimit(limit.name, value, expected)
+            check_bound("Limits", limit.name, getattr(self, limit.name), whole=whole, optional=True)
 
 
 class Refusal(Enum):

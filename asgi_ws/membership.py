@@ -14,6 +14,7 @@ from .brokers.base import HistoryPage, Position
 from .eager import Starter
 from .outbox import Outbox, Pace
 from .presence import Member
+from .queues import size_of
 from .rooms import RoomState, check_room
 from .sockets import ForeignSocket, Joinable, Socket, has_left
 
@@ -272,7 +273,7 @@ class Membership:
     def notice(self, missed: int) -> Event | None:
         """What to send in the place of so many."""
         data = self._state.gap(missed)
-        return None if data is None else Broadcast(data).event
+        return None if data is None else Broadcast(data, size_of(data)).event
 
 
 class Room:

@@ -40,9 +40,17 @@ class Turns(list["asyncio.Future[None]"]):
     def fail(self, error: Exception) -> None:
         """Raise `error` in everyone who waits."""
         while self:
-            turn = self.pop(0)
-            if not turn.done():
-                turn.set_exception(error)
+            resolve(self.pop(0), error)
+
+
+def resolve(waiter: "asyncio.Future[None]", error: Exception | None = None) -> None:
+    """Let go on who waits, or raise `error` there, unless he has given up."""
+    if waiter.done():
+        return
+    if error is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(error)
 
 
 class Kept(list[str | bytes]):

@@ -12,6 +12,7 @@ from .eager import Starter
 from .encoder import Encoder, Gap, encoded
 from .errors import HubNotRunning, InvalidRoom
 from .presence import Member, Presence
+from .queues import resolve
 from .sequence import Sequence
 
 logger = logging.getLogger("asgi_ws")
@@ -148,7 +149,7 @@ class RoomState:
         finally:
             waiters, self._changes = self._changes or [], None
             for waiter in waiters:
-                _resolve(waiter, error)
+                resolve(waiter, error)
             self._end_if_empty()
 
     def _end_if_empty(self) -> None:
@@ -205,12 +206,3 @@ class RoomState:
         """Bring nothing more."""
         self.delivery.stop()
         self.sequence.stop()
-
-
-def _resolve(waiter: "asyncio.Future[None]", error: Exception | None) -> None:
-    if waiter.done():
-        return
-    if error is None:
-        waiter.set_result(None)
-    else:
-        waiter.set_exception(error)

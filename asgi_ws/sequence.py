@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from .brokers.base import HistoryPage, Position, RoomEvent
+from .queues import resolve
 
 logger = logging.getLogger("asgi_ws")
 
@@ -90,7 +91,7 @@ class Sequence:
                 try:
                     await self._pass_held(event)
                 finally:
-                    _release(held)
+                    resolve(held)
         finally:
             self._filling = None
 
@@ -136,12 +137,7 @@ class Sequence:
         """Ask for nothing more."""
         if self._filling is not None:
             self._filling.cancel()
+        # That the members are gone is no reason to cancel who publishes.
         for _, held in self._held:
-            _release(held)
+            resolve(held)
         self._held.clear()
-
-
-def _release(held: "asyncio.Future[None]") -> None:
-    """Let who publishes go on. The members that are gone are no reason to cancel him."""
-    if not held.done():
-        held.set_result(None)

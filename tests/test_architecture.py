@@ -17,7 +17,8 @@ ONLY = {
     "_asgi": set(),
     "errors": {"_asgi"},
     "lifecycle": {"_asgi", "errors"},
-    "limits": {"_asgi", "errors", "lifecycle"},
+    "bounds": {"errors"},
+    "limits": {"bounds", "errors", "lifecycle"},
 }
 # What these may never import, directly or by way of another module.
 NEVER = {
@@ -39,7 +40,7 @@ NEVER = {
 ROOMS = {
     "wire": {"errors", "lifecycle"},
     "uvicorn_protocol": {"_asgi", "errors", "lifecycle", "wire"},
-    "brokers": {"_asgi", "errors", "queues"},
+    "brokers": {"_asgi", "bounds", "errors", "queues"},
 }
 # Who alone may import these.
 ONLY_BY = {

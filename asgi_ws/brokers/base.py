@@ -1,12 +1,11 @@
 """What a hub asks of a broker: one Protocol, and the values that go through it."""
 
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
 
-from ..errors import InvalidLimit
+from ..bounds import check_bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +37,8 @@ class History:
     seconds: float | None = 300.0
 
     def __post_init__(self) -> None:
-        messages, seconds = self.messages, self.seconds
-        if isinstance(messages, bool) or not isinstance(messages, int) or messages <= 0:
-            raise InvalidLimit("messages", messages, "a positive whole number", of="History")
-        if seconds is None:
-            return
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-            raise InvalidLimit("seconds", seconds, "a positive number or None", of="History")
+        check_bound("History", "messages", self.messages)
+        check_bound("History", "seconds", self.seconds, whole=False, optional=True)
 
 
 @dataclass(frozen=True, slots=True)

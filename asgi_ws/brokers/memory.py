@@ -11,14 +11,14 @@ from collections.abc import Awaitable
 from itertools import islice
 from typing import Final
 
-from ..errors import InvalidLimit, LifecycleError
+from ..bounds import MIB, check_bound
+from ..errors import LifecycleError
 from ..queues import size_of
 from .base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, Position, RoomEvent
 from .workers import worker_processes
 
 logger = logging.getLogger("asgi_ws")
 
-MIB: Final = 1024 * 1024
 # The name of a room may come from a peer.
 _FAILED: Final = "an event of room %a was not handed over"
 
@@ -53,9 +53,8 @@ class MemoryStore:
     """
 
     def __init__(self, max_rooms: int = 10_000, *, max_bytes: int = 64 * MIB) -> None:
-        for name, value in (("max_rooms", max_rooms), ("max_bytes", max_bytes)):
-            if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-                raise InvalidLimit(name, value, "a positive whole number", of="MemoryStore")
+        check_bound("MemoryStore", "max_rooms", max_rooms)
+        check_bound("MemoryStore", "max_bytes", max_bytes)
         self._max_rooms = max_rooms
         self._max_bytes = max_bytes
         self._rings: dict[str, _Ring] = {}

@@ -43,6 +43,7 @@ from typing import Any, ClassVar, Final
 from unicodedata import normalize
 
 from ..backlog import Overflow
+from ..bounds import KIB
 from ..brokers.base import History, RoomEvent
 from ..codec import STANDARD_JSON
 from ..encoder import Encoder, Gap
@@ -50,7 +51,7 @@ from ..endpoints import WebSocketEndpoint, http_app
 from ..errors import HTTPError, InvalidJSON
 from ..http import Request
 from ..hub import Hub
-from ..limits import KIB, Limits, RateMeter
+from ..limits import Limits, RateMeter
 from ..membership import Membership
 from ..presence import Member
 from ..responses import Response

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from ..bounds import MIB
 from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION
 from .errors import Misuse
-
-_MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +133,7 @@ SPEC: Final = Manners(name="spec")
 UVICORN: Final = Manners(
     name="uvicorn",
     spec_version="2.4",
-    max_message_bytes=16 * _MIB,
+    max_message_bytes=16 * MIB,
     code_of_lost_connection=1005,
     code_after_refusal=1005,
     code_after_denial=1006,
@@ -177,7 +176,7 @@ UVICORN: Final = Manners(
 ASGI_WS: Final = Manners(
     name="asgi_ws",
     extensions=(DENIAL_EXTENSION, ABORT_EXTENSION),
-    max_message_bytes=16 * _MIB,
+    max_message_bytes=16 * MIB,
     tells_every_reason=True,
     after_disconnect="the same",
     answers_with_reason=False,
@@ -226,7 +225,7 @@ HYPERCORN: Final = Manners(
     spec_version="2.3",
     joins_root_path=False,
     receives_both_keys=True,
-    max_message_bytes=16 * _MIB,
+    max_message_bytes=16 * MIB,
     tells_close_code=False,
     tells_close_reason=False,
     code_of_own_close=1000,
@@ -281,7 +280,7 @@ DAPHNE: Final = Manners(
     describes_connection=False,
     extensions=(),
     joins_root_path=False,
-    max_message_bytes=_MIB,
+    max_message_bytes=MIB,
     code_of_too_long=1006,
     tells_close_reason=False,
     code_of_empty_close=None,
@@ -322,7 +321,7 @@ GRANIAN: Final = Manners(
     port_type=str,
     joins_root_path=False,
     cancelled_receive_keeps_message=False,
-    max_message_bytes=16 * _MIB,
+    max_message_bytes=16 * MIB,
     code_of_too_long=None,
     reads_ahead=False,
     tells_close_reason=False,

@@ -300,15 +300,15 @@ class WebSocketProtocol(Connection):
         writer = self._writer
         if not self._is_open or writer.is_full or writer.transport.is_closing():
             return False
-        frame = broadcast.frame
-        if frame is None or self._deflate is not None:
+        frame = broadcast.frame if self._deflate is None else None
+        if frame is None:
             text = broadcast.event.get("text")
             first, payload = (BINARY, broadcast.event["bytes"]) if text is None else (TEXT, text.encode())
             if self._deflate is not None:
                 first, payload = self._compressed(self._deflate, first, payload)
-                frame = header(first, len(payload)) + payload
-            else:
-                frame = broadcast.frame = header(first, len(payload)) + payload
+            frame = header(first, len(payload)) + payload
+            if self._deflate is None:
+                broadcast.frame = frame
         writer.push(frame)
         return True
 

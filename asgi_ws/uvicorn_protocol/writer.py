@@ -16,7 +16,7 @@ class Flusher:
     """Writes what all connections of a loop have corked, in its next turn: one call for all of them.
 
     Attributes:
-        turn: counts the turns of the loop, as long as each has something to do, and one more.
+        turn: counts the turns of the loop, as long as something is pushed in each, and one more.
     """
 
     _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "Flusher"]] = WeakKeyDictionary()
@@ -25,7 +25,7 @@ class Flusher:
 
     def __init__(self) -> None:
         self.turn = 0
-        # Whether there was something to do in this turn, and whether its end will be told.
+        # Whether something was pushed in this turn, and whether its end will be told.
         self._is_active = False
         self._is_counting = False
         self._writers: list[Writer] = []
@@ -40,12 +40,15 @@ class Flusher:
 
     def add(self, writer: "Writer") -> None:
         """Flush a writer in the next turn."""
-        self.begin()
         self._writers.append(writer)
+        self._count()
 
     def begin(self) -> None:
-        """There is something to do in this turn."""
+        """Something is pushed in this turn."""
         self._is_active = True
+        self._count()
+
+    def _count(self) -> None:
         if not self._is_counting:
             self._is_counting = True
             asyncio.get_running_loop().call_soon(self._flush)

@@ -25,6 +25,7 @@ class Member(asyncio.Protocol):
     Attributes:
         first: the number of the first message that came; None before it.
         next: the number that the next one has.
+        since: the number that the first one has at the latest.
         received: how many came.
         missed: how many were announced as missing.
         code: of the server's close frame; 1006 where none came.
@@ -35,6 +36,7 @@ class Member(asyncio.Protocol):
         self.room = room
         self.first: int | None = None
         self.next: int | None = None
+        self.since = 0
         self.received = 0
         self.missed = 0
         self.code = 1006
@@ -126,6 +128,11 @@ class Member(asyncio.Protocol):
             self.received += 1
             self.next = number + 1
 
+    @property
+    def reached(self) -> int:
+        """The number of the message that comes next, as far as is known."""
+        return self.since if self.next is None else self.next
+
     # -- what it does
 
     def tell(self, word: str, **arguments: Any) -> None:
@@ -148,10 +155,14 @@ class Member(asyncio.Protocol):
             if how == "RST" and not self._transport.is_closing():
                 sock: socket.socket = self._transport.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._transport.abort()
+            self.abort()
         try:
             async with asyncio.timeout(SECONDS):
                 await self.lost
         except TimeoutError:
             self.mistakes.append(f"the server did not end the connection after {how}")
-            self._transport.abort()
+            self.abort()
+
+    def abort(self) -> None:
+        """Let go of the connection, if there still is one."""
+        self._transport.abort()

@@ -5,6 +5,7 @@ import logging
 import os
 import random
 import statistics
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -35,6 +36,9 @@ _SEED: Final = int(os.environ.get("SOAK_SEED") or random.randrange(1 << 32))
 # Of all members; the others read, and stay.
 _RESTLESS: Final = 0.3
 _FLAT: Final = 0.05
+# Messages that a publisher is ahead of those who read, at most: so none of them is slow, however busy the machine is.
+_LEAD: Final = 6
+_POLL_SECONDS: Final = 0.005
 
 
 @pytest.fixture
@@ -51,6 +55,8 @@ class Soak:
         rate: messages a second in each room.
         calm: members that read all the time, and stay to the end.
         restless: all that there was of the others.
+        slow: those of them that stopped reading for a while.
+        reading: those in each room that read all the time.
         held: what the server held of the memory, once a second.
     """
 
@@ -64,34 +70,58 @@ class Soak:
     restless: list[Member] = field(default_factory=list)
     slow: list[Member] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
-    published: dict[str, int] = field(default_factory=dict)
+    published: Counter[str] = field(default_factory=Counter)
+    reading: defaultdict[str, list[Member]] = field(default_factory=lambda: defaultdict(list))
 
     async def run(self) -> None:
         """Run it, until every calm member has everything."""
+        try:
+            await self._run()
+        finally:
+            for member in (*self.calm, *self.restless):
+                member.abort()
+
+    async def _run(self) -> None:
         names = [f"{KEPT if number % 2 else ''}room-{number}" for number in range(self.rooms)]
-        publishers = [await Member.join(self.process, name) for name in names]
+        publishers = [await self._join(name) for name in names]
+        self.calm += publishers
         for name in names:
             calm = round(self.members * (1 - _RESTLESS))
-            self.calm += await asyncio.gather(*(Member.join(self.process, name) for _ in range(calm)))
+            self.calm += await asyncio.gather(*(self._join(name) for _ in range(calm)))
         async with asyncio.TaskGroup() as tasks:
             for publisher in publishers:
                 tasks.create_task(self._publish(publisher))
             for number in range(round(self.rooms * self.members * _RESTLESS)):
                 tasks.create_task(self._be_restless(names, random.Random(_SEED + number)))
             tasks.create_task(self._watch())
-        async with asyncio.timeout(SECONDS):
-            while any(member.next != self.published[member.room] for member in self.calm):
-                await asyncio.sleep(0.05)
-        for member in (*publishers, *self.calm):
+        for name in names:
+            await self._until_read(name, 0)
+        for member in self.calm:
             await member.leave("close")
+
+    async def _join(self, room: str, *, overflow: str = "close") -> Member:
+        member = await Member.join(self.process, room, overflow=overflow)
+        # What is published from here on comes to it, whatever comes first.
+        member.since = self.published[room]
+        self.reading[room].append(member)
+        return member
+
+    async def _until_read(self, room: str, lead: int) -> None:
+        """Wait for those who read all the time, but for so many messages."""
+        async with asyncio.timeout(SECONDS):
+            while any(
+                self.published[room] - member.reached > lead and not member.lost.done() for member in self.reading[room]
+            ):
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def _publish(self, publisher: Member) -> None:
         loop = asyncio.get_running_loop()
         began, count = loop.time(), round(self.seconds * self.rate)
         for number in range(1, count + 1):
             publisher.tell("publish", size=self.size)
+            self.published[publisher.room] += 1
             await asyncio.sleep(began + number / self.rate - loop.time())
-        self.published[publisher.room] = count
+            await self._until_read(publisher.room, _LEAD)
 
     async def _watch(self) -> None:
         for _ in range(round(self.seconds)):
@@ -105,15 +135,18 @@ class Soak:
             room = chance.choice(names)
             # What is dropped is announced where it is kept; elsewhere who is slow is closed.
             overflow = chance.choice(["drop_oldest", "drop_newest", "close"]) if room.startswith(KEPT) else "close"
-            member = await Member.join(self.process, room, overflow=overflow)
+            member = await self._join(room, overflow=overflow)
             self.restless.append(member)
             await asyncio.sleep(chance.uniform(0, self.seconds / 10))
             if chance.random() < 0.5:
                 self.slow.append(member)
+                self.reading[room].remove(member)
                 member.stop_reading()
                 await asyncio.sleep(chance.uniform(0, self.seconds / 4))
                 member.go_on_reading()
                 await asyncio.sleep(chance.uniform(0, self.seconds / 10))
+            else:
+                self.reading[room].remove(member)
             await member.leave(chance.choice(["close", "RST", "FIN"]))
 
 
@@ -123,20 +156,24 @@ async def _soak(soak: Soak) -> dict[str, Any]:
     logger.warning("SOAK_SEED=%d", _SEED)
     process = soak.process
     await (await Member.join(process, "warm")).leave("close")
-    files = psutil.Process(process.pid).num_fds()
     before = await _at_rest(process)
+    files = await _open_files(process)
     await soak.run()
     after = await _at_rest(process)
+    files_after = await _open_files(process)
     mistakes = [mistake for member in (*soak.calm, *soak.restless) for mistake in member.mistakes]
     assert mistakes == []
     assert [member.missed for member in soak.calm] == [0] * len(soak.calm)
+    assert [(member.code, member.next) for member in soak.calm] == [
+        (1000, soak.published[member.room]) for member in soak.calm
+    ]
     # A calm member was there before the first message.
     assert [member.first for member in soak.calm] == [0] * len(soak.calm)
     # Who read all the time was not taken for slow.
     assert {member.code for member in soak.restless if member not in soak.slow} <= {1000, 1006}
     assert sorted(after["tasks"]) == sorted(before["tasks"])
-    assert psutil.Process(process.pid).num_fds() == files
-    assert after["published"] == sum(soak.published.values())
+    assert files_after == files
+    assert after["published"] == soak.published.total()
     assert after["delivered"] >= sum(member.received for member in (*soak.calm, *soak.restless))
     assert after["closed"] <= len(soak.slow)
     return after
@@ -151,6 +188,15 @@ async def _at_rest(process: ServerProcess) -> dict[str, Any]:
             if not any(facts[key] for key in kept) and len(facts["tasks"]) < 6:
                 return facts
             await asyncio.sleep(0.05)
+
+
+async def _open_files(process: ServerProcess) -> int:
+    """How many the server has open, once it has let go of every connection: the HTTP requests for its counts too."""
+    server = psutil.Process(process.pid)
+    async with asyncio.timeout(SECONDS):
+        while any(each.status != psutil.CONN_LISTEN for each in server.net_connections("tcp")):
+            await asyncio.sleep(0.05)
+    return server.num_fds()
 
 
 async def test_rooms_of_fifty_clients_in_all_for_a_few_seconds(process: ServerProcess) -> None:
