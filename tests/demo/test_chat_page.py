@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests.demo.visit import OpenPage, is_here, joins, say, sees_message, sees_state
+from tests.demo.visit import OpenPage, is_here, joins, say, sees_message, sees_state, submit_many
 from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS
 
@@ -278,15 +278,7 @@ def test_the_rate_limit_is_told_before_and_when_it_is_hit_and_the_connection_sta
     page = joins(open_page(room), "Ada")
     expect(page.get_by_text("At most 5 messages a second")).to_be_visible()
 
-    page.evaluate(
-        """() => {
-          const form = document.getElementById("form");
-          for (let number = 1; number <= 7; number += 1) {
-            form.elements.message.value = `message ${number}`;
-            form.requestSubmit();
-          }
-        }"""
-    )
+    submit_many(page, 7)
 
     expect(page.get_by_role("alert")).to_have_text("not sent: at most 5 messages a second are passed on")
     expect(page.locator("li.message")).to_have_count(5)

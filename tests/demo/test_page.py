@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, expect
 
-from tests.demo.visit import OpenPage, say, sees_state
+from tests.demo.visit import OpenPage, say, sees_state, submit_many
 from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS
 
@@ -121,15 +121,7 @@ def test_the_list_of_messages_stays_bounded_and_ends_with_the_last(open_page: Op
     page = open_page()
     sees_state(page, "Connected")
 
-    page.evaluate(
-        """() => {
-          const form = document.getElementById("form");
-          for (let number = 1; number <= 150; number += 1) {
-            form.elements.message.value = `message ${number}`;
-            form.requestSubmit();
-          }
-        }"""
-    )
+    submit_many(page, 150)
 
     expect(page.locator("#received")).to_have_text("150 (450 bytes)")
     expect(page.locator("#entries li")).to_have_count(200)

@@ -5,7 +5,7 @@ import gc
 import logging
 import sys
 import weakref
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,10 +16,9 @@ from asgi_ws.errors import AlreadyJoined
 from .model import AGE, BYTES, GAP, KEPT, MESSAGES, STEP, Conn, Event, Model, Seat
 from .peers import Errors, LossyBroker, Narrator, Peer, TickingLoop
 
-ROOMS = {"plain": False, "kept": True, "also-kept": True}
 POLICIES = ("close", "drop_oldest", "drop_newest", "conflate", "conflate")
 
-rooms = st.sampled_from(list(ROOMS))
+names = st.runner().flatmap(lambda machine: st.sampled_from(list(machine.rooms)))
 policies = st.sampled_from(POLICIES)
 identities = st.sampled_from([None, "ann", "ben"])
 # Some fit four times, some twice exactly, some once, and some only alone.
@@ -28,14 +27,22 @@ keys = st.sampled_from([None, "x", "y", "x"])
 which = st.integers(0, 50)
 # What ends connections is to leave some that something else can happen to.
 seldom = st.sampled_from([False, False, True])
-few = st.integers(0, 2)
+few = st.integers(0, 5)
 Load: TypeAlias = tuple[int, int, str | None, bool]
 loads = st.tuples(which, lengths, keys, st.booleans())
-messages = st.tuples(rooms, lengths, keys, st.booleans(), st.none() | which)
+messages = st.tuples(names, lengths, keys, st.booleans(), st.none() | which)
 
 
 class Hubs(RuleBasedStateMachine):
-    """After each rule the loop comes to rest, and the hub is what the model is."""
+    """After each rule the loop comes to rest, and the hub is what the model is.
+
+    Attributes:
+        rooms: that there may be, and whether a history of them is kept.
+        hasty: whether the hub lets others have their turn after each member.
+    """
+
+    rooms: ClassVar = {"plain": False, "kept": True, "also-kept": True}
+    hasty = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +52,7 @@ class Hubs(RuleBasedStateMachine):
         self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
         self.errors = Errors()
         logging.getLogger("asgi_ws").addHandler(self.errors)
-        self.model = Model(ROOMS)
+        self.model = Model(self.rooms, hasty=self.hasty)
         self.broker = LossyBroker()
         self.hub: Hub
         self.peers: dict[Conn, Peer] = {}
@@ -53,13 +60,13 @@ class Hubs(RuleBasedStateMachine):
         self.references: list[weakref.ref[Any]] = []
         self.number = 0
 
-    @initialize(seats=st.lists(st.tuples(which, rooms, policies), min_size=3, max_size=6))
+    @initialize(seats=st.lists(st.tuples(which, names, policies), min_size=3, max_size=6))
     def start(self, seats: list[tuple[int, str, str]]) -> None:
         async def enter() -> Hub:
             hub = Hub(
                 self.broker,
                 outbox=OutboxLimits(max_bytes=BYTES, max_messages=MESSAGES, max_age=AGE),
-                history=lambda room: History(messages=KEPT, seconds=None) if ROOMS[room] else None,
+                history=lambda room: History(messages=KEPT, seconds=None) if self.rooms[room] else None,
                 encoder=Narrator(),
             )
             return await hub.__aenter__()
@@ -93,7 +100,7 @@ class Hubs(RuleBasedStateMachine):
         known = [conn for conn in self.peers if not conn.ended]
         return known[index % len(known)] if known else None
 
-    @rule(index=which, room=rooms, policy=policies, identity=identities)
+    @rule(index=which, room=names, policy=policies, identity=identities)
     def join(self, index: int, room: str, policy: str, identity: str | None) -> None:
         conn = self.conn(index)
         if conn is None:
@@ -173,7 +180,7 @@ class Hubs(RuleBasedStateMachine):
             self.model.die(conn)
         self.rest()
 
-    @rule(identity=identities, room=st.none() | rooms, rarely=seldom)
+    @rule(identity=identities, room=st.none() | names, rarely=seldom)
     def disconnect(self, identity: str | None, room: str | None, rarely: bool) -> None:
         if (identity is None and room is None) or not rarely:
             return
@@ -188,10 +195,11 @@ class Hubs(RuleBasedStateMachine):
 
     # -- messages
 
-    @rule(messages=st.lists(messages, min_size=1, max_size=8))
-    def publish(self, messages: list[tuple[str, int, str | None, bool, int | None]]) -> None:
-        """Several tasks publish at once, and none of them waits for a slow member."""
-        tasks = []
+    @rule(messages=st.lists(messages, min_size=1, max_size=8), leaving=st.none() | st.none() | which)
+    def publish(self, messages: list[tuple[str, int, str | None, bool, int | None]], leaving: int | None) -> None:
+        """Several tasks publish at once, and none of them waits for a slow member; one may leave after the first."""
+        tasks: list[asyncio.Task[Any]] = []
+        seats = [seat for seat in self.seats if seat.active]
         for room, length, key, is_text, exclude in messages:
             self.number += 1
             text = f"{room} {self.number} ".ljust(length, "·" if is_text else ".")
@@ -206,26 +214,56 @@ class Hubs(RuleBasedStateMachine):
             tasks.append(self.loop.create_task(publishing))
             excluded = conn if conn in self.model.conns else None
             self.model.publish(self.model.rooms[room], Event(text, key, excluded))
+            if leaving is not None and seats and len(tasks) == 1:
+                seat = seats[leaving % len(seats)]
+                tasks.append(self.loop.create_task(self._left(self.seats[seat])))
+                self.model.leave(seat)
         self.rest()
         assert all(task.done() and task.exception() is None for task in tasks)
+
+    async def _left(self, membership: Membership) -> None:
+        membership.leave()
 
     @rule(index=which, more=st.lists(loads, min_size=2, max_size=9), later=st.lists(loads, max_size=4), takes=few)
     def overload(self, index: int, more: list[Load], later: list[Load], takes: int) -> None:
         """More than one connection takes, in its own rooms; it takes a little, and then there is more again."""
-        conns = [conn for conn in self.peers if conn.seats]
-        if not conns:
+        conn = self._stalled_member(index)
+        if conn is None:
             return
-        conn = conns[index % len(conns)]
-        self.peers[conn].stall()
-        conn.stalled = True
         own = list(conn.seats)
-        self.publish([(own[each[0] % len(own)], *each[1:], None) for each in more])
+        self._publish_in(own, more)
         for _ in range(takes):
             self._resume(conn, wholly=False)
         if later:
-            self.publish([(own[each[0] % len(own)], *each[1:], None) for each in later])
+            self._publish_in(own, later)
 
-    @precondition(lambda self: not self.model.losing)
+    @rule(index=which, more=st.lists(st.tuples(which, st.just(10), keys, st.booleans()), min_size=2, max_size=4))
+    def outwait(self, index: int, more: list[Load]) -> None:
+        """A little waits for one connection, for longer than it may."""
+        conn = self._stalled_member(index)
+        if conn is None:
+            return
+        own = list(conn.seats)
+        for each in more:
+            self._publish_in(own, [each])
+            self.advance(1)
+        self.advance(25)
+
+    def _stalled_member(self, index: int) -> Conn | None:
+        """One of the connections that are in a room; it takes nothing from now on."""
+        conns = [conn for conn in self.peers if conn.seats]
+        if not conns:
+            return None
+        conn = conns[index % len(conns)]
+        self.peers[conn].stall()
+        conn.stalled = True
+        return conn
+
+    def _publish_in(self, own: list[str], messages: list[Load]) -> None:
+        self.publish([(own[index % len(own)], *message, None) for index, *message in messages], None)
+
+    # In haste it would matter in which turn a history is read.
+    @precondition(lambda self: not self.model.losing and not self.hasty)
     @rule()
     def lose(self) -> None:
         self.broker.losing = self.model.losing = True
@@ -259,7 +297,7 @@ class Hubs(RuleBasedStateMachine):
             assert [text for text in peer.taken if not text.startswith(GAP)] == [
                 text for text in conn.sent if not text.startswith(GAP)
             ]
-            for room in ROOMS:
+            for room in self.rooms:
                 found, expected = told(peer.taken, room), told(conn.sent, room)
                 if conn.queue or conn.ended:
                     # A notice tells at once of what has its place in it, however much of other rooms stands between.
@@ -354,6 +392,16 @@ class Hubs(RuleBasedStateMachine):
     async def _hang_up(self) -> None:
         for peer in self.peers.values():
             peer.leave()
+
+
+class HastyHubs(Hubs):
+    """Members come and go in the middle of a message, and others wait behind it.
+
+    In one room alone: which of two messages is first at a member of two rooms is a matter of turns.
+    """
+
+    rooms: ClassVar = {"kept": True}
+    hasty = True
 
 
 def without_last_gap(said: list[Any]) -> list[Any]:

@@ -114,9 +114,11 @@ class Model:
         alive: the rooms that have members, in the order of their first ones.
         behind: those of them that have to look for what they missed.
         losing: whether the broker loses events.
+        hasty: whether the hub lets others have their turn after each member.
     """
 
-    def __init__(self, rooms: dict[str, bool]) -> None:
+    def __init__(self, rooms: dict[str, bool], *, hasty: bool = False) -> None:
+        self.hasty = hasty
         self.rooms = {name: Room(name, keeps) for name, keeps in rooms.items()}
         self.conns: dict[Conn, None] = {}
         self.alive: dict[Room, None] = {}
@@ -188,7 +190,10 @@ class Model:
             self.behind.update(self.alive)
 
     def settle(self) -> None:
-        """Look for what rooms have missed."""
+        """Bring what is on its way, and look for what rooms have missed."""
+        for room in self.rooms.values():
+            while room.busy:
+                self._go_on(room)
         while self.behind:
             room = next(iter(self.behind))
             if room.keeps:
@@ -208,11 +213,18 @@ class Model:
         if room.busy:
             return
         room.busy = True
+        self._go_on(room)
+
+    def _go_on(self, room: Room) -> None:
         while room.coming:
-            event, seats = room.coming.pop(0)
-            for seat in seats:
+            event, seats = room.coming[0]
+            while seats:
+                seat = seats.pop(0)
                 if seat.active and seat.conn is not event.exclude:
                     self._offer(seat, event)
+                if self.hasty:
+                    return
+            room.coming.pop(0)
         room.busy = False
 
     def _offer(self, seat: Seat, event: Event) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from asgi_ws import Encoder, Gap, Member, MemoryBroker, WebSocket, websocket_app
 from asgi_ws._asgi import Event, Scope
@@ -12,6 +12,9 @@ from asgi_ws.lifecycle import ABORT_EXTENSION
 
 from ..asgi import websocket_scope
 from .model import GAP
+
+# Of a loop; one that needs more is taken for one that never rests.
+_TURNS_TO_REST: Final = 10_000
 
 
 class TickingLoop(asyncio.SelectorEventLoop):
@@ -28,11 +31,12 @@ class TickingLoop(asyncio.SelectorEventLoop):
         self.run_until_complete(self._settle())
 
     async def _settle(self) -> None:
-        while True:
+        for _ in range(_TURNS_TO_REST):
             await asyncio.sleep(0)
             due = self._next_due()
             if not self._ready and (due is None or due > self.now):  # type: ignore[attr-defined] # no public way
                 return
+        raise AssertionError("the loop does not come to rest")
 
     def advance(self, seconds: float) -> None:
         """Move time, through every timer on the way."""

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import logging
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
@@ -22,24 +20,13 @@ from asgi_ws import (
     http_app,
     websocket_app,
 )
-from tests.servers.journal import Journal
+from tests.servers.journal import Journal, show_log
 
 # What makes a message as long as it is to be.
 PADDING: Final = "."
 
 
-def _show_log() -> None:
-    """Log lines of the package and of the journal to stderr, whatever the server sets up for its own."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    for name in ("asgi_ws", "probe"):
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-
-
-_show_log()
+show_log()
 
 
 def numbered(publisher: str, number: int, size: int = 0) -> str:

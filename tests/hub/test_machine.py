@@ -1,4 +1,4 @@
-"""The state machine of `machine`, with as many examples as there is time for."""
+"""The state machines of `machine`, with as many examples as there is time for."""
 
 import os
 from typing import Final
@@ -7,20 +7,31 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from .machine import Hubs
+from .machine import HastyHubs, Hubs
 
 # `make test-long` asks for more of them.
-EXAMPLES: Final = int(os.environ.get("ASGI_WS_EXAMPLES", "100"))
+EXAMPLES: Final = int(os.environ.get("ASGI_WS_EXAMPLES", "60"))
 STEPS: Final = 30
 
+pytestmark = [pytest.mark.usefixtures("impatient"), pytest.mark.timeout(60 + EXAMPLES)]
 
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.timeout(60 + EXAMPLES)
-def test_a_hub_does_what_its_model_does_whatever_happens_to_its_connections() -> None:
+
+def run(machine: type[Hubs]) -> None:
     unhurried = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-    run_state_machine_as_test(Hubs, settings=unhurried)
+    run_state_machine_as_test(machine, settings=unhurried)
+
+
+def test_a_hub_does_what_its_model_does_whatever_happens_to_its_connections() -> None:
+    run(Hubs)
+
+
+def test_a_hub_does_what_its_model_does_also_in_the_middle_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each member is the last one of its turn.
+    monkeypatch.setattr("asgi_ws.delivery._MEMBERS_PER_LOOK", 1)
+    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", -1.0)
+    run(HastyHubs)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections import defaultdict
 from collections.abc import Awaitable
 from typing import Any
@@ -12,6 +13,16 @@ from asgi_ws import ConnectionClosed, JSONResponse, Request, Response, UsageErro
 _HANG_SECONDS = 2.0
 
 logger = logging.getLogger("probe")
+
+
+def show_log() -> None:
+    """Log lines of the package and of journals to stderr, once each, whatever the server sets up for its own."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    for each in (logging.getLogger("asgi_ws"), logger):
+        each.addHandler(handler)
+        each.setLevel(logging.INFO)
+        each.propagate = False
 
 
 class Journal:

@@ -1,7 +1,5 @@
 """An application for the contract suite, built with what the package exports."""
 
-import logging
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,21 +18,10 @@ from asgi_ws import (
 from asgi_ws._asgi import Receive, Scope, Send
 
 from .bare_handlers import bare_app
+from .journal import show_log
 from .probe_handlers import HANDLERS, KIB, journal
 
-
-def _show_log() -> None:
-    """Log lines of the package and of the probe to stderr, once each, whatever the server sets up for its own."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    for name in ("asgi_ws", "probe"):
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-
-
-_show_log()
+show_log()
 
 
 class Hello(HTTPEndpoint):
