@@ -16,6 +16,7 @@ from .errors import AlreadyJoined, HubNotRunning, InvalidMessage, InvalidSocket,
 from .lifecycle import check_close
 from .membership import Counters, Data, Exclude, Membership, Room, Subscriber
 from .presence import Member
+from .queues import is_running_in
 from .rooms import check_room
 from .running import HubStatistics, Running, statistics_of
 from .sockets import Joinable, socket_of
@@ -182,7 +183,11 @@ class Hub:
         )
 
     def leave(self, ws: Joinable, room: str) -> None:
-        """End a connection's membership of a room; nothing, if it has none."""
+        """End a connection's membership of a room; nothing, if it has none.
+
+        Raises:
+            WrongLoop: in another event loop than that of the hub, or in another thread.
+        """
         subscriber = self._subscriber(ws)
         membership = None if subscriber is None else subscriber.memberships.get(room)
         if membership is not None:
@@ -313,7 +318,7 @@ class Hub:
         running = self._running
         if running is None or not running.loop.is_running():
             raise HubNotRunning("publish_from_thread()", "the hub is not running: App(lifespan=[hub]) starts it")
-        if _is_running_in(running.loop):
+        if is_running_in(running.loop):
             raise WrongLoop("publish_from_thread()", "this is its thread, which would wait for itself: await publish()")
         is_given_up = threading.Event()
 
@@ -369,10 +374,3 @@ class Hub:
     def statistics(self) -> HubStatistics:
         """Counters since the hub was made, and what there is now."""
         return statistics_of(self._counters, self._running)
-
-
-def _is_running_in(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False

@@ -12,9 +12,10 @@ from ._scopes import Block
 from .backlog import OutboxLimits, Overflow
 from .brokers.base import HistoryPage, Position
 from .eager import Starter
+from .errors import WrongLoop
 from .outbox import Outbox, Pace
 from .presence import Member
-from .queues import size_of
+from .queues import is_running_in, size_of
 from .rooms import RoomState, check_room
 from .sockets import ForeignSocket, Joinable, Socket, has_left
 
@@ -228,11 +229,23 @@ class Membership:
         return self._hub.members(self.room)
 
     def leave(self) -> None:
-        """Get no more of the room. What has come to the outbox by now is sent. Idempotent."""
-        if self.active:
+        """Get no more of the room. What has come to the outbox by now is sent. Idempotent.
+
+        Raises:
+            WrongLoop: in another event loop than that of the hub, or in another thread.
+        """
+        if not self.active:
+            return
+        loop = self.outbox.loop
+        if loop.is_closed():
+            # Its room is gone with it.
             self.active = False
-            self._subscriber.remove(self)
-            self.vacate()
+            return
+        if not is_running_in(loop):
+            raise WrongLoop("leave()", "from another thread use loop.call_soon_threadsafe(membership.leave)")
+        self.active = False
+        self._subscriber.remove(self)
+        self.vacate()
 
     def vacate(self) -> None:
         """Give up the place of a membership that is not active any more."""

@@ -39,6 +39,7 @@ class Outbox:
     """The way of all messages to one connection.
 
     Attributes:
+        loop: that it belongs to.
         writer: the task that is sending now, or would if it had to wait; None where `write` may be begun.
         delivered: messages that the server has taken.
         is_closed: whether it takes no more.
@@ -59,7 +60,6 @@ class Outbox:
         "_backlog",
         "_is_retired",
         "_limits",
-        "_loop",
         "_on_failure",
         "_on_overflow",
         "_on_rest",
@@ -72,6 +72,7 @@ class Outbox:
         "_timer",
         "delivered",
         "is_closed",
+        "loop",
         "push",
         "writer",
     )
@@ -96,7 +97,7 @@ class Outbox:
         self._on_failure = on_failure
         self._on_rest = on_rest
         self._pace = pace
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self.writer: asyncio.Task[None] | None = None
         self.delivered = 0
         # Made when something has to wait, for most connections never have anything.
@@ -166,11 +167,11 @@ class Outbox:
 
     def put(self, source: Source, broadcast: Broadcast, key: str | None) -> None:
         """Let a message wait for those before it; while there is a writer."""
-        now = self._loop.time()
+        now = self.loop.time()
         backlog = self._backlog
         if backlog is None:
             backlog = self._backlog = Backlog(self._limits)
-            self._timer = self._loop.call_at(now + self._limits.max_age, self._expire, backlog)
+            self._timer = self.loop.call_at(now + self._limits.max_age, self._expire, backlog)
         if not backlog.put(source, broadcast.event, broadcast.size, key, now):
             self._overflow()
 
@@ -181,7 +182,7 @@ class Outbox:
         return self._patience_left() >= _LEAST_PATIENCE_SECONDS
 
     def _patience_left(self) -> float:
-        now = self._loop.time()
+        now = self.loop.time()
         self._patience = min(_PATIENCE_SECONDS, self._patience + (now - self._patience_at) * _PATIENCE_SHARE)
         self._patience_at = now
         return self._patience
@@ -193,7 +194,7 @@ class Outbox:
         they get it, and then a hundredth of the time: so a burst closes nobody who reads, and who does not read costs
         the others next to nothing.
         """
-        began = self._loop.time()
+        began = self.loop.time()
         if self._progress is None:
             self._progress = asyncio.Event()
         try:
@@ -204,8 +205,8 @@ class Outbox:
         except TimeoutError:
             self._patience = 0.0
         finally:
-            self._patience = max(0.0, self._patience - (self._loop.time() - began))
-            self._patience_at = self._loop.time()
+            self._patience = max(0.0, self._patience - (self.loop.time() - began))
+            self._patience_at = self.loop.time()
 
     def _tell_progress(self) -> None:
         if self._progress is not None:
@@ -213,12 +214,12 @@ class Outbox:
 
     def _expire(self, backlog: Backlog) -> None:
         age = self._limits.max_age
-        if not backlog.expire(self._loop.time()):
+        if not backlog.expire(self.loop.time()):
             self._overflow()
             return
         oldest = backlog.oldest
-        since = self._loop.time() if oldest is None else oldest
-        self._timer = self._loop.call_at(since + age, self._expire, backlog)
+        since = self.loop.time() if oldest is None else oldest
+        self._timer = self.loop.call_at(since + age, self._expire, backlog)
 
     def _overflow(self) -> None:
         self.close()
@@ -243,7 +244,7 @@ class Outbox:
         self.close()
         # Not a task in whose name others are begun, nor itself, whose send has just failed.
         writer = self.writer
-        if writer in self._starter.tasks and writer is not asyncio.current_task(self._loop):
+        if writer in self._starter.tasks and writer is not asyncio.current_task(self.loop):
             writer.cancel()
 
     def retire(self) -> None:

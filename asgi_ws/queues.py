@@ -53,6 +53,14 @@ def resolve(waiter: "asyncio.Future[None]", error: Exception | None = None) -> N
         waiter.set_exception(error)
 
 
+def is_running_in(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is called by the loop, in its thread."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
 class Kept(list[str | bytes]):
     """Messages that came while nobody wanted them, oldest first, bounded in number and in size."""
 

@@ -19,6 +19,7 @@ from asgi_ws import (
     InvalidRoom,
     InvalidSocket,
     LifecycleError,
+    Membership,
     OutboxLimits,
     WebSocket,
     WrongLoop,
@@ -220,6 +221,38 @@ def test_a_hub_is_used_in_one_loop() -> None:
     asyncio.run(here())
     with pytest.raises(WrongLoop, match=r"from another thread use publish_from_thread\(\)"):
         hub.join(Peer().send, "room")
+
+
+async def test_to_leave_is_for_the_hub_s_loop_alone_and_elsewhere_nothing_happens() -> None:
+    hub, peer = Hub(), Peer()
+    membership = hub.join(peer.send, "room")
+
+    async def elsewhere() -> None:
+        membership.leave()
+
+    for leave in (
+        membership.leave,
+        lambda: hub.leave(peer.send, "room"),
+        lambda: asyncio.run(elsewhere()),
+    ):
+        with pytest.raises(WrongLoop, match=r"leave\(\): .* loop.call_soon_threadsafe\(membership.leave\)"):
+            await asyncio.to_thread(leave)
+    assert membership.active
+    await hub.publish("room", "hello")
+    assert peer.taken == ["hello"]
+    membership.leave()
+    assert hub.members("room") == []
+
+
+def test_whose_loop_is_closed_may_leave_anywhere() -> None:
+    hub = Hub()
+
+    async def join() -> Membership:
+        return hub.join(Peer().send, "room")
+
+    membership = asyncio.run(join())
+    membership.leave()
+    assert not membership.active
 
 
 @pytest.mark.parametrize("value", [None, 7, "\ud800"])
