@@ -46,6 +46,8 @@ class Hubs(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        # What Hypothesis knows of all examples before need not be gone through for each: see `_end`.
+        gc.freeze()
         self.loop = TickingLoop()
         asyncio.set_event_loop(None)
         self.complaints: list[Any] = []

@@ -29,6 +29,9 @@ class TickingLoop(asyncio.SelectorEventLoop):
     def settle(self) -> None:
         """Run until nothing is ready."""
         self.run_until_complete(self._settle())
+        # A timer may have come due in the turn in which that ended.
+        while self._ready:  # type: ignore[attr-defined] # no public way
+            self.run_until_complete(self._settle())
 
     async def _settle(self) -> None:
         for _ in range(_TURNS_TO_REST):
