@@ -118,6 +118,9 @@ class Subscriber:
 
     def expel(self, code: int, reason: str) -> None:
         """End the memberships, and close the connection."""
+        if self.outbox.is_closed:
+            # What it was told of the leaving of others has ended it.
+            return
         self.outbox.abandon()
         self._end_blocks()
         self._socket.close(code, reason)

@@ -63,9 +63,7 @@ class OwnSocket:
         self.never_waits = ws._on_daphne
 
     def close(self, code: int, reason: str) -> None:
-        # What others were told of its leaving may have ended it.
-        if not self._ws.closed:
-            self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
+        self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
 
     def close_slow(self) -> None:
         self._ws._end(_SLOW)

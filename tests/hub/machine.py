@@ -39,10 +39,12 @@ class Hubs(RuleBasedStateMachine):
     Attributes:
         rooms: that there may be, and whether a history of them is kept.
         hasty: whether the hub lets others have their turn after each member.
+        age: seconds that a message may wait.
     """
 
     rooms: ClassVar = {"plain": False, "kept": True, "also-kept": True}
     hasty = False
+    age = AGE
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +56,7 @@ class Hubs(RuleBasedStateMachine):
         self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
         self.errors = Errors()
         logging.getLogger("asgi_ws").addHandler(self.errors)
-        self.model = Model(self.rooms, hasty=self.hasty)
+        self.model = Model(self.rooms, hasty=self.hasty, age=self.age)
         self.broker = LossyBroker()
         self.hub: Hub
         self.peers: dict[Conn, Peer] = {}
@@ -67,7 +69,7 @@ class Hubs(RuleBasedStateMachine):
         async def enter() -> Hub:
             hub = Hub(
                 self.broker,
-                outbox=OutboxLimits(max_bytes=BYTES, max_messages=MESSAGES, max_age=AGE),
+                outbox=OutboxLimits(max_bytes=BYTES, max_messages=MESSAGES, max_age=self.age),
                 history=lambda room: History(messages=KEPT, seconds=None) if self.rooms[room] else None,
                 encoder=Narrator(),
             )
@@ -399,11 +401,12 @@ class Hubs(RuleBasedStateMachine):
 class HastyHubs(Hubs):
     """Members come and go in the middle of a message, and others wait behind it.
 
-    In one room alone: which of two messages is first at a member of two rooms is a matter of turns.
+    In one room alone, where nothing gets too old: what is first of two rooms or connections is a matter of turns.
     """
 
     rooms: ClassVar = {"kept": True}
     hasty = True
+    age = 1e6
 
 
 def without_last_gap(said: list[Any]) -> list[Any]:

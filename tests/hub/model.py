@@ -39,11 +39,6 @@ class Item:
     def size(self) -> int:
         return len((self.text or "").encode())
 
-    @property
-    def due(self) -> tuple[float, int]:
-        """When it is too old, and which is first of those that come at one time."""
-        return self.since[0] + AGE, self.since[1]
-
 
 @dataclass(eq=False)
 class Conn:
@@ -115,10 +110,12 @@ class Model:
         behind: those of them that have to look for what they missed.
         losing: whether the broker loses events.
         hasty: whether the hub lets others have their turn after each member.
+        age: seconds that a message may wait.
     """
 
-    def __init__(self, rooms: dict[str, bool], *, hasty: bool = False) -> None:
+    def __init__(self, rooms: dict[str, bool], *, hasty: bool = False, age: float = AGE) -> None:
         self.hasty = hasty
+        self.age = age
         self.rooms = {name: Room(name, keeps) for name, keeps in rooms.items()}
         self.conns: dict[Conn, None] = {}
         self.alive: dict[Room, None] = {}
@@ -291,8 +288,10 @@ class Model:
             if any(identity in (None, seat.identity) and room in (None, seat.room) for seat in conn.seats.values())
         ]
         for conn in found:
-            self.end(conn)
-            self._close(conn, code, "out")
+            # What others were told of its leaving may have ended it.
+            if not conn.ended:
+                self.end(conn)
+                self._close(conn, code, "out")
         return len(found)
 
     def _close(self, conn: Conn, code: int, reason: str) -> None:
@@ -365,7 +364,11 @@ class Model:
         end = self.now + seconds
         while due := [
             *((conn.closed_at + CLOSING, 0, conn) for conn in self.closing),
-            *((*conn.messages[0].due, conn) for conn in self.conns if conn.messages),
+            *(
+                (conn.messages[0].since[0] + self.age, conn.messages[0].since[1], conn)
+                for conn in self.conns
+                if conn.messages
+            ),
         ]:
             when, serial, conn = min(due, key=lambda each: each[:2])
             if when > end:

@@ -174,7 +174,9 @@ async def _soak(soak: Soak) -> dict[str, Any]:
     assert sorted(after["tasks"]) == sorted(before["tasks"])
     assert files_after == files
     assert after["published"] == soak.published.total()
-    assert after["delivered"] >= sum(member.received for member in (*soak.calm, *soak.restless))
+    # A message whose sender was given up while it waited may have been sent all the same.
+    received = sum(member.received for member in (*soak.calm, *soak.restless))
+    assert after["delivered"] >= received - len(soak.slow)
     assert after["closed"] <= len(soak.slow)
     return after
 
