@@ -4,16 +4,18 @@ Every queue is first come, first served and handles one thing at a time, so the 
 the one before it (Lindley's recursion), and no calendar of events is needed.
 """
 
-import bisect
 import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Literal
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 Arrivals = Literal["poisson", "bursty", "regular"]
+Values: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -59,34 +61,42 @@ class Plan:
 
 @dataclass
 class Latencies:
-    """Latencies of deliveries, each standing for a number of them: of one fan-out at most `most`."""
+    """Latencies of deliveries, each standing for a number of them: of one fan-out at most `most`.
+
+    Attributes:
+        fan_outs: where each starts, what one delivery takes, and how many there are.
+    """
 
     most: int = 16
-    values: list[tuple[float, float]] = field(default_factory=list)
+    fan_outs: list[tuple[float, float, int]] = field(default_factory=list)
 
     def add(self, start: float, step: float, count: int) -> None:
         """`count` deliveries, the first at `start + step`, the next each a `step` later."""
-        kept = min(count, self.most)
-        weight = count / kept
-        # Each stands for those around it, so it is the middle of them.
-        self.values += [(start + step * ((index + 0.5) * weight + 0.5), weight) for index in range(kept)]
+        self.fan_outs.append((start, step, count))
 
-    @property
-    def count(self) -> float:
-        """How many deliveries they stand for."""
-        return math.fsum(weight for _, weight in self.values)
+    def weighed(self) -> tuple[Values, Values]:
+        """The latencies in seconds, and for how many deliveries each stands."""
+        start, step, count = np.array(self.fan_outs, dtype=np.float64).T[:, :, np.newaxis]
+        weight = count / np.minimum(count, self.most)
+        index = np.arange(self.most)
+        kept = index < count
+        # Each stands for those around it, so it is the middle of them.
+        values = start + step * ((index + 0.5) * weight + 0.5)
+        return values[kept], np.broadcast_to(weight, kept.shape)[kept]
 
     @property
     def mean(self) -> float:
         """Of all deliveries, in seconds."""
-        return math.fsum(value * weight for value, weight in self.values) / self.count
+        values, weights = self.weighed()
+        return float(np.average(values, weights=weights))
 
     def percentiles(self, *shares: float) -> list[float]:
         """The latencies, in seconds, that such shares of the deliveries stay within."""
-        ordered = sorted(self.values)
-        sums = list(accumulate(weight for _, weight in ordered))
-        last = len(ordered) - 1
-        return [ordered[min(bisect.bisect_left(sums, share * sums[-1]), last)][0] for share in shares]
+        values, weights = self.weighed()
+        order = np.argsort(values)
+        sums = np.cumsum(weights[order])
+        found = np.searchsorted(sums, np.array(shares) * sums[-1]).clip(max=len(order) - 1)
+        return [float(value) for value in values[order][found]]
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,10 @@ async def change_the_client(call: Call) -> None:
 async def receive_twice(call: Call) -> None:
     """Two tasks receive at once, then one of them is given up."""
     await call.accept()
-    first = asyncio.create_task(call.receive())
+    # Both wait by the time at which the client sends.
+    both = [asyncio.create_task(call.receive()) for _ in range(2)]
     await call.go()
-    second = message_of(await call.receive())
-    call.note("both", message_of(await first), second)
+    call.note("both", *map(message_of, await asyncio.gather(*both)))
     third = asyncio.create_task(call.receive())
     await asyncio.sleep(0)
     third.cancel()
