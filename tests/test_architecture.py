@@ -38,8 +38,8 @@ NEVER = {
 }
 # Which others each of these subpackages may import.
 ROOMS = {
-    "wire": {"errors", "lifecycle"},
-    "uvicorn_protocol": {"_asgi", "errors", "lifecycle", "wire"},
+    "wire": {"bounds", "errors", "lifecycle"},
+    "uvicorn_protocol": {"_asgi", "bounds", "errors", "lifecycle", "wire"},
     "brokers": {"_asgi", "bounds", "errors", "queues"},
 }
 # Who alone may import these.

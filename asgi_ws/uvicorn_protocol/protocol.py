@@ -12,13 +12,14 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
 from .._asgi import ASGIApp, Broadcast, Event, Scope
+from ..bounds import KIB
 from ..errors import InvalidMessage, LifecycleError, leaves
 from ..lifecycle import ABORT_EXTENSION, CloseCode
 from ..wire.deflate import Deflate
 from ..wire.frames import BINARY, COMPRESSED, SHORT_HEADERS, TEXT, header
 from ..wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake
 from ..wire.negotiation import Parameters, negotiate
-from ..wire.reader import KIB, FrameReader
+from ..wire.reader import FrameReader
 from .connection import Connection, Phase, logger
 from .denial import Denial
 from .scope import address, described, websocket_scope

@@ -3,6 +3,7 @@
 import codecs
 from typing import Final
 
+from ..bounds import MIB
 from ..errors import UsageError
 from ..lifecycle import CloseCode, check_close
 from .events import Close, Event, Failed, Inflater, NotDeflate, Ping, Pong, TooLong
@@ -20,9 +21,6 @@ from .frames import (
     TEXT_OPCODE,
 )
 from .masking import unmask
-
-KIB: Final = 1024
-MIB: Final = 1024 * KIB
 
 # RFC 6455 section 5.2, the first byte and the second.
 _RSV2_RSV3: Final = 0x30

@@ -135,15 +135,15 @@ class Hubs(RuleBasedStateMachine):
             self._leave(seats[index % len(seats)], by_hub=by_hub)
 
     def _leave(self, seat: Seat, *, by_hub: bool) -> None:
-        async def leave() -> None:
-            if by_hub:
-                self.hub.leave(self.peers[seat.conn].socket, seat.room.name)
-            else:
-                self.seats[seat].leave()
-
-        self.loop.run_until_complete(leave())
+        self.loop.run_until_complete(self._left(seat, by_hub=by_hub))
         self.model.leave(seat)
         self.rest()
+
+    async def _left(self, seat: Seat, *, by_hub: bool) -> None:
+        if by_hub:
+            self.hub.leave(self.peers[seat.conn].socket, seat.room.name)
+        else:
+            self.seats[seat].leave()
 
     @rule(index=which)
     def stall(self, index: int) -> None:
@@ -220,13 +220,10 @@ class Hubs(RuleBasedStateMachine):
             self.model.publish(self.model.rooms[room], Event(text, key, excluded))
             if leaving is not None and seats and len(tasks) == 1:
                 seat = seats[leaving % len(seats)]
-                tasks.append(self.loop.create_task(self._left(self.seats[seat])))
+                tasks.append(self.loop.create_task(self._left(seat, by_hub=False)))
                 self.model.leave(seat)
         self.rest()
         assert all(task.done() and task.exception() is None for task in tasks)
-
-    async def _left(self, membership: Membership) -> None:
-        membership.leave()
 
     @rule(index=which, more=st.lists(loads, min_size=2, max_size=9), later=st.lists(loads, max_size=4), takes=few)
     def overload(self, index: int, more: list[Load], later: list[Load], takes: int) -> None:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
-from asgi_ws import Encoder, Gap, Member, MemoryBroker, WebSocket, websocket_app
+from asgi_ws import Encoder, Gap, Member, MemoryBroker, Position, WebSocket, websocket_app
 from asgi_ws._asgi import Event, Scope
-from asgi_ws.brokers.base import BrokerState, OnEvent, OnInterrupted, RoomEvent
+from asgi_ws.brokers.base import BrokerState, HistoryPage, OnEvent, OnInterrupted, RoomEvent
 from asgi_ws.lifecycle import ABORT_EXTENSION
 
 from ..asgi import websocket_scope
@@ -195,6 +195,19 @@ class LossyBroker(MemoryBroker):
         self.losing = False
         if says_so and self._on_interrupted is not None:
             await self._on_interrupted()
+
+
+class SlowBroker(LossyBroker):
+    """A broker whose histories are answered as they were asked for, once the `gate` is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
+        page = await super().read(room, since, limit)
+        await self.gate.wait()
+        return page
 
 
 class Errors(logging.Handler):

@@ -10,7 +10,7 @@ from asgi_ws.brokers.base import BrokerState, HistoryPage, RoomEvent
 from asgi_ws.testing import VirtualClock
 
 from ..outcomes import until
-from .peers import LossyBroker, Narrator, Peer
+from .peers import LossyBroker, Narrator, Peer, SlowBroker
 
 ROOM = "room"
 
@@ -29,6 +29,16 @@ class _OnlyGaps(Encoder):
     def gap(self, gap: Gap) -> str:
         assert gap.room == ROOM
         return f"gap {gap.missed} {gap.top.offset if gap.top else None}"
+
+
+async def who_missed(hub: Hub, broker: LossyBroker, *texts: str) -> Peer:
+    """A member of the room to whom the broker does not bring these messages."""
+    peer = Peer()
+    hub.join(peer.send, ROOM)
+    broker.losing = True
+    for text in texts:
+        await hub.publish(ROOM, text)
+    return peer
 
 
 async def resumed(peer: Peer, count: int) -> list[str]:
@@ -156,23 +166,18 @@ async def test_after_an_interruption_what_was_missed_is_replayed() -> None:
 
 
 async def test_after_an_interruption_what_no_history_has_is_announced_before_what_it_has() -> None:
-    broker, peer = LossyBroker(), Peer()
+    broker = LossyBroker()
     hub = hub_with(broker)
-    hub.join(peer.send, ROOM)
-    broker.losing = True
-    for number in range(8):
-        await hub.publish(ROOM, str(number))
+    peer = await who_missed(hub, broker, *map(str, range(8)))
     await broker.recover()
     await until(lambda: len(peer.taken) == 6)
     assert peer.taken == ["gap 3 8", "3", "4", "5", "6", "7"]
 
 
 async def test_after_an_interruption_a_room_without_a_history_is_told_that_nobody_knows() -> None:
-    broker, peer = LossyBroker(), Peer()
+    broker = LossyBroker()
     hub = Hub(broker, encoder=_OnlyGaps())
-    hub.join(peer.send, ROOM)
-    broker.losing = True
-    await hub.publish(ROOM, "lost")
+    peer = await who_missed(hub, broker, "lost")
     await broker.recover()
     await until(lambda: peer.taken)
     assert peer.taken == ["gap None None"]
@@ -195,11 +200,9 @@ async def test_a_store_that_has_lost_its_history_is_announced_and_gone_on_with()
 
 
 async def test_a_hole_that_no_broker_speaks_of_is_found_and_filled_at_the_next_message() -> None:
-    broker, peer = LossyBroker(), Peer()
+    broker = LossyBroker()
     hub = hub_with(broker)
-    hub.join(peer.send, ROOM)
-    broker.losing = True
-    await hub.publish(ROOM, "1")
+    peer = await who_missed(hub, broker, "1")
     await broker.recover(says_so=False)
     publishing = [asyncio.create_task(hub.publish(ROOM, text)) for text in ("2", "3")]
     await asyncio.wait(publishing)
@@ -208,15 +211,11 @@ async def test_a_hole_that_no_broker_speaks_of_is_found_and_filled_at_the_next_m
 
 @pytest.mark.parametrize("ending", ["leave", "stop"])
 async def test_who_publishes_while_a_hole_is_filled_is_not_cancelled_when_the_members_go(ending: str) -> None:
-    class Slow(LossyBroker):
-        async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
-            if since is not None:
-                await asyncio.Event().wait()
-            return await super().read(room, since, limit)
-
-    broker, peer = Slow(), Peer()
+    broker, peer = SlowBroker(), Peer()
+    broker.gate.set()
     async with hub_with(broker) as hub:
         membership = hub.join(peer.send, ROOM)
+        broker.gate.clear()
         broker.losing = True
         await hub.publish(ROOM, "1")
         await broker.recover(says_so=False)
@@ -237,11 +236,9 @@ async def test_a_history_that_cannot_be_read_is_a_hole_that_is_announced(caplog:
                 raise OSError("no store")
             return await super().read(room, since, limit)
 
-    broker, peer = Broken(), Peer()
+    broker = Broken()
     hub = hub_with(broker)
-    hub.join(peer.send, ROOM)
-    broker.losing = True
-    await hub.publish(ROOM, "1")
+    peer = await who_missed(hub, broker, "1")
     await broker.recover(says_so=False)
     await hub.publish(ROOM, "2")
     await hub.publish(ROOM, "3")
@@ -251,12 +248,9 @@ async def test_a_history_that_cannot_be_read_is_a_hole_that_is_announced(caplog:
 
 async def test_more_than_one_page_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asgi_ws.sequence._PAGE", 2)
-    broker, peer = LossyBroker(), Peer()
+    broker = LossyBroker()
     hub = hub_with(broker)
-    hub.join(peer.send, ROOM)
-    broker.losing = True
-    for number in range(5):
-        await hub.publish(ROOM, str(number))
+    peer = await who_missed(hub, broker, *map(str, range(5)))
     await broker.recover()
     await until(lambda: len(peer.taken) == 5)
     assert peer.taken == ["0", "1", "2", "3", "4"]
@@ -276,34 +270,24 @@ async def test_what_a_broker_brings_twice_comes_once() -> None:
 
 
 async def test_a_publisher_who_gives_up_while_a_hole_is_filled_has_published() -> None:
-    gate = asyncio.Event()
-
-    class Slow(LossyBroker):
-        async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
-            if since is not None:
-                await gate.wait()
-            return await super().read(room, since, limit)
-
-    broker, peer = Slow(), Peer()
+    broker = SlowBroker()
     hub = hub_with(broker)
-    hub.join(peer.send, ROOM)
-    broker.losing = True
-    await hub.publish(ROOM, "1")
+    broker.gate.set()
+    peer = await who_missed(hub, broker, "1")
+    broker.gate.clear()
     await broker.recover(says_so=False)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await hub.publish(ROOM, "2")
-    gate.set()
+    broker.gate.set()
     await until(lambda: len(peer.taken) == 2)
     assert peer.taken == ["1", "2"]
 
 
 async def test_after_an_interruption_an_encoder_without_a_word_for_it_says_nothing() -> None:
-    broker, peer = LossyBroker(), Peer()
+    broker = LossyBroker()
     hub = Hub(broker)
-    hub.join(peer.send, ROOM)
-    broker.losing = True
-    await hub.publish(ROOM, "lost")
+    peer = await who_missed(hub, broker, "lost")
     await broker.recover()
     await hub.publish(ROOM, "2")
     await until(lambda: peer.taken)
@@ -311,19 +295,12 @@ async def test_after_an_interruption_an_encoder_without_a_word_for_it_says_nothi
 
 
 async def test_what_comes_while_a_room_asks_for_its_position_counts_from_there() -> None:
-    gate = asyncio.Event()
-
-    class Slow(LossyBroker):
-        async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
-            page = await super().read(room, since, limit)
-            await gate.wait()
-            return page
-
-    hub, peer = hub_with(Slow()), Peer()
+    broker, peer = SlowBroker(), Peer()
+    hub = hub_with(broker)
     hub.join(peer.send, ROOM)
     for text in ("1", "2"):
         await hub.publish(ROOM, text)
-    gate.set()
+    broker.gate.set()
     async with hub.join(Peer().send, ROOM) as second:
         await hub.publish(ROOM, "3")
     assert peer.taken == ["1", "2", "3"]

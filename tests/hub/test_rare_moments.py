@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from asgi_ws import History, Hub, HubNotRunning, MemoryBroker, OutboxLimits, Position
+from asgi_ws import History, Hub, HubNotRunning, MemoryBroker, OutboxLimits
 from asgi_ws._asgi import Broadcast, Event
 from asgi_ws.brokers.base import HistoryPage
 from asgi_ws.uvicorn_protocol.writer import Writer
 
 from ..outcomes import outcome, until
-from .peers import LossyBroker, Narrator, Peer
+from .peers import LossyBroker, Narrator, Peer, SlowBroker
 
 ROOM = "room"
 
@@ -245,28 +245,20 @@ async def test_a_writer_that_somebody_cancels_ends_its_membership_and_reorders_n
 
 
 async def test_an_interruption_while_the_last_one_is_made_good_is_made_good_too() -> None:
-    gate = asyncio.Event()
-
-    class Slow(LossyBroker):
-        async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
-            page = await super().read(room, since, limit)
-            await gate.wait()
-            return page
-
-    broker, peer = Slow(), Peer()
-    gate.set()
+    broker, peer = SlowBroker(), Peer()
+    broker.gate.set()
     hub = Hub(broker, history=History())
     hub.join(peer.send, ROOM)
     await hub.publish(ROOM, "1")
     broker.losing = True
-    gate.clear()
+    broker.gate.clear()
     await hub.publish(ROOM, "2")
     await broker.recover()
     await asyncio.sleep(0)
     broker.losing = True
     await hub.publish(ROOM, "3")
     await broker.recover()
-    gate.set()
+    broker.gate.set()
     await until(lambda: len(peer.taken) == 3)
     assert peer.taken == ["1", "2", "3"]
 

@@ -38,7 +38,7 @@ _RESTLESS: Final = 0.3
 _FLAT: Final = 0.05
 # Messages that a publisher is ahead of those who read, at most: so none of them is slow, however busy the machine is.
 _LEAD: Final = 6
-_POLL_SECONDS: Final = 0.005
+_POLL_SECONDS: Final = 0.01
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ async def _at_rest(process: ServerProcess) -> dict[str, Any]:
             kept = ("rooms", "connections", "members", "queued_messages", "queued_bytes", "slow_members")
             if not any(facts[key] for key in kept) and len(facts["tasks"]) < 6:
                 return facts
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _open_files(process: ServerProcess) -> int:
@@ -197,7 +197,7 @@ async def _open_files(process: ServerProcess) -> int:
     server = psutil.Process(process.pid)
     async with asyncio.timeout(SECONDS):
         while any(each.status != psutil.CONN_LISTEN for each in server.net_connections("tcp")):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_POLL_SECONDS)
     return server.num_fds()
 
 

@@ -10,11 +10,12 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
+from asgi_ws.bounds import MIB
 from asgi_ws.wire.deflate import Deflate
 from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
 from asgi_ws.wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake, refusal
 from asgi_ws.wire.negotiation import MalformedExtensions, Parameters, negotiate
-from asgi_ws.wire.reader import MIB, FrameReader
+from asgi_ws.wire.reader import FrameReader
 
 from .oracle import breaks_section_5, unlike_websockets
 from .streams import drain, pieces

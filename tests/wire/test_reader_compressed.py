@@ -10,10 +10,11 @@ from typing import Final
 
 import pytest
 
+from asgi_ws.bounds import MIB
 from asgi_ws.wire.deflate import Deflate
 from asgi_ws.wire.events import Event, Failed, Inflater, Ping
 from asgi_ws.wire.negotiation import Parameters
-from asgi_ws.wire.reader import MIB, FrameReader
+from asgi_ws.wire.reader import FrameReader
 
 from .streams import (
     BINARY,

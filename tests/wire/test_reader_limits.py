@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from asgi_ws.bounds import MIB
 from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
-from asgi_ws.wire.reader import MIB, FrameReader
+from asgi_ws.wire.reader import FrameReader
 
 from .streams import (
     BINARY,

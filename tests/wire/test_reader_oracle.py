@@ -22,8 +22,9 @@ from typing import Final
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from asgi_ws.bounds import MIB
 from asgi_ws.wire.events import Close, Event, Failed, Ping
-from asgi_ws.wire.reader import MIB, FrameReader
+from asgi_ws.wire.reader import FrameReader
 
 from .oracle import breaks_section_5, read_by_websockets, unlike_websockets
 from .streams import (
