@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from ._asgi import Scope
 from .headers import Headers, MultiMapping
@@ -12,6 +12,12 @@ from .security import parse_authority
 
 _IPV6: Final = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(?:%[0-9a-zA-Z]+)?", re.ASCII)
 _PLAIN_HOST: Final = re.compile(r"[0-9a-zA-Z._/@-]*", re.ASCII)
+# RFC 3986 section 3.3: what may stand in a path unencoded.
+_PATH_SAFE: Final = "/:@!$&'()*+,;=~-._"
+_STRAY_PERCENT: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
+# The key of a scope below one of our mounts for the `root_path` that the server was given. Starlette's `Mount` has it
+# as "app_root_path", and makes URLs from it by the outermost router's routes, which are not Starlette's here.
+_SERVER_ROOT: Final = "asgi_ws.server_root"
 
 
 class Address(NamedTuple):
@@ -179,8 +185,7 @@ class Connection:
                 # A Unix socket has a path for an address.
                 host = "localhost"
         query = scope.get("query_string", b"").decode("latin-1")
-        path = quote(scope.get("root_path", "").rstrip("/") + route_path(scope), safe="/:@!$&'()*+,;=~-._")
-        return URL(f"{scheme}://{host}{path}{'?' if query else ''}{query}")
+        return URL(f"{scheme}://{host}{url_path(scope, route_path(scope))}{'?' if query else ''}{query}")
 
 
 def client_address(scope: Scope) -> Address | None:
@@ -197,9 +202,44 @@ def _address(value: Sequence[Any] | None) -> Address | None:
 
 
 def route_path(scope: Scope) -> str:
-    """The path below `root_path`, whether the server begins `path` with it (uvicorn) or not (the others)."""
+    """Return the part of `path` below `root_path`; the measure is Starlette's `get_route_path`.
+
+    uvicorn puts its root path before `path` exactly as it was given, so `/api/` gives `/api//x`. The other servers do
+    not. A proxy that passes the whole path on gives `/api/x`, decoded. Starlette's `Mount` adds to `root_path` alone.
+    """
     path: str = scope["path"]
-    root: str = scope.get("root_path", "").rstrip("/")
-    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
+    root: str = scope.get("root_path") or ""
+    if not root:
+        return path
+    if path.startswith(root) and path.startswith("/", len(root)):
         return path[len(root) :]
+    server, mounted = _split_root(scope)
+    server = server.rstrip("/")
+    for prefix in (server + mounted, unquote(server) + mounted, mounted):
+        if prefix and f"{path}/".startswith(f"{prefix}/"):
+            return path[len(prefix) :]
     return path
+
+
+def mounted_root(scope: Scope, prefix: str) -> Scope:
+    """Return what a mount at `prefix` changes in a scope: its `root_path`, and the part of it that is the server's."""
+    server, mounted = _split_root(scope)
+    server = server.rstrip("/")
+    return {"root_path": server + mounted + prefix, _SERVER_ROOT: server}
+
+
+def url_path(scope: Scope, path: str) -> str:
+    """Return `path`, which stands below the scope's `root_path`, as a client asks for it: whole and percent-encoded."""
+    server, mounted = _split_root(scope)
+    # A server's root path may be configured as it stands in a URL: uvicorn takes nothing but ASCII.
+    root = quote(_STRAY_PERCENT.sub("%25", server.rstrip("/")), safe=f"{_PATH_SAFE}%")
+    whole = root + quote(mounted + path, safe=_PATH_SAFE)
+    # `--root-path api`, and the `*` of OPTIONS, would otherwise become a part of the host.
+    return whole if whole.startswith("/") or not whole else f"/{whole}"
+
+
+def _split_root(scope: Scope) -> tuple[str, str]:
+    """Return the server's part of `root_path` as it was configured, and what mounts have added to it."""
+    root: str = scope.get("root_path") or ""
+    server: str = scope.get(_SERVER_ROOT, scope.get("app_root_path", root))
+    return (server, root[len(server) :]) if root.startswith(server) else (root, "")

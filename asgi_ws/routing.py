@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from ._asgi import ASGIApp, Receive, Scope, Send
-from .connection import route_path
+from .connection import mounted_root, route_path, url_path
 from .errors import ConnectionClosed, InvalidRoute, RouteNotFound, UnsupportedScope
 from .headers import is_token
 from .http import HTTPApp
@@ -222,12 +222,12 @@ class Router:
         other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
         if not self._redirect_slashes or not isinstance(self._resolve(scope, other), tuple):
             return None
-        location = scope.get("root_path", "").rstrip("/") + other
+        location = url_path(scope, other)
         # A browser reads two slashes at the start as another host.
         if not location.startswith("/") or location.startswith("//"):
             return None
         query = quote(scope.get("query_string", b""), safe=URL_SAFE)
-        return RedirectResponse(f"{quote(location)}{'?' if query else ''}{query}")
+        return RedirectResponse(f"{location}{'?' if query else ''}{query}")
 
     def path_for(self, name: str, **params: Any) -> str:
         """The path of the route with this name, percent-encoded; in a mount it is called "mount:route".
@@ -321,10 +321,9 @@ class _Mounted:
         Not every server begins `path` with its own `root_path`; from here on it does.
         """
         rest = f"/{params.pop(_REST)}"
-        root = scope.get("root_path", "").rstrip("/") + path.removesuffix(rest)
         child = _with_params(scope, params)
-        child["root_path"] = root
-        child["path"] = root + rest
+        child.update(mounted_root(scope, path.removesuffix(rest)))
+        child["path"] = child["root_path"] + rest
         return child
 
 

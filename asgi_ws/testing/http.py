@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 from .._asgi import ASGIApp, Event, Receive, Scope, Send
 from .checked import CheckedRun
@@ -22,7 +21,7 @@ from .conformance_http import (
 from .errors import Unanswered, show
 from .libraries import httpx2
 from .manners import SPEC, Manners, manners_of
-from .scopes import connection_scope, joined_path
+from .scopes import connection_scope, paths
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -216,13 +215,9 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
         """The library's scope, as a server of these manners has it."""
         manners = self._manners
         host, port = scope["server"]
-        path = joined_path(scope["path"], self._root_path, manners)
-        added = path.removesuffix(scope["path"])
         return {
             **scope,
-            "path": path,
-            "raw_path": quote(added).encode("ascii") + scope["raw_path"],
-            "root_path": self._root_path,
+            **paths(scope["path"], scope["raw_path"], self._root_path, manners),
             **connection_scope(
                 manners,
                 server=(host, port or _PORTS[scope["scheme"]]),

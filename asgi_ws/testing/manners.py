@@ -27,6 +27,7 @@ class Manners:
         extensions: the names of those in the scope.
         port_type: of the two ports in the scope.
         joins_root_path: the scope's `path` begins with its `root_path`.
+        keeps_root_slash: the scope's `root_path` ends with a slash where the one that was configured does.
         receives_both_keys: a message has `text` and `bytes`, one of them None; else it has one of them.
         cancelled_receive_keeps_message: a `receive` that is cancelled in the moment of a message leaves it to the next
             one; else the message is lost.
@@ -77,6 +78,7 @@ class Manners:
     extensions: tuple[str, ...] = (DENIAL_EXTENSION,)
     port_type: type[int | str] = int
     joins_root_path: bool = True
+    keeps_root_slash: bool = True
     receives_both_keys: bool = False
     cancelled_receive_keeps_message: bool = True
     max_message_bytes: int | None = None
@@ -224,6 +226,7 @@ HYPERCORN: Final = Manners(
     name="hypercorn",
     spec_version="2.3",
     joins_root_path=False,
+    keeps_root_slash=False,
     receives_both_keys=True,
     max_message_bytes=16 * MIB,
     tells_close_code=False,

@@ -44,14 +44,11 @@ def websocket_scope(
     if not ((url.scheme in _PORTS and url.netloc) or (not url.scheme and not url.netloc and target.startswith("/"))):
         raise ValueError(f"path {target!r}: expected a path that begins with '/', or a ws:// or wss:// URL")
     scheme = url.scheme or "ws"
-    path = joined_path(url.path or "/", root_path, manners)
-    raw_path = quote(path, safe=_IN_PATH)
+    raw_path = quote(url.path or "/", safe=_IN_PATH)
     scope: Scope = {
         "type": "websocket",
-        "path": unquote(raw_path),
-        "raw_path": raw_path.encode("ascii"),
+        **paths(unquote(raw_path), raw_path.encode("ascii"), root_path, manners),
         "query_string": quote(url.query, safe=_IN_QUERY).encode("ascii"),
-        "root_path": root_path,
         "headers": _handshake(url.netloc.rpartition("@")[2] or "testserver", headers, subprotocols, origin),
         "subprotocols": list(subprotocols),
         **connection_scope(
@@ -92,14 +89,19 @@ def connection_scope(
     return scope
 
 
-def joined_path(path: str, root_path: str, manners: Manners) -> str:
-    """The path in the scope of a request for `path`, by a server that was told a root path."""
-    if not manners.joins_root_path:
-        return path
+def paths(path: str, raw_path: bytes, root_path: str, manners: Manners) -> Scope:
+    """Return `path`, `raw_path` and `root_path` of a request, as a server that was given this root path has them.
+
+    `path` is decoded and `raw_path` is not.
+    """
+    if not manners.keeps_root_slash:
+        root_path = root_path.rstrip("/")
+    added = root_path if manners.joins_root_path else ""
     # The text has one path, and a test may give it whole; servers are told what a proxy has taken away, and add it.
-    if manners is SPEC and f"{path}/".startswith(f"{root_path.rstrip('/')}/"):
-        return path
-    return root_path + path
+    if manners is SPEC and f"{path}/".startswith(f"{unquote(root_path).rstrip('/')}/"):
+        added = ""
+    # A server joins a root path as it was given, which may be percent-encoded already.
+    return {"path": added + path, "raw_path": quote(added, safe="/%").encode() + raw_path, "root_path": root_path}
 
 
 def _handshake(host: str, headers: HeadersLike, subprotocols: Sequence[str], origin: str | None) -> RawHeaders:
