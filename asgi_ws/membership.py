@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -12,7 +13,7 @@ from ._scopes import Block
 from .backlog import OutboxLimits, Overflow
 from .brokers.base import HistoryPage, Position
 from .eager import Starter
-from .errors import WrongLoop
+from .errors import ConnectionClosed, HubNotRunning, LifecycleError, WrongLoop
 from .outbox import Outbox, Pace
 from .presence import Member
 from .queues import is_running_in, size_of
@@ -50,6 +51,15 @@ class Counters:
     delivered: int = 0
     dropped: int = 0
     closed: int = 0
+
+
+class Ending(Enum):
+    """Why a membership is not active any more."""
+
+    LEFT = "join() again"
+    CLOSED = "its connection has ended"
+    FAILED = "its send raised, see the log; join() again"
+    STOPPED = "the hub has stopped"
 
 
 class Subscriber:
@@ -99,22 +109,26 @@ class Subscriber:
         self._socket.detach(self)
         self._forget(self)
 
-    def on_end(self) -> None:
+    def closed_error(self) -> ConnectionClosed:
+        """Return the error of a call that needs the connection, which has ended."""
+        return self._socket.closed_error()
+
+    def on_end(self, ending: Ending = Ending.CLOSED) -> None:
         """The connection has ended: so do its memberships."""
         self.outbox.close()
         memberships, self.memberships = self.memberships, {}
         # All of them first: to leave a room may tell others of it, and nothing comes here any more.
         for membership in memberships.values():
-            membership.active = False
+            membership.end(ending)
         for membership in memberships.values():
             membership.vacate()
         if memberships:
             self.outbox.retire()
 
-    def on_gone(self) -> None:
+    def on_gone(self, ending: Ending = Ending.CLOSED) -> None:
         """Nothing can be sent any more."""
         self.outbox.abandon()
-        self.on_end()
+        self.on_end(ending)
 
     def expel(self, code: int, reason: str) -> None:
         """End the memberships, and close the connection."""
@@ -143,16 +157,19 @@ class Subscriber:
     def _on_failure(self, error: BaseException) -> None:
         if has_left(error) or isinstance(error, asyncio.CancelledError):
             logger.debug("a member of a room has left", exc_info=error)
+            self.on_end()
         else:
             logger.error("a member's send raised, and it is a member no more", exc_info=error)
-        self.on_end()
+            self.on_end(Ending.FAILED)
 
 
 class Membership:
     """A connection's place in a room, from `Hub.join` until `leave`, the end of its block, or that of the connection.
 
     It works at once. As a context manager (`async with`) it leaves at the end of the block; the block begins when the
-    broker knows of it, so that nothing that anyone publishes after that is missed.
+    broker knows of it, so that nothing that anyone publishes after that is missed. It has one block: entering it twice,
+    and entering it after `leave()`, raises LifecycleError. Entering it after its connection has ended raises
+    ConnectionClosed, after a stop of the hub HubNotRunning.
 
     Attributes:
         room: its name.
@@ -167,6 +184,7 @@ class Membership:
     __slots__ = (
         "_block",
         "_counters",
+        "_ending",
         "_hub",
         "_is_over",
         "_state",
@@ -198,7 +216,10 @@ class Membership:
         self._state = state
         self._subscriber = subscriber
         self._counters = counters
+        # From the moment it is entered until the block ends.
         self._block: Block | None = None
+        # None while it is active.
+        self._ending: Ending | None = None
         # Whether the block is to end.
         self._is_over = False
         self.room = state.name
@@ -242,31 +263,51 @@ class Membership:
         loop = self.outbox.loop
         if loop.is_closed():
             # Its room is gone with it.
-            self.active = False
+            self.end(Ending.LEFT)
             return
         if not is_running_in(loop):
             raise WrongLoop("leave()", "from another thread use loop.call_soon_threadsafe(membership.leave)")
-        self.active = False
+        self.end(Ending.LEFT)
         self._subscriber.remove(self)
         self.vacate()
+
+    def end(self, ending: Ending) -> None:
+        """Make it inactive; `vacate` gives up its place."""
+        self.active = False
+        self._ending = ending
 
     def vacate(self) -> None:
         """Give up the place of a membership that is not active any more."""
         self._state.remove(self, self.identity)
 
     async def __aenter__(self) -> Self:
+        self._check_active()
+        if self._block is not None:
+            raise LifecycleError("async with membership", "ENTERED", "a membership has one block")
+        self._block = Block()
         try:
             await self._state.subscribed()
         except BaseException:
             self.leave()
             raise
+        if not self._is_over:
+            self._check_active()
         if self.position is None:
             self.position = self._state.sequence.last
-        self._block = Block()
         await self._block.__aenter__()
         if self._is_over:
             self._block.end()
         return self
+
+    def _check_active(self) -> None:
+        ending = self._ending
+        if ending is None:
+            return
+        if ending is Ending.CLOSED:
+            raise self._subscriber.closed_error()
+        if ending is Ending.STOPPED:
+            raise HubNotRunning("async with membership", ending.value)
+        raise LifecycleError("async with membership", ending.name, ending.value)
 
     def end_block(self) -> None:
         """Cancel the block, which ends quietly then; also if it has not begun."""

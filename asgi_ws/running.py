@@ -12,7 +12,7 @@ from .channel import FORCED_CLOSE_TIMEOUT
 from .delivery import DONE, Slice
 from .eager import Starter
 from .encoder import Encoder
-from .membership import Counters, Subscriber
+from .membership import Counters, Ending, Subscriber
 from .rooms import RoomState, Services
 from .sockets import Joinable, Socket
 
@@ -117,7 +117,7 @@ class Running:
         """End all memberships and tasks, and stop the broker."""
         self.is_stopped = True
         for subscriber in tuple(self.subscribers.values()):
-            subscriber.on_gone()
+            subscriber.on_gone(Ending.STOPPED)
         for room in self.rooms.values():
             room.stop()
         try:
@@ -144,7 +144,9 @@ class Running:
         return room
 
     def _on_empty(self, room: RoomState) -> None:
-        self.rooms.pop(room.name, None)
+        # Not by its name alone: there may be another one of that name by now.
+        if self.rooms.get(room.name) is room:
+            del self.rooms[room.name]
 
     def subscribe(self, joinable: Joinable, socket: Socket) -> Subscriber:
         """A connection that is about to become a member."""

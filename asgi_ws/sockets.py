@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias
 from ._asgi import Event, Push, Send
 from .channel import FORCED_CLOSE_TIMEOUT, Attached
 from .errors import ConnectionClosed, InvalidSocket, LifecycleError, leaves
-from .lifecycle import WebSocketState, as_private_code
+from .lifecycle import CloseCode, WebSocketState, as_private_code
 from .limits import Refusal
 from .states import is_of_daphne
 from .websocket import WebSocket
@@ -42,6 +42,10 @@ class Socket(Protocol):
     def close_slow(self) -> None:
         """The same, for a client that does not keep up."""
 
+    def closed_error(self) -> ConnectionClosed:
+        """Return the error of a call on the connection after its end."""
+        ...
+
     def attach(self, attached: Attached) -> None:
         """Tell of the end, where that can be known."""
 
@@ -52,10 +56,11 @@ class Socket(Protocol):
 class OwnSocket:
     """A WebSocket of this package."""
 
-    __slots__ = ("_ws", "attach", "detach", "never_waits", "push", "send")
+    __slots__ = ("_ws", "attach", "closed_error", "detach", "never_waits", "push", "send")
 
     def __init__(self, ws: WebSocket) -> None:
         self._ws = ws
+        self.closed_error = ws._closed_error
         self.send = ws._in_turn
         self.attach = ws._attach
         self.detach = ws._detach
@@ -72,7 +77,7 @@ class OwnSocket:
 class ForeignSocket:
     """The `send` of somebody else's connection; of its end only a failing `send` tells."""
 
-    __slots__ = ("_closer", "_is_sending", "_rest", "_send", "never_waits", "push")
+    __slots__ = ("_closer", "_ending", "_is_sending", "_rest", "_send", "never_waits", "push")
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -80,6 +85,8 @@ class ForeignSocket:
         # Set when nothing is being sent; made when a close has to wait for that.
         self._rest: asyncio.Event | None = None
         self._closer: asyncio.Task[None] | None = None
+        # How it ended: with the close frame from here, or as a lost connection.
+        self._ending: tuple[int, str] = CloseCode.ABNORMAL, ""
         self.push = _push_of(send)
         # The sockets of frameworks show their scope; of a plain `send` nobody can tell.
         scope = getattr(getattr(send, "__self__", None), "scope", None)
@@ -98,6 +105,7 @@ class ForeignSocket:
         if self.never_waits:
             # It takes none of the registered codes but 1000.
             code = as_private_code(code)
+        self._ending = code, reason
         event = {"type": "websocket.close", "code": code, "reason": reason}
         self._closer = asyncio.get_running_loop().create_task(self._try(event), name="asgi_ws hub close")
 
@@ -115,6 +123,9 @@ class ForeignSocket:
         except Exception:
             # It may be closed already, and what a server makes of that is its own affair.
             logger.debug("the server did not take a close frame", exc_info=True)
+
+    def closed_error(self) -> ConnectionClosed:
+        return ConnectionClosed(*self._ending)
 
     def attach(self, attached: Attached) -> None:
         """Nothing tells of its end."""
