@@ -20,7 +20,7 @@ AsgiWsError
 │   ├── InvalidStatus                    no status that this answer may have
 │   ├── InvalidSubprotocol               accepting what the client did not offer
 │   ├── InvalidHeader                    a header that would break the response
-│   ├── InvalidSocket                    joining with what is no WebSocket and no ASGI `send`
+│   ├── InvalidSocket                    neither a WebSocket nor an ASGI `send`
 │   ├── AlreadyJoined                    joining a room twice with the same connection
 │   ├── HubNotRunning                    a hub that has not started, or has stopped
 │   └── WrongLoop                        a hub used from another thread or event loop
@@ -44,10 +44,13 @@ from ._asgi import HeadersLike
 _SHOWN = 80
 
 
-def _show(value: object) -> str:
-    """The repr of a value that may come from a peer: escaped, and cut to a length that a log line can bear."""
+def show(value: object, most: int = _SHOWN) -> str:
+    """Return the repr of a value that may come from a peer, in ASCII, cut to `most` characters."""
+    if isinstance(value, (str, bytes, bytearray)):
+        # To escape a megabyte that is cut afterwards takes milliseconds.
+        value = value[: most + 1]
     text = ascii(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
@@ -219,7 +222,7 @@ class InvalidMessage(UsageError, TypeError):
         self.data = data
 
     def __str__(self) -> str:
-        return f"{self.call} takes {self.expected}, not {type(self.data).__name__}: {_show(self.data)}"
+        return f"{self.call} takes {self.expected}, not {type(self.data).__name__}: {show(self.data)}"
 
 
 class InvalidCloseCode(UsageError, ValueError):
@@ -241,7 +244,7 @@ class InvalidCloseReason(UsageError, ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"a close reason is at most 123 bytes of UTF-8 text, not {_show(self.reason)}"
+        return f"a close reason is at most 123 bytes of UTF-8 text, not {show(self.reason)}"
 
 
 class InvalidStatus(UsageError, ValueError):
@@ -265,7 +268,7 @@ class InvalidSubprotocol(UsageError, ValueError):
         self.offered = tuple(offered)
 
     def __str__(self) -> str:
-        offered = ", ".join(_show(name) for name in self.offered) or "none"
+        offered = ", ".join(show(name) for name in self.offered) or "none"
         return f"subprotocol {self.subprotocol!r} was not offered by the client; offered: {offered}"
 
 
@@ -279,11 +282,11 @@ class InvalidHeader(UsageError, ValueError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"header {_show(self.name)}: {_show(self.value)}: {self.why}"
+        return f"header {show(self.name)}: {show(self.value)}: {self.why}"
 
 
 class InvalidSocket(UsageError, TypeError):
-    """What a hub cannot send with."""
+    """The `socket` is not a connection that a hub can send on."""
 
     def __init__(self, socket: object) -> None:
         super().__init__(socket)
@@ -291,8 +294,8 @@ class InvalidSocket(UsageError, TypeError):
 
     def __str__(self) -> str:
         return (
-            f"{_show(self.socket)} is no WebSocket of asgi_ws and no ASGI send; "
-            "of Starlette's and FastAPI's give its method: join(websocket.send, room)"
+            f"cannot send with {show(self.socket)}: expected a WebSocket of asgi_ws, FastAPI, Starlette or Litestar, "
+            "or an ASGI send; pass the WebSocket itself, as in join(websocket, room)"
         )
 
 
@@ -304,9 +307,7 @@ class AlreadyJoined(UsageError):
         self.room = room
 
     def __str__(self) -> str:
-        return (
-            f"this connection is in room {_show(self.room)} already: keep the membership that join() gave, or leave()"
-        )
+        return f"this connection is in room {show(self.room)} already: keep the membership that join() gave, or leave()"
 
 
 class HubNotRunning(UsageError, RuntimeError):
@@ -350,7 +351,7 @@ class ConnectionClosed(PeerError):
         super().__init__(code, self.reason)
 
     def __str__(self) -> str:
-        return f"connection closed with code {self.code}" + (f" ({_show(self.reason)})" if self.reason else "")
+        return f"connection closed with code {self.code}" + (f" ({show(self.reason)})" if self.reason else "")
 
 
 class ClientDisconnected(PeerError):
@@ -384,7 +385,7 @@ class InvalidRoom(PayloadError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"room {_show(self.name)}: {self.why}"
+        return f"room {show(self.name)}: {self.why}"
 
 
 class UnexpectedMessageType(PayloadError):
@@ -410,7 +411,7 @@ class InvalidJSON(PayloadError):
         self.data = data
 
     def __str__(self) -> str:
-        return f"not valid JSON: {_show(self.data)}"
+        return f"not valid JSON: {show(self.data)}"
 
 
 class HTTPError(AsgiWsError):

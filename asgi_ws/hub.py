@@ -7,19 +7,20 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
+from .adapters import Joinable, Key, connection_of, key_of
 from .backlog import OutboxLimits, Overflow, overflow_of
 from .brokers.base import Broker, BrokerState, Envelope, History, HistoryPage, Position
 from .brokers.memory import MemoryBroker
 from .codec import STANDARD_JSON, JSONCodec
 from .encoder import Encoder, check_text
-from .errors import AlreadyJoined, HubNotRunning, InvalidMessage, InvalidSocket, WrongLoop
+from .errors import AlreadyJoined, HubNotRunning, InvalidMessage, WrongLoop
 from .lifecycle import check_close
 from .membership import Counters, Data, Exclude, Membership, Room, Subscriber
 from .presence import Member
 from .queues import is_running_in
 from .rooms import check_room
 from .running import HubStatistics, Running, statistics_of
-from .sockets import Joinable, socket_of
+from .sockets import socket_of
 
 _BYTES_LIKE: Final = (bytes, bytearray, memoryview)
 
@@ -142,8 +143,8 @@ class Hub:
         """Make a connection a member of a room; at once, and as a context manager for a block.
 
         Args:
-            ws: an accepted `WebSocket`, or the ASGI `send` of an accepted connection, such as the method
-                `websocket.send` of Starlette's and FastAPI's. Several rooms share one outbox for each connection.
+            ws: an accepted WebSocket of this package, FastAPI, Starlette or Litestar; of any other connection its ASGI
+                `send`. Several rooms share one outbox for each connection.
             room: its name, text of 1 to 255 bytes of UTF-8. It is made by its first member and gone with its last.
             overflow: what happens when the connection does not keep up; None: what the hub was made with.
             identity: who it belongs to: several connections of one count once in `members`. None: one of its own.
@@ -154,7 +155,7 @@ class Hub:
             ConnectionClosed: when the connection has ended.
             LifecycleError: when it is not accepted.
             AlreadyJoined: when it is a member of the room.
-            InvalidSocket: for what is no WebSocket and no ASGI `send`.
+            InvalidSocket: for anything else, such as `websocket.send_json`.
             InvalidOverflow: for a policy that there is not.
             HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub.
@@ -164,12 +165,13 @@ class Hub:
         # What can fail does so before anything has begun.
         keeps_history = self._history_of(name) is not None
         hash(identity)
+        connection = connection_of(ws)
         running = self._here("join()")
-        subscriber = self._subscriber(ws)
+        subscriber = self._subscriber(connection.key)
         if subscriber is not None and name in subscriber.memberships:
             raise AlreadyJoined(name)
         if subscriber is None or subscriber.outbox.is_closed:
-            subscriber = running.subscribe(ws, socket_of(ws))
+            subscriber = running.subscribe(connection.key, socket_of(connection))
         else:
             subscriber.outbox.revive()
         return Membership(
@@ -183,12 +185,13 @@ class Hub:
         )
 
     def leave(self, ws: Joinable, room: str) -> None:
-        """End a connection's membership of a room; nothing, if it has none.
+        """End a connection's membership of a room; do nothing if it has none.
 
         Raises:
+            InvalidSocket: for what `join` does not take.
             WrongLoop: in another event loop than that of the hub, or in another thread.
         """
-        subscriber = self._subscriber(ws)
+        subscriber = self._subscriber(key_of(ws))
         membership = None if subscriber is None else subscriber.memberships.get(room)
         if membership is not None:
             membership.leave()
@@ -231,12 +234,8 @@ class Hub:
             subscriber.expel(code, reason)
         return len(found)
 
-    def _subscriber(self, ws: Joinable) -> Subscriber | None:
-        try:
-            return None if self._running is None else self._running.subscribers.get(ws)
-        except TypeError:
-            # It cannot be hashed.
-            raise InvalidSocket(ws) from None
+    def _subscriber(self, key: Key) -> Subscriber | None:
+        return None if self._running is None else self._running.subscribers.get(key)
 
     # -- messages
 
@@ -257,7 +256,7 @@ class Hub:
         Args:
             room: its name; a room without members is no error.
             data: the message.
-            exclude: whose connection is not to get it.
+            exclude: the connection that does not get it, as `join` takes it, or a membership of it.
             key: for members that conflate: of the messages with one key that wait only the newest is sent.
 
         Returns:
@@ -266,6 +265,7 @@ class Hub:
         Raises:
             InvalidRoom: for a name that no room can have.
             InvalidMessage: when `data` is neither bytes nor text that UTF-8 can encode, or `key` is no text.
+            InvalidSocket: when `exclude` is anything else.
             HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub.
         """
@@ -366,7 +366,7 @@ class Hub:
     def _origin_of(self, exclude: Joinable | Membership) -> str | None:
         if isinstance(exclude, Membership):
             return exclude.origin
-        subscriber = self._subscriber(exclude)
+        subscriber = self._subscriber(key_of(exclude))
         return None if subscriber is None else subscriber.origin
 
     # -- numbers

@@ -1,7 +1,5 @@
 """Membership of a connection in a room, and what all memberships of one connection share."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +8,7 @@ from typing import Any, Protocol, Self, TypeAlias
 
 from ._asgi import Broadcast, Event
 from ._scopes import Block
+from .adapters import Joinable
 from .backlog import OutboxLimits, Overflow
 from .brokers.base import HistoryPage, Position
 from .eager import Starter
@@ -18,9 +17,7 @@ from .outbox import Outbox, Pace
 from .presence import Member
 from .queues import is_running_in, size_of
 from .rooms import RoomState, check_room
-from .sockets import ForeignSocket, Joinable, Socket, has_left
-
-logger = logging.getLogger("asgi_ws")
+from .sockets import ForeignSocket, Socket, log_failure
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
 Exclude: TypeAlias = "Joinable | Membership | None"
@@ -155,12 +152,7 @@ class Subscriber:
                 membership.end_block()
 
     def _on_failure(self, error: BaseException) -> None:
-        if has_left(error) or isinstance(error, asyncio.CancelledError):
-            logger.debug("a member of a room has left", exc_info=error)
-            self.on_end()
-        else:
-            logger.error("a member's send raised, and it is a member no more", exc_info=error)
-            self.on_end(Ending.FAILED)
+        self.on_end(Ending.CLOSED if log_failure(error) else Ending.FAILED)
 
 
 class Membership:

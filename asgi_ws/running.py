@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from .adapters import Key
 from .backlog import OutboxLimits
 from .brokers.base import Broker, RoomEvent
 from .channel import FORCED_CLOSE_TIMEOUT
@@ -14,7 +15,7 @@ from .eager import Starter
 from .encoder import Encoder
 from .membership import Counters, Ending, Subscriber
 from .rooms import RoomState, Services
-from .sockets import Joinable, Socket
+from .sockets import Socket
 
 logger = logging.getLogger("asgi_ws")
 
@@ -49,7 +50,7 @@ class Running:
     ) -> None:
         self.loop = loop
         self.rooms: dict[str, RoomState] = {}
-        self.subscribers: dict[Joinable, Subscriber] = {}
+        self.subscribers: dict[Key, Subscriber] = {}
         self.is_started = False
         self._broker = broker
         self._limits = limits
@@ -148,8 +149,8 @@ class Running:
         if self.rooms.get(room.name) is room:
             del self.rooms[room.name]
 
-    def subscribe(self, joinable: Joinable, socket: Socket) -> Subscriber:
-        """A connection that is about to become a member."""
+    def subscribe(self, key: Key, socket: Socket) -> Subscriber:
+        """Return the subscriber for a connection that is about to become a member."""
         if socket.never_waits and not self._has_warned:
             self._has_warned = True
             logger.warning(
@@ -161,8 +162,8 @@ class Running:
         def forget(subscriber: Subscriber) -> None:
             self._counters.delivered += subscriber.outbox.delivered
             subscriber.outbox.delivered = 0
-            if self.subscribers.get(joinable) is subscriber:
-                del self.subscribers[joinable]
+            if self.subscribers.get(key) is subscriber:
+                del self.subscribers[key]
 
         origin = f"{self._name}:{next(self._numbers)}"
         subscriber = Subscriber(
@@ -173,7 +174,7 @@ class Running:
             counters=self._counters,
             forget=forget,
         )
-        self.subscribers[joinable] = subscriber
+        self.subscribers[key] = subscriber
         return subscriber
 
     # -- the broker

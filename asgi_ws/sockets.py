@@ -1,14 +1,15 @@
 """What a hub sends on: a WebSocket of this package, or any ASGI `send`, each as a `Socket`."""
 
 import asyncio
-import inspect
 import logging
-from collections.abc import MutableMapping
-from typing import Final, Protocol, TypeAlias
+import traceback
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final, Protocol
 
 from ._asgi import Event, Push, Send
+from .adapters import Connection, check_accepted
 from .channel import FORCED_CLOSE_TIMEOUT, Attached
-from .errors import ConnectionClosed, InvalidSocket, LifecycleError, leaves
+from .errors import ConnectionClosed, LifecycleError, leaves, show
 from .lifecycle import CloseCode, WebSocketState, as_private_code
 from .limits import Refusal
 from .states import is_of_daphne
@@ -16,12 +17,22 @@ from .websocket import WebSocket
 
 logger = logging.getLogger("asgi_ws")
 
-# What a user joins with: a WebSocket of this package, or the `send` of an accepted connection.
-Joinable: TypeAlias = WebSocket | Send
-
 _SLOW: Final = Refusal.SLOW
 # These are RuntimeErrors too.
 _MISTAKES: Final = (NotImplementedError, RecursionError)
+# How those who raise no exception of a type of its own say that the connection has ended or is being closed.
+_SAYS_ENDED: Final = (
+    "after sending 'websocket.close'",  # uvicorn
+    "once a close message has been sent",  # Starlette
+    "ASGIWebsocketState.CLOSED",  # hypercorn
+    "ASGIWebsocketState.HTTPCLOSED",
+    "Attempt to send on a closed protocol",  # daphne, by way of autobahn
+    "Transport not initialized or closed",  # granian
+    "the handler is closed",  # uvloop
+)
+# In which of its phases this package's class for uvicorn refuses a message with a LifecycleError.
+_ENDED_PHASES: Final = ("CLOSING", "ENDED")
+_CLOSE_CODES: Final = range(1000, 5000)
 
 
 class Socket(Protocol):
@@ -79,7 +90,7 @@ class ForeignSocket:
 
     __slots__ = ("_closer", "_ending", "_is_sending", "_rest", "_send", "never_waits", "push")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, scope: Mapping[str, Any] | None) -> None:
         self._send = send
         self._is_sending = False
         # Set when nothing is being sent; made when a close has to wait for that.
@@ -88,8 +99,7 @@ class ForeignSocket:
         # How it ended: with the close frame from here, or as a lost connection.
         self._ending: tuple[int, str] = CloseCode.ABNORMAL, ""
         self.push = _push_of(send)
-        # The sockets of frameworks show their scope; of a plain `send` nobody can tell.
-        scope = getattr(getattr(send, "__self__", None), "scope", None)
+        # A plain `send` does not show its server.
         self.never_waits = isinstance(scope, MutableMapping) and is_of_daphne(scope)
 
     async def send(self, event: Event) -> None:
@@ -134,24 +144,23 @@ class ForeignSocket:
         """Nobody is told."""
 
 
-def socket_of(joinable: Joinable) -> Socket:
-    """The socket to send on.
+def socket_of(connection: Connection) -> Socket:
+    """Return the socket to send on.
 
     Raises:
         ConnectionClosed: for a WebSocket that has ended.
-        LifecycleError: for one that is not accepted.
-        InvalidSocket: for anything else that is no ASGI `send`.
+        LifecycleError: for a WebSocket that is not accepted.
     """
-    if isinstance(joinable, WebSocket):
-        if joinable.closed:
-            raise joinable._closed_error()
-        if joinable.application_state is not WebSocketState.CONNECTED:
-            raise LifecycleError("join()", joinable.application_state.name, "call accept() first")
-        return OwnSocket(joinable)
-    # More than that it can be called is not to be seen without calling it.
-    if not callable(joinable) or inspect.isclass(joinable):
-        raise InvalidSocket(joinable)
-    return ForeignSocket(joinable)
+    ws = connection.ws
+    if isinstance(ws, WebSocket):
+        if ws.closed:
+            raise ws._closed_error()
+        if ws.application_state is not WebSocketState.CONNECTED:
+            raise LifecycleError("join()", ws.application_state.name, "call accept() first")
+        return OwnSocket(ws)
+    if ws is not None:
+        check_accepted(ws)
+    return ForeignSocket(connection.send, None if ws is None else ws.scope)
 
 
 def _push_of(send: Send) -> Push | None:
@@ -160,14 +169,39 @@ def _push_of(send: Send) -> Push | None:
     return push
 
 
-def has_left(error: BaseException) -> bool:
-    """Whether a failed `send` tells of no more than the peer's leaving, or of a close that came before.
+def log_failure(error: BaseException) -> bool:
+    """Log why a member's `send` failed, quietly where the connection has ended; return True if it has."""
+    causes = tuple(leaves(error))
+    has_left = all(_has_left(cause) for cause in causes)
+    if has_left:
+        logger.debug("send() failed; removed the member, which has left, from its rooms", exc_info=error)
+    elif all(_is_refusal(cause) or _has_left(cause) for cause in causes):
+        # Without a traceback: another server may say in this way that the client has left.
+        text = show("; ".join(map(_text_of, causes)), 400)
+        logger.warning("send() failed; removed the member from its rooms: %s", text)
+    else:
+        logger.error("send() failed; removed the member from its rooms", exc_info=error)
+    return has_left
 
-    Frameworks make an exception of their own of the first, which has the close code (Starlette: WebSocketDisconnect),
-    and a RuntimeError of the second.
-    """
-    return all(
-        not isinstance(cause, _MISTAKES)
-        and (isinstance(cause, (ConnectionClosed, OSError, RuntimeError)) or hasattr(cause, "code"))
-        for cause in leaves(error)
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return True for the error by which servers and frameworks refuse an event that cannot come now."""
+    return isinstance(error, RuntimeError) and not isinstance(error, _MISTAKES)
+
+
+def _has_left(error: BaseException) -> bool:
+    """Return True for an error that says no more than that the connection has ended, or is being closed."""
+    if isinstance(error, LifecycleError):
+        return error.state in _ENDED_PHASES
+    # Starlette's and Litestar's WebSocketDisconnect have the close code, and are not an OSError.
+    code = getattr(error, "code", None)
+    return (
+        isinstance(error, (ConnectionClosed, OSError, asyncio.CancelledError))
+        or (isinstance(code, int) and code in _CLOSE_CODES)
+        or any(text in _text_of(error) for text in _SAYS_ENDED)
     )
+
+
+def _text_of(error: BaseException) -> str:
+    # Unlike `str(error)` this raises nothing, whatever the error's own methods do.
+    return "".join(traceback.format_exception_only(error)).strip()

@@ -32,6 +32,6 @@ async def post(topic: str, news: News) -> None:
 @app.websocket("/topics/{topic}")
 async def listen(websocket: WebSocket, topic: str) -> None:
     await websocket.accept()
-    async with hub.join(websocket.send, topic):
+    async with hub.join(websocket, topic):
         async for _ in websocket.iter_text():
             pass  # What the client says is not used; the loop ends when it leaves.

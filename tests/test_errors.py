@@ -71,8 +71,8 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
     (
         InvalidSocket(3),
         (
-            "3 is no WebSocket of asgi_ws and no ASGI send; "
-            "of Starlette's and FastAPI's give its method: join(websocket.send, room)"
+            "cannot send with 3: expected a WebSocket of asgi_ws, FastAPI, Starlette or Litestar, or an ASGI send; "
+            "pass the WebSocket itself, as in join(websocket, room)"
         ),
     ),
     (

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, assert_type
 
+from fastapi import WebSocket as FastAPIWebSocket
+from litestar import WebSocket as LitestarWebSocket
 from starlette.applications import Starlette
 from starlette.routing import Mount as StarletteMount
 from starlette.websockets import WebSocket as StarletteWebSocket
@@ -179,6 +181,27 @@ class Shouting(Encoder):
         return event.envelope.data.upper()
 
 
+async def sockets_of_frameworks(
+    hub: Hub,
+    fastapi: FastAPIWebSocket,
+    starlette: StarletteWebSocket,
+    litestar: LitestarWebSocket[Any, Any, Any],
+    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+) -> None:
+    assert_type(hub.join(fastapi, "a"), Membership)
+    assert_type(hub.join(starlette, "a"), Membership)
+    assert_type(hub.join(litestar, "a"), Membership)
+    assert_type(hub.join(send, "a"), Membership)
+    assert_type(hub.join(starlette.send, "a"), Membership)
+    for socket in (fastapi, starlette, litestar):
+        await hub.publish("a", "text", exclude=socket)
+        await hub.publish_json("a", 1, exclude=socket)
+        hub.publish_from_thread("a", "text", exclude=socket)
+        await hub.room("a").publish("text", exclude=socket)
+        hub.leave(socket, "a")
+    hub.join("a", "a")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # not a connection
+
+
 async def rooms(ws: WebSocket, starlette: StarletteWebSocket, hub: Hub) -> None:
     async with hub.join(ws, "a", overflow="drop_oldest", identity="Ada", info=1) as membership:
         assert_type(membership, Membership)
@@ -186,9 +209,9 @@ async def rooms(ws: WebSocket, starlette: StarletteWebSocket, hub: Hub) -> None:
         assert_type(membership.position, Position | None)
         assert_type(membership.overflow, Overflow)
         assert_type(membership.dropped, int)
-    async with hub.join(starlette.send, "a", overflow=Overflow.CONFLATE):
-        await hub.publish("a", memoryview(b"bytes"), exclude=starlette.send)
-    hub.leave(starlette.send, "a")
+    async with hub.join(starlette, "a", overflow=Overflow.CONFLATE):
+        await hub.publish("a", memoryview(b"bytes"), exclude=starlette)
+    hub.leave(starlette, "a")
     assert_type(await hub.publish_json("a", {"b": 1}, exclude=membership), Position | None)
     assert_type(hub.publish_from_thread("a", b"bytes", timeout=1), Position | None)
     assert_type(hub.room("a"), Room)

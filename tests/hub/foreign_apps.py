@@ -31,7 +31,7 @@ async def fastapi_member(websocket: WebSocket, room: str, id: str) -> None:  # n
     await websocket.accept()
     how = "went on"
     try:
-        async with hub.join(websocket.send, room, identity=id) as membership:
+        async with hub.join(websocket, room, identity=id) as membership:
             await websocket.send_text("joined")
             while True:
                 await membership.publish(await websocket.receive_text())
@@ -47,7 +47,7 @@ async def fastapi_member(websocket: WebSocket, room: str, id: str) -> None:  # n
 @app.websocket("/careless/{room}")
 async def careless_member(websocket: WebSocket, room: str, id: str) -> None:  # noqa: A002 -- the query's name
     await websocket.accept()
-    async with hub.join(websocket.send, room, identity=id) as membership:
+    async with hub.join(websocket, room, identity=id) as membership:
         await websocket.send_text("joined")
         while True:
             await membership.publish(await websocket.receive_text())
@@ -74,7 +74,7 @@ async def starlette_member(websocket: StarletteWebSocket) -> None:
     await websocket.accept()
     how = "went on"
     try:
-        async with hub.join(websocket.send, websocket.path_params["room"], identity=name) as membership:
+        async with hub.join(websocket, websocket.path_params["room"], identity=name) as membership:
             await websocket.send_text("joined")
             async for text in websocket.iter_text():
                 await membership.publish(text)

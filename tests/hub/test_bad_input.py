@@ -89,7 +89,7 @@ async def test_publishing_with_a_key_that_is_no_text_says_so_and_harms_nobody(ke
 @pytest.mark.parametrize("socket", [None, 7, "send", object(), [], {}, Peer])
 async def test_joining_with_what_cannot_send_says_what_can(socket: Any) -> None:
     hub = Hub()
-    with pytest.raises(InvalidSocket, match=r"join\(websocket\.send, room\)"):
+    with pytest.raises(InvalidSocket, match=r"join\(websocket, room\)"):
         hub.join(socket, "room")
     assert (hub.statistics().rooms, hub.statistics().connections) == (0, 0)
 

@@ -119,42 +119,6 @@ async def test_an_error_of_the_handler_goes_through_the_block() -> None:
         assert hub.members("room") == []
 
 
-@pytest.mark.parametrize(
-    "error", [ConnectionResetError("gone"), RuntimeError("closed"), type("Left", (Exception,), {"code": 1006})()]
-)
-async def test_who_turns_out_to_have_left_is_a_member_no_more(
-    error: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
-    stays = Connection()
-
-    async def left(event: Event) -> None:
-        raise error
-
-    async with Hub() as hub:
-        hub.join(left, "room")
-        hub.join(stays.send, "room")
-        await hub.publish("room", "one")
-        await hub.publish("room", "two")
-        assert len(hub.members("room")) == 1
-    assert stays.messages == ["one", "two"]
-    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
-
-
-async def test_a_mistake_in_a_send_is_logged_and_hurts_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
-    stays = Connection()
-
-    async def broken(event: Event) -> None:
-        raise KeyError("a mistake")
-
-    async with Hub() as hub:
-        hub.join(broken, "room")
-        hub.join(stays.send, "room")
-        await hub.publish("room", "one")
-        await hub.publish("room", "two")
-    assert stays.messages == ["one", "two"]
-    assert [record.levelname for record in caplog.records if record.name == "asgi_ws"] == ["ERROR"]
-
-
 async def test_who_publishes_without_end_lets_others_have_their_turns() -> None:
     turns = 0
 
