@@ -201,7 +201,7 @@ class Delivery:
                 else:
                     try:
                         is_sent = outbox.push(broadcast)
-                    except Exception as error:  # noqa: BLE001 -- told to who knows whose mistake it is
+                    except BaseException as error:  # noqa: BLE001 -- `fail` raises again what ends the program
                         outbox.fail(error)
                     else:
                         if is_sent:

@@ -8,6 +8,7 @@ import asyncio
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine, Iterator
 from contextvars import Context, copy_context
+from itertools import chain
 from typing import Any, TypeAlias
 
 Work: TypeAlias = Coroutine[Any, Any, None]
@@ -57,6 +58,20 @@ class _Job(Coroutine[Any, Any, None]):
         raise TypeError("a job is run by its task")
 
 
+class _Spare(asyncio.Task[None]):
+    """A task in the name of which coroutines are begun.
+
+    Attributes:
+        is_spoiled: whether it was cancelled. One of those coroutines may have done that, and it must not meet the next.
+    """
+
+    is_spoiled = False
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        self.is_spoiled = True
+        return super().cancel(msg)
+
+
 class Starter:
     """Starts coroutines in the turn of the caller, each in the name of the task that goes on with it if it waits.
 
@@ -71,7 +86,7 @@ class Starter:
         self._loop = loop
         self._name = name
         # A task that nothing was found for yet; it ends by itself in the loop's next turn.
-        self._spare: tuple[_Job, asyncio.Task[None]] | None = None
+        self._spare: tuple[_Job, _Spare] | None = None
         # That task, while something is begun in its name.
         self.current: asyncio.Task[None] | None = None
         # Those that have to wait.
@@ -86,46 +101,57 @@ class Starter:
         caller = asyncio.current_task(loop)
         if caller is not None:
             _leave_task(loop, caller)
+        left: Iterator[Work] | None = works
         try:
-            while self._start_until_one_waits(works):
-                pass
+            while left is not None:
+                left = self._start_with_one_task(left)
         finally:
             if caller is not None:
                 _enter_task(loop, caller)
 
-    def _start_until_one_waits(self, works: Iterator[Work]) -> bool:
+    def _start_with_one_task(self, works: Iterator[Work]) -> Iterator[Work] | None:
+        """Begin coroutines until the task is one of theirs, or spoiled; return the others, None when there are none."""
         job, task = self._spare_task()
         before, self.current = self.current, task
         _enter_task(self._loop, task)
         try:
-            found = _first_that_waits(works)
+            found = _first_that_waits(works, task)
         finally:
             _leave_task(self._loop, task)
             self.current = before
         if found is None:
             self._spare = job, task
-            return False
-        job.take(*found)
+            return None
+        work, begun = found
+        if begun is None:
+            return chain([work], works)
+        job.take(work, *begun)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-        return True
+        return works
 
-    def _spare_task(self) -> tuple[_Job, "asyncio.Task[None]"]:
+    def _spare_task(self) -> tuple[_Job, _Spare]:
         """The spare task, or a new one. It is nobody else's: what is begun in its name may start something itself."""
         spare, self._spare = self._spare, None
-        if spare is None or spare[1].done():
+        if spare is None or spare[1].done() or spare[1].is_spoiled:
             job = _Job()
-            spare = job, asyncio.Task(job, loop=self._loop, name=self._name)
+            spare = job, _Spare(job, loop=self._loop, name=self._name)
         return spare
 
 
-def _first_that_waits(works: Iterator[Work]) -> tuple[Work, Any, Context] | None:
+def _first_that_waits(works: Iterator[Work], task: _Spare) -> tuple[Work, tuple[Any, Context] | None] | None:
+    """Begin coroutines in the name of the task; return the first that waits, with what it waits for and its context.
+
+    Without these it is the first that has to be begun in the name of another task, since this one is spoiled.
+    """
     for work in works:
+        if task.is_spoiled:
+            return work, None
         # One for each: what the one sets is not for the next to see.
         context = copy_context()
         try:
             waited = context.run(work.send, None)
         except StopIteration:
             continue
-        return work, waited, context
+        return work, (waited, context)
     return None

@@ -62,6 +62,11 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def end_of_program(error: BaseException) -> BaseException | None:
+    """Return what is to end the program, KeyboardInterrupt or SystemExit, where `error` is that or a group with it."""
+    return next((leaf for leaf in leaves(error) if isinstance(leaf, (KeyboardInterrupt, SystemExit))), None)
+
+
 class AsgiWsError(Exception):
     """The base of every error that this package raises."""
 

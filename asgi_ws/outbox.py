@@ -7,6 +7,8 @@ from typing import Final
 from ._asgi import Broadcast, Event, Push
 from .backlog import Backlog, OutboxLimits, Source
 from .eager import Starter
+from .errors import end_of_program
+from .queues import is_running_in
 
 # How long a room waits for a connection whose outbox is full, before its policy is applied, in seconds; and for which
 # share of the time it may do that again and again.
@@ -131,10 +133,12 @@ class Outbox:
             self.delivered += 1
             if self._backlog is not None:
                 await self._drain()
-        except (Exception, asyncio.CancelledError, KeyboardInterrupt, SystemExit) as error:
+        except BaseException as error:
+            if not is_running_in(self.loop):
+                # Python closes what a loop left behind: no send has failed.
+                raise
             self.fail(error)
-            # Of a cancellation only one that was asked for goes on; whoever publishes has no part in any.
-            if isinstance(error, (KeyboardInterrupt, SystemExit)) or self._is_cancelled(error):
+            if self._is_cancelled(error):
                 raise
         finally:
             self.writer = None
@@ -142,13 +146,18 @@ class Outbox:
                 self._on_rest()
 
     def fail(self, error: BaseException) -> None:
-        """Close, for what a send has raised."""
+        """Close the outbox after a send raised; raise KeyboardInterrupt and SystemExit again, and nothing else."""
         if not self.is_closed:
             self.close()
             self._on_failure(error)
+        end = end_of_program(error)
+        if end is not None:
+            raise end
 
     def _is_cancelled(self, error: BaseException) -> bool:
-        return isinstance(error, asyncio.CancelledError) and self.writer is not None and self.writer.cancelling() > 0
+        """Return True if the writer's task was cancelled, and is not one in whose name other sends are begun."""
+        writer = self.writer
+        return isinstance(error, asyncio.CancelledError) and writer in self._starter.tasks and writer.cancelling() > 0
 
     async def _drain(self) -> None:
         while self._backlog is not None and (waiting := self._backlog.take()) is not None:

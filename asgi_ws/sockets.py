@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from ._asgi import Event, Push, Send
 from .adapters import Connection, check_accepted
 from .channel import FORCED_CLOSE_TIMEOUT, Attached
-from .errors import ConnectionClosed, LifecycleError, leaves, show
+from .errors import ConnectionClosed, LifecycleError, end_of_program, leaves, show
 from .lifecycle import CloseCode, WebSocketState, as_private_code
 from .limits import Refusal
 from .states import is_of_daphne
@@ -130,9 +130,11 @@ class ForeignSocket:
                     self._rest = asyncio.Event()
                     await self._rest.wait()
                 await self._send(event)
-        except Exception:
-            # It may be closed already, and what a server makes of that is its own affair.
+        except BaseException as error:
+            # The connection may be closed already, and a server may raise whatever it likes for that.
             logger.debug("the server did not take a close frame", exc_info=True)
+            if isinstance(error, asyncio.CancelledError) or end_of_program(error) is not None:
+                raise
 
     def closed_error(self) -> ConnectionClosed:
         return ConnectionClosed(*self._ending)
