@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import Context
 from typing import Any, TypeAlias
@@ -19,11 +19,11 @@ LifespanContext: TypeAlias = AbstractAsyncContextManager[Any] | Callable[[], Abs
 class _Run:
     """One start of everything in one loop, and the stop that goes with it."""
 
-    def __init__(self, hold: "Callable[[_Run], Coroutine[Any, Any, None]]") -> None:
+    def __init__(self) -> None:
         self.started: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.stop = asyncio.Event()
-        # In a context of its own: what a first connection has in its own must not be seen by the later ones.
-        self.task = asyncio.create_task(hold(self), name="asgi_ws lifespan", context=Context())
+        # Enters and leaves everything; set right after this was made.
+        self.task: asyncio.Task[None]
 
 
 class Lifespan:
@@ -58,7 +58,10 @@ class Lifespan:
         return await asyncio.shield(run.started)
 
     def _begin(self) -> _Run:
-        run = self._runs[asyncio.get_running_loop()] = _Run(self._hold)
+        # Store the run before its task is made: under an eager task factory the task may end, and forget the run, here.
+        run = self._runs[asyncio.get_running_loop()] = _Run()
+        # In a context of its own: what a first connection has in its own must not be seen by the later ones.
+        run.task = asyncio.create_task(self._hold(run), name="asgi_ws lifespan", context=Context())
         return run
 
     async def _hold(self, run: _Run) -> None:

@@ -15,6 +15,8 @@ from .asgi import BOUND, SHUTDOWN, LifespanServer, fetch
 from .outcomes import until
 from .samples import Journal
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 
 @pytest.fixture
 def journal() -> Journal:

@@ -31,6 +31,8 @@ from .asgi import COMPLETE, Exchange, LifespanServer, fetch, http_scope
 from .outcomes import refusal
 from .samples import Journal
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 
 @http_app
 async def ok(request: Request) -> Response:

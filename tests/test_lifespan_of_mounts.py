@@ -14,6 +14,8 @@ from asgi_ws.testing import LifespanManager
 from .asgi import BOUND, LifespanServer, fetch
 from .samples import Journal
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 
 @pytest.fixture
 def journal() -> Journal:

@@ -19,6 +19,8 @@ from .asgi import BOUND
 from .odd_servers import Gate, failing, untold
 from .outcomes import outcome, told, until
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 ABORTS: dict[str, dict[str, object]] = {ABORT_EXTENSION: {}}
 
 

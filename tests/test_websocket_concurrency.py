@@ -19,6 +19,8 @@ from .asgi import BOUND, websocket_scope
 from .odd_servers import failing
 from .outcomes import outcome, told, until
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 
 @pytest.mark.parametrize("server", MANNERS)
 async def test_a_cancelled_receive_is_a_cancellation_and_loses_no_message(server: str) -> None:

@@ -19,6 +19,8 @@ from asgi_ws.testing import WebSocketCommunicator
 from .odd_servers import Gate, failing
 from .outcomes import outcome, refusal, told, until
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 
 async def test_the_peers_leaving_is_raised_once_more_by_every_later_call() -> None:
     seen: list[tuple[int, str]] = []

@@ -97,6 +97,9 @@ class Run(ApplicationCommunicator):
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         whereabouts.OWNER.set(self)
         try:
+            if self._future is None:
+                # Begun by an eager task factory, before `future` has the task.
+                await asyncio.sleep(0)
             await self._app(scope, self._receive, self._send)
         except asyncio.CancelledError as error:
             if self._is_stopping:

@@ -174,8 +174,8 @@ class WebSocketProtocol(Connection):
         self._inbox.put({"type": "websocket.connect"})
         context = contextvars.Context() if config.reset_contextvars else None
         self._task = self._loop.create_task(self._run(), context=context)
-        self._task.add_done_callback(state.tasks.discard)
         state.tasks.add(self._task)
+        self._task.add_done_callback(self._on_task_done)
 
     def _refuse_handshake(self, refused: HandshakeRefused, code: int = CloseCode.ABNORMAL) -> None:
         self._refuse(refused, self._server_state.default_headers, code)
@@ -196,6 +196,9 @@ class WebSocketProtocol(Connection):
         scope = cast("Scope", self._scope)
         is_failed = True
         try:
+            if self._task is None:
+                # Begun by an eager task factory, before uvicorn has handed over the transport.
+                await asyncio.sleep(0)
             # uvicorn's own types of an event are narrower than ours.
             app = cast("ASGIApp", self._config.loaded_app)
             result: object = await app(scope, self._inbox.receive, self.send)  # type: ignore[func-returns-value]
@@ -215,9 +218,12 @@ class WebSocketProtocol(Connection):
             elif result is not None:
                 logger.error("ASGI callable should return None, but returned '%s'.", result)
         finally:
-            self._task = None
-            self._forget()
             self._on_application_end(is_failed=is_failed)
+
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        self._server_state.tasks.discard(task)
+        self._task = None
+        self._forget()
 
     def _is_leaving(self, error: BaseException) -> bool:
         """Whether this is what the application was told of the peer's leaving, by `send` or by `receive`.

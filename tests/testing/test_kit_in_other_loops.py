@@ -11,6 +11,7 @@ import uvloop
 from asgi_ws import ConnectionClosed
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import LeakedTasks, VirtualClock, WaitTimeout, WebSocketCommunicator
+from tests.eager_tasks import new_event_loop
 
 from .applications import ACCEPT, TIMEOUT, accepts, echo, fails, receives, sends, until_left
 
@@ -47,6 +48,27 @@ def test_it_runs_under_asyncio_in_debug_mode() -> None:
 def test_it_runs_under_uvloop() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(conversation())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the imitated factory hides where an application stands")
+def test_it_runs_where_tasks_are_begun_at_once() -> None:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(conversation())
+
+
+def test_an_application_that_is_begun_at_once_is_already_the_communicators() -> None:
+    async def own_task(scope: Scope, receive: Receive, send: Send) -> None:
+        assert communicator.future is asyncio.current_task()
+        await accepts(receive, send)
+        await until_left(receive)
+
+    async def use() -> None:
+        async with communicator:
+            await communicator.connect()
+
+    communicator = WebSocketCommunicator(own_task, timeout=TIMEOUT)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(use())
 
 
 def test_a_communicator_can_be_made_before_its_loop_runs() -> None:

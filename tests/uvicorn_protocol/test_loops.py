@@ -1,4 +1,4 @@
-"""The same on each event loop, and below each of uvicorn's HTTP classes."""
+"""The same on each event loop, with tasks that are begun at once, and below each of uvicorn's HTTP classes."""
 
 import asyncio
 import json
@@ -10,13 +10,14 @@ from .peer import BINARY, CLOSE, PING, PONG, Frame, asking, close, frame, opened
 from .samples import DEFLATE
 from .served import KIB, Uvicorn
 
-CORES = [("asyncio", "h11"), ("asyncio", "httptools"), ("uvloop", "h11"), ("uvloop", "httptools")]
+EAGER = "tests.eager_tasks:new_event_loop"
+CORES = [("asyncio", "h11"), ("asyncio", "httptools"), ("uvloop", "h11"), ("uvloop", "httptools"), (EAGER, "httptools")]
 
 
 @pytest.fixture(params=CORES, ids=" ".join)
 def core(request: pytest.FixtureRequest) -> tuple[str, str]:
     loop, http = request.param
-    for module in (loop, http):
+    for module in (loop.partition(":")[0], http):
         pytest.importorskip(module)
     return f"--loop={loop}", f"--http={http}"
 
