@@ -238,15 +238,41 @@ class Channel(States):
 
     async def _connect(self) -> None:
         """Take the connect event, which comes first (ASGI, "WebSocket": Connect)."""
-        if self.client_state is _CONNECTING:
-            connect = self._receive_event()
-            if not isinstance(connect, CoroutineType | Coroutine):
-                # granian gives a future of its own: once that was asked for, the next message is lost with it.
-                self._pending = PendingReceive(self._receive_event)
-                self._receive_event = self._pending.receive
-            self._seen(await connect)
+        if self._deadline is not None:
+            watcher = self._deadline.stop_watching(cancel=self.client_state is not _CONNECTING)
+            if watcher is not None:
+                await asyncio.wait([watcher])
+        await self._take_connect()
         if self.client_state is _DISCONNECTED:
             raise self._closed_error()
+
+    async def _take_connect(self) -> None:
+        if self.client_state is not _CONNECTING:
+            return
+        connect = self._receive_event()
+        if not isinstance(connect, CoroutineType | Coroutine):
+            # granian gives a future of its own: once that was asked for, the next message is lost with it.
+            self._pending = PendingReceive(self._receive_event)
+            self._receive_event = self._pending.receive
+        self._seen(await connect)
+
+    async def _client_leaves(self) -> bool:
+        """Wait for the client to leave before its handshake is answered. False if that cannot be seen any more.
+
+        A connection that is not open any more would keep its place, and its handler running, until the time to accept
+        is over. granian tells nothing before accept.
+        """
+        await self._take_connect()
+        if self.client_state is not _DISCONNECTED:
+            if self._pending is not None or self._deadline is None or self._deadline.is_in_vain is None:
+                return False
+            event = await self._receive_event()
+            if event["type"] != "websocket.disconnect":
+                # No client may send yet (RFC 6455 section 4.1), but uvicorn's default class lets it.
+                self._receive_event = _beginning_with(event, self._receive_event)
+                return False
+            self._seen(event)
+        return True
 
     async def receive(self) -> str | bytes:
         """The next message: text as str, binary as bytes.
@@ -406,3 +432,12 @@ def _see(task: "asyncio.Task[None]") -> None:
     """Look at how a task went, for whoever asked for it and was cancelled since: asyncio logs what nobody has seen."""
     if not task.cancelled():
         task.exception()
+
+
+def _beginning_with(event: Event, receive: Receive) -> Receive:
+    events = [event]
+
+    async def receive_event() -> Event:
+        return events.pop() if events else await receive()
+
+    return receive_event

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
@@ -12,6 +13,7 @@ from .security import parse_authority
 
 _IPV6: Final = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(?:%[0-9a-zA-Z]+)?", re.ASCII)
 _PLAIN_HOST: Final = re.compile(r"[0-9a-zA-Z._/@-]*", re.ASCII)
+_NAT64: Final = IPv6Network("64:ff9b::/96")
 # RFC 3986 section 3.3: what may stand in a path unencoded.
 _PATH_SAFE: Final = "/:@!$&'()*+,;=~-._"
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
@@ -191,6 +193,32 @@ class Connection:
 def client_address(scope: Scope) -> Address | None:
     """The peer's address; the port is an int although granian gives text and daphne a list."""
     return _address(scope.get("client"))
+
+
+def client_key(scope: Scope) -> str | None:
+    """Return the client whose connections are counted together; None where the server names no address.
+
+    That is an IPv4 address, however it is written, or the /64 of an IPv6 one, since that is the least that a network
+    gives to one customer. IPv4 behind an IPv6 address is told apart where a /64 would be all of the IPv4 internet:
+    mapped (`::ffff:192.0.2.7`) and behind NAT64 (`64:ff9b::/96`, RFC 6052). Anything else that a server has for an
+    address, such as the path of a socket, counts as it is.
+    """
+    address = client_address(scope)
+    if address is None:
+        return None
+    host = address.host
+    try:
+        # Some proxies write X-Forwarded-For with a port, and with brackets.
+        parsed = parse_authority(host)
+        ip = ip_address(host if parsed is None else parsed.host.strip("[]"))
+    except ValueError:
+        return host
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None or ip in _NAT64:
+        return str(IPv4Address(int(ip) & 0xFFFFFFFF))
+    # The same link-local address is another machine on another interface.
+    return f"{IPv6Address(int(ip) >> 64 << 64)}/64{'%' if ip.scope_id else ''}{ip.scope_id or ''}"
 
 
 def _address(value: Sequence[Any] | None) -> Address | None:

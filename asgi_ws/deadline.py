@@ -1,18 +1,20 @@
 """The time that a handler has to accept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 
 class Deadline:
-    """Awaits `work`, and cancels the task once that takes too long, unless it is lifted before.
+    """Awaits `work`, and cancels the task once that takes too long or is in vain, unless it is lifted before.
 
-    What `asyncio.timeout` does, but that there is a timer only once `work` waits for something: most handlers accept
-    before they do, and a timer costs more than everything else that we do for a handshake.
+    Does what `asyncio.timeout` does, but starts the timer only once `work` waits for something: most handlers accept
+    before they do, and a timer costs more than everything else that we do for a handshake. `is_in_vain` runs in a task
+    of its own from then on, and returns True when there is nothing left to accept.
 
     Attributes:
         expired: whether it has cancelled the task; `end` tells its cancellation from others.
+        is_in_vain: None once nobody shall ask any more.
     """
 
     __slots__ = (
@@ -23,24 +25,32 @@ class Deadline:
         "_seconds",
         "_task",
         "_timer",
+        "_watcher",
         "_work",
         "expired",
+        "is_in_vain",
     )
 
     def __init__(
         self,
         work: Awaitable[None],
-        seconds: float,
+        seconds: float | None,
         loop: asyncio.AbstractEventLoop,
         current_task: "Callable[[], asyncio.Task[Any]]",
+        is_in_vain: Callable[[], Coroutine[Any, Any, bool]],
     ) -> None:
         self._work = work
         self._seconds = seconds
         self._loop = loop
         self._current_task = current_task
+        # Whether there is nothing left to start.
         self._is_lifted = False
+        # None before the first wait, and without `seconds`.
         self._timer: asyncio.TimerHandle | None = None
+        # Runs `is_in_vain`; None before the first wait.
+        self._watcher: asyncio.Task[None] | None = None
         self.expired = False
+        self.is_in_vain: Callable[[], Coroutine[Any, Any, bool]] | None = is_in_vain
 
     def __await__(self) -> Generator[Any, Any, None]:
         # The first step by hand; then what `yield from` does for all others, until a step was no exception's.
@@ -62,21 +72,41 @@ class Deadline:
     def _start(self) -> None:
         self._task = self._current_task()
         self._cancellations = self._task.cancelling()
-        self._timer = self._loop.call_later(self._seconds, self._expire)
+        if self._seconds is not None:
+            self._timer = self._loop.call_later(self._seconds, self._expire)
+        if self.is_in_vain is not None:
+            self._watcher = asyncio.create_task(self._watch(self.is_in_vain), name="asgi_ws handshake")
+
+    async def _watch(self, is_in_vain: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        if await is_in_vain():
+            self._expire()
 
     def _expire(self) -> None:
-        self.expired = True
-        self._task.cancel()
+        if not self.expired:
+            self.expired = True
+            self._task.cancel()
+
+    def stop_watching(self, *, cancel: bool) -> "asyncio.Task[None] | None":
+        """Ask `is_in_vain` no more. Return its task, if that has to end yet: cancelled, or by itself."""
+        self.is_in_vain = None
+        if self._watcher is None or self._watcher.done():
+            return None
+        if cancel:
+            self._watcher.cancel()
+        return self._watcher
 
     def lift(self) -> None:
         """Never cancel; what has happened stays."""
         self._is_lifted = True
         if self._timer is not None:
             self._timer.cancel()
-            # A connection lasts, and need not keep it.
             self._timer = None
+        # A connection lasts, and need not keep either.
+        self._watcher = self.stop_watching(cancel=True)
 
-    def end(self) -> bool:
+    async def end(self) -> bool:
         """Lift it, and take its cancellation back; whether one that the task met just now was nobody else's."""
         self.lift()
+        if self._watcher is not None:
+            await asyncio.wait([self._watcher])
         return self.expired and self._task.uncancel() <= self._cancellations

@@ -22,14 +22,15 @@ class Limits:
         max_body_bytes: of one HTTP request body. Past it: 413. Without it, a streamed response does not notice that the
             client has left while more than 1 MiB of the request is unread.
         accept_timeout: from the connection's start to `accept` or `deny`. Past it the handler is cancelled and the
-            handshake is refused with 503.
+            handshake is refused with 503. It is also cancelled when the client leaves before.
         idle_timeout: without a message received or sent by the handler. Past it: close code 4408.
         messages_per_second: received, as a token bucket that holds one second's worth, at least one; what waited for a
             busy handler counts when it is received. Past it: 1008.
         bytes_per_second: received, as a token bucket that holds one second's worth; a message larger than that passes
             when the bucket is full, and is paid back before the next one may. Past it: 1008.
         max_connections: open at once on this endpoint. Past it: the handshake is refused with 503.
-        max_connections_per_client: open at once for each client address. Behind a proxy that address is the proxy's,
+        max_connections_per_client: open at once for each client: an IPv4 address, or the /64 of an IPv6 address. A
+            connection without an address (Unix socket) is not counted. Behind a proxy the address is the proxy's,
             unless the server is told to trust its headers (uvicorn: `--forwarded-allow-ips`). Past it: 429.
 
     Raises:
@@ -172,7 +173,7 @@ class Usage:
     def enter(self, client: str | None) -> Refusal | None:
         """Count a connection as open; or why it may not be. A refused one is not to be left.
 
-        `client` is the peer's address where connections are limited for each, else None.
+        `client` is the `client_key` of the scope where connections are limited for each client, else None.
         """
         limits = self.limits
         if limits.max_connections is not None and self.open >= limits.max_connections:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ._asgi import HeadersLike, Receive, Scope, Send
 from .channel import FORCED_CLOSE_TIMEOUT
 from .codec import JSONCodec
-from .connection import client_address
+from .connection import client_key
 from .deadline import Deadline
 from .errors import (
     HTTPError,
@@ -59,10 +59,9 @@ class WebSocketApp:
             raise UnsupportedScope(scope["type"], ["websocket"])
         ws = WebSocket(scope, receive, send, limits=self._limits, json=self._json, usage=self._usage)
         # Read only where somebody counts.
-        client = None if self._limits.max_connections_per_client is None else client_address(scope)
-        host = None if client is None else client.host
+        client = None if self._limits.max_connections_per_client is None else client_key(scope)
         refused = self._policy.refuses(scope)
-        refusal = self._usage.enter(host) if refused is None else refused.refusal
+        refusal = self._usage.enter(client) if refused is None else refused.refusal
         if refusal is not None:
             _log_refusal(ws, refusal, refused)
             await self._refuse(ws, refusal)
@@ -70,7 +69,7 @@ class WebSocketApp:
         try:
             await self._serve(ws)
         finally:
-            self._usage.leave(host)
+            self._usage.leave(client)
 
     async def _serve(self, ws: WebSocket) -> None:
         failure: BaseException | None = None
@@ -118,18 +117,17 @@ class WebSocketApp:
         deadline: Deadline | None = None
         is_late = False
         try:
-            if seconds is None:
-                await self._handler(ws)
-            else:
-                deadline = ws._deadline = Deadline(self._handler(ws), seconds, ws._loop, ws._current_task)
-                try:
-                    await deadline
-                finally:
-                    ws._deadline = None
-                    is_late = deadline.end()
+            work = self._handler(ws)
+            deadline = ws._deadline = Deadline(work, seconds, ws._loop, ws._current_task, ws._client_leaves)
+            try:
+                await deadline
+            finally:
+                ws._deadline = None
+                is_late = await deadline.end()
         except asyncio.CancelledError:
             if is_late:
-                await self._refuse_late(ws)
+                if not ws.closed:
+                    await self._refuse_late(ws)
                 return
             # The server stops, or an application above does: hypercorn and daphne leave the client without a word then.
             # A cancellation that nobody asked for is one that the handler met in something else, and let through.

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from asgi_ws import Address, Connection, QueryParams, State
+from asgi_ws.connection import client_key
 
 from .asgi import http_scope, websocket_scope
 
@@ -270,3 +271,32 @@ def test_an_address_shows_nothing_unescaped_that_a_forwarded_header_may_have_put
 def test_a_state_can_be_copied(duplicate: Any) -> None:
     state = State({"a": 1})
     assert dict(duplicate(state)) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7:443", "192.0.2.7"),  # Azure's X-Forwarded-For, as hypercorn passes it on
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::FFFF:c000:207", "192.0.2.7"),
+        ("64:ff9b::192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:DB8:0:0:ffff::2", "2001:db8::/64"),
+        ("[2001:db8::1]:443", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("2002:c000:207::1", "2002:c000:207::/64"),
+        ("fe80::1%eth0", "fe80::/64%eth0"),
+        ("fe80::1", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("/run/app.sock", "/run/app.sock"),
+        ("010.0.0.1", "010.0.0.1"),
+        ("", None),
+    ],
+)
+def test_connections_are_counted_by_what_one_customer_of_a_network_has(host: str, key: str | None) -> None:
+    assert client_key({"client": [host, "50000"]}) == key
+
+
+def test_a_unix_socket_has_no_client_to_count() -> None:
+    assert client_key({"client": None}) is client_key({}) is None

@@ -393,3 +393,17 @@ async def test_one_address_is_let_in_as_often_as_its_limit_says_and_others_are_n
                 assert (await other.connect()).accepted
     async with WebSocketCommunicator(handler, client=("192.0.2.7", 50000)) as again:
         assert (await again.connect()).accepted
+
+
+async def test_all_addresses_of_a_64_are_one_client() -> None:
+    @websocket_app(limits=Limits(max_connections_per_client=1))
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.wait_closed()
+
+    async with WebSocketCommunicator(handler, client=("2001:db8::1", 50000)) as first:
+        await first.connect()
+        async with WebSocketCommunicator(handler, client=("2001:db8::ffff", 50000)) as same:
+            assert await refusal(same) == (429, b"too many connections from this address")
+        async with WebSocketCommunicator(handler, client=("2001:db8:0:1::1", 50000)) as other:
+            assert (await other.connect()).accepted

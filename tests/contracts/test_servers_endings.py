@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from tests.servers.client import SECONDS, Probe, hang_up, http, reset
+from tests.servers.client import SECONDS, Probe, handshake, hang_up, http, raw, reset
 from tests.servers.launch import ServerProcess
 
 from .conftest import Observe
@@ -62,6 +62,19 @@ async def test_a_fin_ends_the_handler_with_1005_or_1006(process: ServerProcess, 
     closed = (await probe.notes())["closed"]
     assert closed == [probe.server.manners.code_of_lost_connection, ""]
     observed(_cell(*closed))
+
+
+@pytest.mark.row("client resets the TCP connection before accept: the handler is cancelled")
+async def test_a_client_that_leaves_before_accept_frees_its_place(process: ServerProcess, observed: Observe) -> None:
+    probe = Probe(process, "work-first")
+    async with raw(process, handshake(probe.target())) as client:
+        await probe.events("works")
+        client.reset()
+        notes = await probe.notes()
+    # granian does not tell: there it is the time to accept.
+    code = notes["end"]
+    assert (code is None) == (process.server.name == "granian")
+    observed("when its time to accept is over" if code is None else "at once")
 
 
 @pytest.mark.row("`receive` and `send` after the client left, each time")

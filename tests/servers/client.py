@@ -111,9 +111,13 @@ async def close_frame(ws: ClientConnection) -> tuple[int, str]:
 
 def reset(ws: ClientConnection) -> None:
     """End the TCP connection with RST."""
-    sock: socket.socket = ws.transport.get_extra_info("socket")
+    _reset(ws.transport)
+
+
+def _reset(transport: asyncio.WriteTransport) -> None:
+    sock: socket.socket = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    ws.transport.abort()
+    transport.abort()
 
 
 def hang_up(ws: ClientConnection) -> None:
@@ -163,6 +167,10 @@ class RawConnection:
         async with asyncio.timeout(SECONDS):
             head = await self.reader.readuntil(b"\r\n\r\n")
         return int(head.split(b" ", 2)[1])
+
+    def reset(self) -> None:
+        """End the TCP connection with RST."""
+        _reset(self.writer.transport)
 
     def write_eof(self) -> None:
         """Say that nothing more comes; a server that has gone already need not hear it."""

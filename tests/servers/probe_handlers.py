@@ -139,6 +139,16 @@ async def never_accept(ws: WebSocket) -> None:
         journal.note(ws, "end")
 
 
+@websocket_app(limits=Limits(accept_timeout=1))
+async def work_first(ws: WebSocket) -> None:
+    """Never done before it could accept."""
+    journal.note(ws, "works")
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        journal.note(ws, "end", ws.close_code)
+
+
 @websocket_app(origins=UNSAFE_ANY)
 async def any_origin(ws: WebSocket) -> None:
     await ws.accept()
@@ -323,6 +333,7 @@ HANDLERS: Final = {
     "raise-early": raise_early,
     "return-early": return_early,
     "never-accept": never_accept,
+    "work-first": work_first,
     "any-origin": any_origin,
     "view": view,
     "close": close,
