@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 from ._asgi import Receive, Scope, Send
+from .callables import Kind, kind_of, misfit
 from .errors import InvalidMessage, UnsupportedScope
 from .lifespan import Lifespan, LifespanContext
 from .limits import Statistics
@@ -53,8 +54,8 @@ class App:
         for context in lifespan:
             _check_context(context)
         self._lifespan = Lifespan(lifespan, list(self.router.lifespan_apps()))
-        if inspect.iscoroutinefunction(on_error):
-            raise InvalidMessage("App(on_error=...)", "a plain function", on_error)
+        if on_error is not None:
+            _check_on_error(on_error)
         self._on_error = on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,12 +112,31 @@ class App:
         return self.router.statistics()
 
 
-def _check_context(context: LifespanContext) -> None:
-    """Find here, and not at the start, what is no context manager and makes none."""
-    if isinstance(context, AbstractAsyncContextManager):
+def _check_context(context: object) -> None:
+    """Find here, and not at the start, what neither is an async context manager nor makes one.
+
+    Raises:
+        InvalidMessage: for such a `context`.
+    """
+    if inspect.isclass(context):
+        makes_one = hasattr(context, "__aenter__")
+    elif isinstance(context, AbstractAsyncContextManager):
         return
-    try:
-        inspect.signature(context).bind()
-    except TypeError:
-        expected = "async context managers, or functions without parameters that make one"
-        raise InvalidMessage("App(lifespan=...)", expected, context) from None
+    else:
+        # Without @asynccontextmanager it yields; under @contextmanager it wraps a generator that is not asynchronous.
+        makes_one = kind_of(context, is_through_wrappers=False) in (Kind.VALUE, Kind.UNKNOWN)
+        makes_one = makes_one and not inspect.isgeneratorfunction(getattr(context, "__wrapped__", None))
+    if not (callable(context) and makes_one and misfit(context) is None):
+        expected = "async context managers, or functions without parameters that make one (@asynccontextmanager)"
+        raise InvalidMessage("App(lifespan=...)", expected, context)
+
+
+def _check_on_error(on_error: object) -> None:
+    """Check that this can be called with an exception and a scope, and has nothing to await.
+
+    Raises:
+        InvalidMessage: when it can be seen that it cannot.
+    """
+    kinds = (Kind.VALUE, Kind.UNKNOWN)
+    if not callable(on_error) or kind_of(on_error) not in kinds or misfit(on_error, "error", "scope") is not None:
+        raise InvalidMessage("App(on_error=...)", "a plain function (error, scope)", on_error)

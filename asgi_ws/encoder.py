@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from .brokers.base import Position, RoomEvent
-from .errors import InvalidMessage
+from .callables import Kind, kind_of
+from .errors import InvalidEndpoint, InvalidMessage
 from .presence import Member
 
 
@@ -44,6 +45,17 @@ class Encoder:
     def leave(self, room: str, member: Member) -> str | bytes | None:
         """To the others in the room: the last connection of an identity has gone."""
         return None
+
+
+def check_encoder(encoder: Encoder) -> None:
+    """Check that no method of an encoder would have to be awaited.
+
+    Raises:
+        InvalidEndpoint: when one would.
+    """
+    for name in ("message", "gap", "join", "leave"):
+        if kind_of(getattr(encoder, name)) in (Kind.AWAITABLE, Kind.GENERATOR):
+            raise InvalidEndpoint(type(encoder).__name__, f"{name}() would have to be awaited: write a plain def")
 
 
 def check_text(call: str, data: object) -> None:

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, overload
 
 from ._asgi import ASGIApp
+from .callables import Kind, has_plain, kind_of, method_misfit, misfit
 from .codec import STANDARD_JSON, JSONCodec
-from .errors import InvalidEndpoint, UnexpectedMessageType
+from .errors import InvalidEndpoint, UnexpectedMessageType, show
 from .http import HTTPApp, HTTPHandler, Request
 from .lifecycle import WebSocketState
 from .limits import Limits
@@ -44,7 +45,7 @@ class WebSocketEndpoint:
         json: JSONCodec = STANDARD_JSON,
         init: Mapping[str, Any] = MappingProxyType({}),
     ) -> WebSocketApp:
-        """An ASGI callable that makes `cls(**init)` for each connection.
+        """Return an ASGI callable that makes `cls(**init)` for each connection.
 
         Args:
             origins: which origins browsers may connect from; see `Policy`.
@@ -57,13 +58,19 @@ class WebSocketEndpoint:
         Raises:
             InvalidOrigin: for an entry of `origins` that can never match.
             InvalidHost: for an entry of `hosts` that can never match.
-            InvalidEndpoint: for an unknown `encoding`, or an `init` that the class does not take.
+            InvalidEndpoint: for an unknown `encoding`, an `init` that the class does not take, or a method that is not
+                `async def` or does not take what it is called with.
         """
         if cls.encoding not in ("text", "bytes", "json", None):
             raise InvalidEndpoint(cls.__name__, f'encoding is "text", "bytes", "json" or None, not {cls.encoding!r}')
         for name in ("decode", "dispatch"):
             if hasattr(cls, name):
                 raise InvalidEndpoint(cls.__name__, f"{name}() is not called here; see encoding, and on_receive")
+        for name, arguments in _METHOD_ARGUMENTS.items():
+            if has_plain(cls, name):
+                method = getattr(cls, name)
+                problem = method_misfit(cls, name, *arguments) if callable(method) else None
+                _check_awaited(cls.__name__, method, problem, f"{name}() ")
         _check_init(cls, init)
 
         # Not a coroutine function itself: a frame less for each connection to keep.
@@ -102,6 +109,8 @@ class WebSocketEndpoint:
             await ws._feed(lambda ws, data: self.on_receive(ws, decode(data)))
 
 
+# What each method is called with, after the instance.
+_METHOD_ARGUMENTS: Final = {"on_connect": ("ws",), "on_receive": ("ws", "data"), "on_disconnect": ("ws", "close_code")}
 # As it is here: whoever replaces it, on a class or on an instance, has it called.
 _NO_ON_DISCONNECT: Final = WebSocketEndpoint.on_disconnect
 
@@ -142,18 +151,21 @@ def websocket_app(
 ) -> WebSocketApp | Callable[[Handler], WebSocketApp]:
     """Make an ASGI callable of `async def handler(ws)`: as `@websocket_app`, or with arguments.
 
-    The arguments are those of `WebSocketEndpoint.as_asgi`.
+    The arguments are those of `WebSocketEndpoint.as_asgi`. Any callable will do whose call with a WebSocket gives
+    something to await: a `functools.partial`, a lambda, a function made with `functools.wraps`, an instance with `async
+    def __call__`.
 
     Raises:
+        InvalidEndpoint: for a plain function, a generator, or one that does not take one argument.
         InvalidOrigin: for an entry of `origins` that can never match.
         InvalidHost: for an entry of `hosts` that can never match.
     """
     policy = Policy(origins, hosts, trust_forwarded)
 
     def decorate(handler: Handler) -> WebSocketApp:
-        return WebSocketApp(
-            handler, policy=policy, limits=limits, json=json, name=getattr(handler, "__name__", "websocket")
-        )
+        name = getattr(handler, "__name__", "websocket")
+        _check_awaited(_shown_name(handler), handler, misfit(handler, "ws") if callable(handler) else None)
+        return WebSocketApp(handler, policy=policy, limits=limits, json=json, name=name)
 
     return decorate if handler is None else decorate(handler)
 
@@ -176,7 +188,7 @@ class HTTPEndpoint:
         json: JSONCodec = STANDARD_JSON,
         init: Mapping[str, Any] = MappingProxyType({}),
     ) -> HTTPApp:
-        """An ASGI callable that makes `cls(**init)` for each request.
+        """Return an ASGI callable that makes `cls(**init)` for each request.
 
         Args:
             limits: of which `max_body_bytes` counts here.
@@ -184,23 +196,26 @@ class HTTPEndpoint:
             init: keyword arguments for `cls`.
 
         Raises:
-            InvalidEndpoint: for an `init` that the class does not take, or an attribute that is called like an HTTP
-                method and is none.
+            InvalidEndpoint: for an `init` that the class does not take, or an attribute that is named like an HTTP
+                method and is not one, yields, or does not take a request.
         """
         _check_init(cls, init)
         names = {method: method.lower() for method in _METHODS if hasattr(cls, method.lower())}
         for name in names.values():
-            if not callable(getattr(cls, name)):
-                raise InvalidEndpoint(cls.__name__, f"{name} is no method")
+            method = getattr(cls, name)
+            if not callable(method):
+                raise InvalidEndpoint(cls.__name__, f"{name} is not a method")
+            if has_plain(cls, name):
+                _check_answering(cls.__name__, method, method_misfit(cls, name, "request"), f"{name}() ")
         if "GET" in names:
             names.setdefault("HEAD", "get")
-        handlers = {method: _awaitable(getattr(cls, name)) for method, name in names.items()}
-        allow = ", ".join(sorted({*handlers, "OPTIONS"}))
+        callers = {method: (name, _caller_of(getattr(cls, name))) for method, name in names.items()}
+        allow = ", ".join(sorted({*callers, "OPTIONS"}))
 
         async def handle(request: Request) -> ASGIApp:
-            handler = handlers.get(request.method)
-            if handler is not None:
-                return await handler(cls(**init), request)
+            if request.method in callers:
+                name, call = callers[request.method]
+                return await call(getattr(cls(**init), name), request)
             if request.method == "OPTIONS":
                 return Response(status=204, headers={"allow": allow})
             # RFC 9110 section 15.5.6: the answer has to list what is allowed.
@@ -218,11 +233,16 @@ def http_app(
 ) -> HTTPApp | Callable[[HTTPHandler], HTTPApp]:
     """Make an ASGI callable of `handler(request)`, which returns a response: as `@http_app`, or with arguments.
 
-    A plain function runs in a thread. The methods it serves are the route's affair (`Route(methods=...)`).
+    A plain function runs in a thread. The route says which methods it serves (`Route(methods=...)`).
+
+    Raises:
+        InvalidEndpoint: for a generator, or a callable that does not take one argument.
     """
 
     def decorate(handler: HTTPHandler) -> HTTPApp:
-        return HTTPApp(_awaitable(handler), limits=limits, json=json, name=getattr(handler, "__name__", "http"))
+        name = getattr(handler, "__name__", "http")
+        _check_answering(_shown_name(handler), handler, misfit(handler, "request") if callable(handler) else None)
+        return HTTPApp(partial(_caller_of(handler), handler), limits=limits, json=json, name=name)
 
     return decorate if handler is None else decorate(handler)
 
@@ -235,21 +255,62 @@ def _check_init(cls: type, init: Mapping[str, Any]) -> None:
         raise InvalidEndpoint(cls.__name__, f"init does not fit: {error}") from None
 
 
-def _awaitable(handler: Callable[..., Any]) -> Callable[..., Awaitable[ASGIApp]]:
-    # A plain function may block, which in the loop's thread would hold up every connection.
-    if inspect.iscoroutinefunction(handler):
-        return handler
+def _shown_name(handler: object) -> str:
+    return getattr(handler, "__name__", None) or type(handler).__name__
 
-    def call(*args: Any) -> Any:
+
+def _check_awaited(owner: str, handler: object, misfit: str | None, what: str = "") -> None:
+    """Check that a call of this gives something to await.
+
+    Raises:
+        InvalidEndpoint: when it can be seen that it does not.
+    """
+    if not callable(handler):
+        raise InvalidEndpoint(owner, f"{what}is {show(handler)}: expected an async def function")
+    if isinstance(handler, type) and not hasattr(handler, "__await__"):
+        raise InvalidEndpoint(owner, f"{what}is a class: decorate a function, or subclass WebSocketEndpoint")
+    kind = kind_of(handler)
+    if kind is Kind.VALUE:
+        raise InvalidEndpoint(owner, f"{what}is a plain function: write async def")
+    if kind is Kind.GENERATOR:
+        raise InvalidEndpoint(owner, f"{what}yields: write async def without yield, and send with ws.send()")
+    if misfit is not None:
+        raise InvalidEndpoint(owner, what + misfit)
+
+
+def _check_answering(owner: str, handler: object, misfit: str | None, what: str = "") -> None:
+    """Check that a call of this gives a response, or something to await for one.
+
+    Raises:
+        InvalidEndpoint: when it can be seen that it does not.
+    """
+    if not callable(handler):
+        raise InvalidEndpoint(owner, f"{what}is {show(handler)}: expected a function that returns a Response")
+    if kind_of(handler) is Kind.GENERATOR:
+        raise InvalidEndpoint(owner, f"{what}yields: return a StreamingResponse of a generator")
+    if misfit is not None:
+        raise InvalidEndpoint(owner, what + misfit)
+
+
+async def _call(handler: Callable[..., Any], request: Request) -> ASGIApp:
+    response: ASGIApp = await handler(request)
+    return response
+
+
+async def _call_in_thread(handler: Callable[..., Any], request: Request) -> ASGIApp:
+    def call() -> Any:
         try:
-            return handler(*args)
+            return handler(request)
         except StopIteration as error:
-            # No future can carry one: who waits for it would wait for ever.
+            # A future cannot carry one, and its waiter would wait for ever.
             raise RuntimeError("a handler raised StopIteration") from error
 
-    async def run_in_thread(*args: Any) -> Any:
-        answer = await asyncio.to_thread(call, *args)
-        # A plain wrapper around a coroutine function does not show what it is.
-        return await answer if inspect.isawaitable(answer) else answer
+    answer = await asyncio.to_thread(call)
+    # A plain wrapper around a coroutine function does not show what it is.
+    response: ASGIApp = await answer if inspect.isawaitable(answer) else answer
+    return response
 
-    return run_in_thread
+
+def _caller_of(handler: Callable[..., Any]) -> Callable[[Callable[..., Any], Request], Awaitable[ASGIApp]]:
+    """Return what calls this: a plain function may block, which in the loop's thread delays every connection."""
+    return _call if kind_of(handler, is_through_wrappers=False) is Kind.AWAITABLE else _call_in_thread

@@ -3,7 +3,7 @@
 AsgiWsError
 ├── ConfigurationError                   how the application was put together
 │   ├── InvalidRoute                     a path, a converter or an endpoint that cannot work
-│   ├── InvalidEndpoint                  a class that no instance can serve a connection of
+│   ├── InvalidEndpoint                  a class, a handler or a hook that could serve no connection
 │   ├── InvalidOrigin                    an entry of `origins=` that no browser would send
 │   ├── InvalidHost                      an entry of `hosts=` that no request could carry
 │   ├── InvalidLimit                     a value of `Limits`, or of another bound, out of its range
@@ -88,7 +88,7 @@ class InvalidRoute(ConfigurationError, ValueError):
 
 
 class InvalidEndpoint(ConfigurationError, TypeError):
-    """An endpoint class of this `name` that could serve no connection, and `why`."""
+    """A class, handler or hook of this `name` that could serve no connection, and `why`."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(name, why)

@@ -11,9 +11,10 @@ from .adapters import Joinable, Key, connection_of, key_of
 from .backlog import OutboxLimits, Overflow, overflow_of
 from .brokers.base import Broker, BrokerState, Envelope, History, HistoryPage, Position
 from .brokers.memory import MemoryBroker
+from .callables import Kind, kind_of
 from .codec import STANDARD_JSON, JSONCodec
-from .encoder import Encoder, check_text
-from .errors import AlreadyJoined, HubNotRunning, InvalidMessage, WrongLoop
+from .encoder import Encoder, check_encoder, check_text
+from .errors import AlreadyJoined, HubNotRunning, InvalidEndpoint, InvalidMessage, WrongLoop
 from .lifecycle import check_close
 from .membership import Counters, Data, Exclude, Membership, Room, Subscriber
 from .presence import Member
@@ -41,7 +42,8 @@ class Hub:
         json: encodes for `publish_json`.
 
     Raises:
-        InvalidOverflow: for a policy that there is not.
+        InvalidOverflow: for an unknown policy.
+        InvalidEndpoint: for a method of `encoder`, or a function as `history`, that would have to be awaited.
     """
 
     def __init__(
@@ -57,7 +59,10 @@ class Hub:
         self._broker: Broker = MemoryBroker() if broker is None else broker
         self._overflow = overflow_of(overflow)
         self._limits = outbox
+        if callable(history) and kind_of(history) in (Kind.AWAITABLE, Kind.GENERATOR):
+            raise InvalidEndpoint("history", "would have to be awaited: write a plain def")
         self._history = history
+        check_encoder(encoder)
         self._encoder = encoder
         self._json = json
         self._counters = Counters()

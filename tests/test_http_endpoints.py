@@ -257,5 +257,5 @@ def test_an_attribute_that_is_no_method_is_an_error_where_the_endpoint_is_made()
     class Odd(HTTPEndpoint):
         options: ClassVar[dict[str, str]] = {}
 
-    with pytest.raises(InvalidEndpoint, match="Odd: options is no method"):
+    with pytest.raises(InvalidEndpoint, match="Odd: options is not a method"):
         Odd.as_asgi()
