@@ -109,7 +109,7 @@ class InvalidOrigin(ConfigurationError, ValueError):
     def __str__(self) -> str:
         return (
             f"origins: {self.entry!r} is not an origin; "
-            "write 'https://example.org', 'https://example.org:8443' or 'https://*.example.org'"
+            "write 'https://example.org', 'https://example.org:8443', 'https://*.example.org', 'file://' or 'null'"
         )
 
 

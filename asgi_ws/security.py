@@ -39,7 +39,10 @@ _AUTHORITY: Final = re.compile(
     r"(?:(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII
 )
 # RFC 6454 section 6.2: scheme "://" host [ ":" port ], and nothing after it.
-_ORIGIN: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#@\s]+)", re.ASCII)
+_ORIGIN: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#@\s]*)", re.ASCII)
+# The host of a scheme that is an application's own: `file://` has none, Electron's `app://.` is a dot, others are the
+# identity of an extension (RFC 3986 section 3.2.2, "reg-name", less the star, which is a wildcard here).
+_OWN_HOST: Final = re.compile(r"[a-z0-9._~%!$&'()+,;=-]*", re.ASCII)
 _WILDCARD: Final = "*."
 
 
@@ -51,7 +54,10 @@ class Authority(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """A parsed origin (RFC 6454 section 4); the port is None where the scheme has none, as `capacitor://` has."""
+    """A parsed origin (RFC 6454 section 4).
+
+    The port is None where the scheme has none, as `capacitor://`; the host is "" for `file://`.
+    """
 
     scheme: str
     host: str
@@ -92,11 +98,16 @@ def parse_authority(text: str) -> Authority | None:
 def parse_origin(text: str) -> Origin | None:
     """Parse an Origin header; None for `null`, for a list and for anything else that is not one origin."""
     match = _ORIGIN.fullmatch(text.lower())
-    authority = None if match is None else parse_authority(match["authority"])
-    if match is None or authority is None:
+    if match is None:
         return None
-    port = authority.port if authority.port is not None else _DEFAULT_PORTS.get(match["scheme"])
-    return Origin(match["scheme"], authority.host, port)
+    scheme, text = match["scheme"], match["authority"]
+    authority = parse_authority(text)
+    if authority is None and scheme not in _DEFAULT_PORTS and _OWN_HOST.fullmatch(text):
+        authority = Authority(text, None)
+    if authority is None:
+        return None
+    port = authority.port if authority.port is not None else _DEFAULT_PORTS.get(scheme)
+    return Origin(scheme, authority.host, port)
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,8 @@ class Policy:
 
     Attributes:
         origins: `SAME_ORIGIN`, `UNSAFE_ANY`, or a list of origins that may connect beside the same one:
-            `https://example.org`, `https://*.example.org` (any depth of subdomain, not the name itself), `null`.
+            `https://example.org`, `https://*.example.org` (any depth of subdomain, not the name itself), those of
+            applications such as `file://`, `app://.` and `chrome-extension://<id>`, and `null`.
         hosts: host names the application is reached by, `*.example.org` for subdomains; None for any. A list here
             stops DNS rebinding, where a foreign page's origin and host agree.
         trust_forwarded: take host and scheme from `X-Forwarded-Host` and `X-Forwarded-Proto`. Only where every request
@@ -138,7 +150,7 @@ class Policy:
                 continue
             wildcard = isinstance(entry, str) and f"://{_WILDCARD}" in entry
             origin = parse_origin(entry.replace(_WILDCARD, "", wildcard)) if isinstance(entry, str) else None
-            if origin is None or (wildcard and origin.host.startswith("[")):
+            if origin is None or (wildcard and (origin.host.startswith("[") or not origin.host.strip("."))):
                 raise InvalidOrigin(entry)
             if wildcard:
                 wildcards.append(origin)

@@ -47,8 +47,8 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
     (
         InvalidOrigin("example.org"),
         (
-            "origins: 'example.org' is not an origin; write 'https://example.org', 'https://example.org:8443' or "
-            "'https://*.example.org'"
+            "origins: 'example.org' is not an origin; write 'https://example.org', 'https://example.org:8443', "
+            "'https://*.example.org', 'file://' or 'null'"
         ),
     ),
     (

@@ -14,6 +14,8 @@ from asgi_ws.testing import WebSocketCommunicator
 from .asgi import BOUND, websocket_scope
 from .outcomes import outcome, refusal, told
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 # granian tells of no leaving before accept.
 TELLING = ["spec", "uvicorn", "asgi_ws", "hypercorn", "daphne"]
 LIMITS = [

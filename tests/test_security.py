@@ -126,6 +126,24 @@ def test_whatever_passes_names_the_host_it_came_to(origin: str, host: str) -> No
 
 # -- a list of origins
 
+APPLICATIONS = [
+    "file://",  # Electron, Cordova
+    "app://.",  # Electron with a scheme of its own
+    "app://-",
+    "app://obsidian.md",
+    "capacitor://localhost",
+    "ionic://localhost",
+    "tauri://localhost",
+    "http://tauri.localhost",
+    "chrome-extension://ajhifddimkapgcifgcodmmfdlknahffk",
+    "moz-extension://5a0c4a5f-9d1c-4b6d-8f4e-2f1f6a0a1b2c",
+    "safari-web-extension://E2F4C6B8-0A1C-4D3E-9F5A-7B9C1D2E3F40",
+    "vscode-webview://0k3vq1f3oa0c8dnn2d7pgv6i6nv2gc3n5tpoc8h9j8d1m0c2v1ab",
+    "vscode-file://vscode-app",
+    "ms-appx-web://com.example_app~1",
+    "qrc://",
+]
+
 LISTED = [
     ("https://other.org", "https://other.org"),
     ("https://other.org:443", "https://other.org"),
@@ -138,7 +156,9 @@ LISTED = [
     ("http://[::1]:3000", "http://[0:0:0:0:0:0:0:1]:3000"),
     ("null", "null"),
     ("capacitor://localhost", "capacitor://localhost"),
-    ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
+    ("app://*.example", "app://a.example"),
+    # Origins of applications: the entry is what they send.
+    *((origin, origin) for origin in APPLICATIONS),
 ]
 UNLISTED = [
     ("https://other.org", "http://other.org"),
@@ -154,6 +174,11 @@ UNLISTED = [
     ("https://other.org", "null"),
     ("capacitor://localhost", "http://localhost"),
     ("capacitor://localhost", "capacitor://localhost:1"),
+    ("file://", "file:///"),
+    ("file://", "file://host"),
+    ("file://", "app://"),
+    ("file://", "null"),
+    ("app://.", "app://"),
 ]
 
 
@@ -166,6 +191,26 @@ def test_a_listed_origin_passes(entry: str, origin: str) -> None:
 @pytest.mark.parametrize(("entry", "origin"), UNLISTED)
 def test_what_is_only_like_a_listed_origin_is_refused(entry: str, origin: str) -> None:
     assert not passes(Policy(origins=[entry]), from_origin(origin, "example.org"))
+
+
+@pytest.mark.parametrize("origin", [*APPLICATIONS, "null", "https://Other.org.:8443", "http://[::1]"])
+def test_a_refusal_shows_the_entry_that_lets_it_in(origin: str) -> None:
+    refused = Policy().refuses(from_origin(origin))
+    assert refused is not None
+    assert refused.entry == origin
+    assert passes(Policy(origins=[refused.entry]), from_origin(origin))
+
+
+@given(st.text(alphabet="afx0:/.*@[]%~ -\xe9", max_size=12), st.sampled_from(["", "https://", "app://", "file://"]))
+def test_whatever_entry_a_refusal_shows_lets_it_in(rest: str, scheme: str) -> None:
+    refused = Policy().refuses(from_origin(f"{scheme}{rest}"))
+    if refused is not None and refused.entry is not None:
+        assert passes(Policy(origins=[refused.entry]), from_origin(f"{scheme}{rest}"))
+
+
+def test_no_origin_of_an_application_is_the_servers_own() -> None:
+    for origin in set(APPLICATIONS) - {"http://tauri.localhost"}:
+        assert not passes(Policy(), from_origin(origin, origin.partition("://")[2]))
 
 
 def test_the_same_origin_passes_beside_a_list() -> None:
@@ -194,6 +239,14 @@ def test_unsafe_any_lets_every_origin_in() -> None:
         "https://*.*.org",
         "*.other.org",
         "https://*.[::1]",
+        "app://*",
+        "app://*.",
+        "app://*..",
+        "chrome-extension://*",
+        "file:///",
+        "file://:80",
+        "file:",
+        "app://user@host",
         "https://bücher.example",
         "https://other.org:99999",
         "https://user@other.org",
