@@ -14,12 +14,13 @@ from uvicorn.server import ServerState
 from .._asgi import ASGIApp, Broadcast, Event, Scope
 from ..bounds import KIB
 from ..errors import InvalidMessage, LifecycleError, leaves
-from ..lifecycle import ABORT_EXTENSION, CloseCode
+from ..lifecycle import ABORT_EXTENSION, CloseCode, check_close
 from ..wire.deflate import Deflate
 from ..wire.frames import BINARY, COMPRESSED, SHORT_HEADERS, TEXT, header
 from ..wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake
 from ..wire.negotiation import Parameters, negotiate
 from ..wire.reader import FrameReader
+from . import handover
 from .connection import Connection, Phase, logger
 from .denial import Denial
 from .scope import address, described, websocket_scope
@@ -33,6 +34,7 @@ _TURN_BYTES: Final = 128 * KIB
 _FRAME_COST: Final = 128
 # What uvicorn gives a stop that has no time of its own, in seconds, until tasks are cancelled that did not end.
 _GRACE_SECONDS: Final = 4.0
+_REFUSED: Final = "%s - WebSocket handshake refused: %s"
 
 
 class WebSocketProtocol(Connection):
@@ -108,6 +110,7 @@ class WebSocketProtocol(Connection):
             max_fragments=self.max_fragments,
             max_inflated_bytes=self.max_queue_bytes,
         )
+        handover.clear(stream)
         self._attach(stream, reader, max_messages=max(1, self._config.ws_max_queue), max_bytes=self.max_queue_bytes)
         self._server_state.connections.add(self)  # type: ignore[arg-type] # it lists its own classes
         self._trace("made")
@@ -155,8 +158,13 @@ class WebSocketProtocol(Connection):
     # -- the handshake
 
     def _upgrade(self, request: bytes) -> None:
-        config, state = self._config, self._server_state
+        config, state, transport = self._config, self._server_state, self._writer.transport
+        http = transport.get_protocol()
+        if handover.has_unanswered_request(http):
+            self._give_back(http)
+            return
         try:
+            handover.check_version(transport)
             self._handshake = handshake = read_handshake(request)
             if config.ws_per_message_deflate and handshake.extensions:
                 self._negotiated = _negotiate(handshake, server_context_takeover=self.server_context_takeover)
@@ -166,16 +174,30 @@ class WebSocketProtocol(Connection):
         except HandshakeRefused as refused:
             # Of the two only the limit is the server's affair.
             level = logging.WARNING if refused.status == HTTPStatus.SERVICE_UNAVAILABLE else logging.INFO
-            logger.log(level, "%s - WebSocket handshake refused: %s", address(self._writer.transport), refused)
+            logger.log(level, _REFUSED, address(transport), refused)
             self._refuse_handshake(refused)
             return
-        self._scope = websocket_scope(handshake, config, self._app_state, self._writer.transport)
+        self._scope = websocket_scope(handshake, config, self._app_state, transport)
         self._enter(Phase.CONNECTING, self.accept_timeout, self._on_no_answer)
         self._inbox.put({"type": "websocket.connect"})
         context = contextvars.Context() if config.reset_contextvars else None
         self._task = self._loop.create_task(self._run(), context=context)
         state.tasks.add(self._task)
         self._task.add_done_callback(self._on_task_done)
+
+    def _give_back(self, http: Any) -> None:
+        """Refuse a handshake whose client did not wait for the response to the request before it.
+
+        That response comes, and nothing after it: the handshake has no answer that could not be mistaken for it.
+        """
+        transport, connections = self._writer.transport, cast("set[Any]", self._server_state.connections)
+        logger.info(_REFUSED, address(transport), "the request before it is not answered yet")
+        self._enter(Phase.ENDED)
+        connections.discard(self)
+        connections.add(http)
+        # As at a stop: it closes the transport after its last response.
+        http.shutdown()
+        self._loop.call_soon(handover.give_back, transport, http)
 
     def _refuse_handshake(self, refused: HandshakeRefused, code: int = CloseCode.ABNORMAL) -> None:
         self._refuse(refused, self._server_state.default_headers, code)
@@ -258,6 +280,13 @@ class WebSocketProtocol(Connection):
         if not self._is_open or event["type"] != "websocket.send":
             await self._send_other(event)
             return
+        writer = self._writer
+        if writer.must_wait:
+            await writer.turn()
+            if self._phase is not Phase.OPEN:
+                # It has ended meanwhile.
+                await self._send_other(event)
+                return
         text = event.get("text")
         if text is not None:
             first = TEXT
@@ -272,7 +301,6 @@ class WebSocketProtocol(Connection):
             payload = event.get("bytes")
             if not isinstance(payload, bytes):
                 payload = _as_bytes(payload)
-        writer = self._writer
         transport = writer.transport
         if transport.is_closing():
             raise ClientDisconnected
@@ -289,9 +317,7 @@ class WebSocketProtocol(Connection):
         else:
             transport.write(frame)
         writer.sent += size + _FRAME_COST
-        if writer.is_full:
-            await writer.drain()
-        elif writer.sent > _TURN_BYTES:
+        if writer.sent > _TURN_BYTES:
             await writer.breathe()
 
     def _compressed(self, deflate: Deflate, first: int, payload: bytes) -> tuple[int, bytes]:
@@ -305,7 +331,7 @@ class WebSocketProtocol(Connection):
     def push_broadcast(self, broadcast: Broadcast) -> bool:
         """Send a message that others get too, unless it has to wait; whether it was sent (see `_asgi.Broadcast`)."""
         writer = self._writer
-        if not self._is_open or writer.is_full or writer.transport.is_closing():
+        if not self._is_open or writer.must_wait or writer.transport.is_closing():
             return False
         frame = broadcast.frame if self._deflate is None else None
         if frame is None:
@@ -337,11 +363,7 @@ class WebSocketProtocol(Connection):
         elif phase is Phase.DENYING and kind == "websocket.http.response.body" and self._denial is not None:
             await self._send_denial(self._denial, event)
         elif phase is Phase.OPEN and kind == "websocket.close":
-            code = event.get("code")
-            self._close(CloseCode.NORMAL if code is None else code, event.get("reason") or "")
-            self._is_over = True
-            if self._writer.is_full:
-                await self._drain_close()
+            await self._close_in_turn(event)
         elif kind == "websocket.close" and not self._is_over and phase in (Phase.CLOSING, Phase.ENDED):
             # The peer has left, and what was to be done is done.
             self._is_over = True
@@ -350,16 +372,35 @@ class WebSocketProtocol(Connection):
         else:
             raise ClientDisconnected
 
-    async def _drain_close(self) -> None:
-        """Wait until a close frame is on its way to a peer that does not read; who gives up gives up the connection."""
+    async def _close_in_turn(self, event: Event) -> None:
+        """Close as the application asks for, after the messages that wait already, within `close_timeout`."""
+        code = CloseCode.NORMAL if event.get("code") is None else event["code"]
+        reason = event.get("reason") or ""
+        if self._writer.must_wait:
+            check_close(code, reason)
+            if not await self._can_close():
+                self._is_over = True
+                return
+            if not self._is_open:
+                # Another close came first.
+                await self._send_other(event)
+                return
+        self._close(code, reason)
+        self._is_over = True
+
+    async def _can_close(self) -> bool:
+        """Wait for a close frame's turn, and return False if the peer is gone. To cancel it drops the connection."""
+        deadline = self._loop.call_later(self.close_timeout, self._abort)
         try:
-            await self._writer.drain()
+            await self._writer.turn()
         except ClientDisconnected:
-            # A peer that has left meanwhile takes nothing from a close.
-            return
+            return False
         except asyncio.CancelledError:
             self._abort()
             raise
+        finally:
+            deadline.cancel()
+        return True
 
     def _accept(self, event: Event) -> None:
         response = accept_response(
@@ -384,6 +425,8 @@ class WebSocketProtocol(Connection):
         self._has_sent = False
 
     async def _send_denial(self, denial: Denial, event: Event) -> None:
+        if self._writer.must_wait:
+            await self._writer.turn()
         self._writer.write(denial.body(event))
         if denial.is_complete:
             self._is_over = True
@@ -392,8 +435,6 @@ class WebSocketProtocol(Connection):
             self._linger()
         else:
             self._enter(Phase.DENYING, self.accept_timeout, self._abort)
-            if self._writer.is_full:
-                await self._writer.drain()
 
 
 def _negotiate(handshake: Handshake, *, server_context_takeover: bool) -> tuple[Parameters, str] | None:

@@ -10,6 +10,9 @@ from ..wire.frames import pong_frame
 
 # Corked frames are written when they come to this many bytes.
 _CORK_BYTES: Final = 64 * 1024
+# A transport with more than this unsent is full, until it has a quarter of it left. It is the default of asyncio and
+# uvloop for TCP. For TLS their default is 512 KiB.
+HIGH_WATER_BYTES: Final = 64 * 1024
 
 
 class Flusher:
@@ -80,20 +83,25 @@ class Writer:
         always_corks: whether to cork a frame also where nothing else waits: with TLS each write is a record, and
             asyncio's transport complains of each that it gets between the loss of the connection and the next turn.
         sent: about how many bytes were sent since the application last waited, or received.
-        is_full: whether the transport holds more than it wants to; `drain` waits for it.
-        resumes: how often it has been, and was no more.
+        is_full: whether the transport holds more than it wants to.
+        must_wait: whether the next message has to wait, for the transport or for those before it; see `turn`.
+        resumes: how often the transport was full, and then was not.
     """
 
     __slots__ = (
         "_flusher",
         "_is_finished",
+        "_is_full_from_before",
+        "_order",
         "_owed_pong",
         "_pushed_in",
         "_room",
         "_size",
+        "_waiting",
         "always_corks",
         "corked",
         "is_full",
+        "must_wait",
         "resumes",
         "sent",
         "transport",
@@ -108,10 +116,17 @@ class Writer:
         self._size = 0
         self.always_corks = is_ssl(transport)
         self.sent = 0
-        self.is_full = False
+        # A transport notifies its protocol once when it becomes full, which was perhaps the one before, and cannot be
+        # asked. With a limit of zero it is full for certain, and so will notify us when all of that is written.
+        self.is_full = self.must_wait = self._is_full_from_before = transport.get_write_buffer_size() > 0
+        transport.set_write_buffer_limits(high=0 if self.is_full else HIGH_WATER_BYTES)
         self.resumes = 0
-        # Set while it is not; made when it first is.
+        # Set while the transport is not full; None until something first waits for it.
         self._room: asyncio.Event | None = None
+        # Held by the message whose turn it is; None likewise.
+        self._order: asyncio.Lock | None = None
+        # How many messages wait for their turn.
+        self._waiting = 0
         self._owed_pong: bytes | None = None
         self._is_finished = False
 
@@ -180,14 +195,18 @@ class Writer:
 
     def pause(self) -> None:
         """The transport holds more than it wants to."""
-        self.is_full = True
+        self.is_full = self.must_wait = True
         if self._room is not None:
             self._room.clear()
 
     def resume(self) -> None:
         """The transport wants more."""
         self.is_full = False
+        self.must_wait = self._waiting > 0
         self.resumes += 1
+        if self._is_full_from_before:
+            self._is_full_from_before = False
+            self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         self._free()
         owed, self._owed_pong = self._owed_pong, None
         if owed is not None and not self._is_finished:
@@ -198,15 +217,25 @@ class Writer:
         if self._room is not None:
             self._room.set()
 
-    async def drain(self) -> None:
-        """Wait until the transport wants more.
+    async def turn(self) -> None:
+        """Wait until the transport wants more, first come first served.
+
+        Whoever called this has to write before it waits for anything else. Nothing of a message needs to exist before
+        its turn: a thousand tasks that send to a peer that does not read add nothing to what the transport holds.
 
         Raises:
             ClientDisconnected: an OSError, when nothing more can be sent: the peer has left, or does not take it.
         """
-        while self.is_full and not self._is_finished:
-            if self._room is None:
-                self._room = asyncio.Event()
-            await self._room.wait()
+        if self._order is None or self._room is None:
+            self._order, self._room = asyncio.Lock(), asyncio.Event()
+        self._waiting += 1
+        try:
+            async with self._order:
+                while self.is_full and not self._is_finished:
+                    await self._room.wait()
+        finally:
+            self._waiting -= 1
+            self.must_wait = self.is_full or self._waiting > 0
         if self._is_finished:
             raise ClientDisconnected
+        self.sent = 0

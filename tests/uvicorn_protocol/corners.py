@@ -70,10 +70,11 @@ async def abort_unread(call: Call) -> None:
 
 
 async def deny_at_length(call: Call) -> None:
-    """A part of a denial that no buffer takes; then it gives up."""
+    """A part of a denial that no buffer takes, and one behind it; then it gives up."""
     await call.connect()
     await call.send({"type": "websocket.http.response.start", "status": 403, "headers": []})
     await call.send({"type": "websocket.http.response.body", "body": bytes(16 * _MIB), "more_body": True})
+    await call.send({"type": "websocket.http.response.body", "body": b"more", "more_body": True})
     call.note("sent")
 
 

@@ -1,0 +1,115 @@
+"""Requests on the connection before the handshake, and what uvicorn's HTTP class leaves of them."""
+
+import pytest
+
+from tests.servers.client import Probe
+
+from .conftest import Serve
+from .peer import close, dialled, opened, request, text
+from .pressure import LARGE
+from .served import Uvicorn
+
+_APP = "tests.uvicorn_protocol.pressure:app"
+_HTTP = ["h11", "httptools"]
+
+
+def _slow(probe: Probe) -> bytes:
+    return b"GET /slow?%b HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" % probe.id.encode()
+
+
+_HELLO = b"GET /hello HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+async def test_a_handshake_that_did_not_wait_for_a_response_is_not_answered(serve: Serve, loop: str) -> None:
+    """Its answer could be taken for the response, and the response for frames."""
+    server = serve(f"--loop={loop}", "--http=httptools", app=_APP)
+    probe = Probe(server, "storm")
+    async with dialled(server, _slow(probe), probe=probe) as peer:
+        await peer.notes(until="asked")
+        peer.send(request(probe), text("more"))
+        await server.until(lambda: "the request before it is not answered yet" in "\n".join(server.lines()))
+        peer.send(request(probe), text("more"))
+        await peer.go()
+        assert (await peer.head()).value("connection") == "close"
+        assert await peer.reader.readexactly(4) == b"slow"
+        assert await peer.end() == "FIN"
+
+
+async def test_an_unanswered_request_is_notified_that_its_client_has_left(serve: Serve) -> None:
+    server = serve("--http=httptools", app=_APP)
+    probe = Probe(server, "storm")
+    async with dialled(server, _slow(probe) + request(probe), probe=probe) as peer:
+        await peer.notes(until="asked")
+        peer.hang_up()
+        assert (await peer.notes())["end"] == ["http.disconnect"]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+async def test_all_requests_that_came_in_one_piece_with_a_handshake_are_answered(serve: Serve, loop: str) -> None:
+    server = serve(f"--loop={loop}", "--http=httptools", app=_APP)
+    probe = Probe(server, "storm")
+    large = b"GET /large?%b HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" % probe.id.encode()
+    first = _slow(probe) + large + _HELLO + request(probe)
+    async with dialled(server, first, probe=probe, receive_buffer=4096) as peer:
+        await peer.notes(until="asked")
+        await peer.go()
+        for size in (4, LARGE, len("Hello, World!")):
+            assert (await peer.head()).status == 200
+            await peer.reader.readexactly(size)
+        assert await peer.end() == "FIN"
+
+
+async def test_a_request_that_is_answered_at_once_is_so_before_a_handshake_in_the_same_piece(serve: Serve) -> None:
+    server = serve("--http=httptools", app=_APP)
+    async with dialled(server, _HELLO + request(Probe(server, "storm"))) as peer:
+        assert (await peer.head()).status == 200
+        assert await peer.rest() == b"Hello, World!"
+
+
+async def test_a_handshake_that_the_parser_held_back_is_answered_after_the_response(serve: Serve) -> None:
+    """h11 holds it back. The HTTP class sets its keep-alive timer before it hands over, here for the next iteration."""
+    server = serve("--http=h11", "--timeout-keep-alive=0", app=_APP)
+    probe = Probe(server, "echo")
+    async with dialled(server, _slow(probe) + request(probe), probe=probe) as peer:
+        await peer.notes(until="asked")
+        await peer.go()
+        assert (await peer.head()).status == 200
+        assert await peer.reader.readexactly(4) == b"slow"
+        assert (await peer.head()).status == 101
+        for number in range(3):
+            peer.send(text(str(number)))
+            assert await peer.message() == str(number)
+        peer.send(close())
+        assert await peer.close_frame() == (1000, "")
+
+
+@pytest.mark.parametrize("http", _HTTP)
+async def test_a_handshake_after_a_response_is_answered(serve: Serve, http: str) -> None:
+    server = serve(f"--http={http}", app=_APP)
+    probe = Probe(server, "echo")
+    async with dialled(server, _HELLO, probe=probe) as peer:
+        assert (await peer.head()).status == 200
+        await peer.reader.readexactly(len("Hello, World!"))
+        peer.send(request(probe))
+        assert (await peer.head()).status == 101
+        peer.send(text("x"))
+        assert await peer.message() == "x"
+
+
+@pytest.mark.parametrize("version", [b"0.9", b"1.0"])
+@pytest.mark.parametrize("http", _HTTP)
+async def test_a_handshake_in_an_older_http_is_refused(serve: Serve, http: str, version: bytes) -> None:
+    server = serve(f"--http={http}", app=_APP)
+    probe = Probe(server, "echo")
+    async with dialled(server, request(probe).replace(b"HTTP/1.1", b"HTTP/" + version, 1), probe=probe) as peer:
+        head = await peer.head()
+        assert head.status == 505
+        assert await peer.rest() == b"a WebSocket handshake takes HTTP/1.1"
+
+
+async def test_a_transport_that_was_told_not_to_read_reads_again(serve: Serve) -> None:
+    server: Uvicorn = serve("--http=tests.uvicorn_protocol.leftovers:PausingProtocol", app=_APP)
+    async with opened(server, "echo") as peer:
+        peer.send(text("x"))
+        assert await peer.message() == "x"
