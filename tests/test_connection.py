@@ -2,10 +2,16 @@
 
 import copy
 import pickle
+from collections.abc import Callable
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from django.http import parse_cookie
+from hypothesis import example, given, strategies as st
+from litestar.datastructures import Cookie
+from starlette.requests import cookie_parser
+from starlette.responses import Response as StarletteResponse
 
 from asgi_ws import Address, Connection, QueryParams, State
 from asgi_ws.connection import client_key
@@ -90,12 +96,59 @@ def test_tens_of_thousands_of_parameters_are_gone_through_without_searching_all_
         ([b"a=x=y"], {"a": "x=y"}),
         ([b"junk; =nameless; ; a=1;"], {"a": "1"}),
         ([b"a=;b= 2 "], {"a": "", "b": "2"}),
+        ([b'a="1\\0542\\0733"'], {"a": "1,2;3"}),
+        ([rb'a="\"\\054\"\x"; b=\054'], {"a": '"\\054"x', "b": "\\054"}),
+        ([rb'a="\351\400\8\"'], {"a": "\xe94008\\"}),
     ],
 )
 def test_cookies_come_from_all_lines_and_the_first_of_a_name_counts(
     lines: list[bytes], cookies: dict[str, str]
 ) -> None:
     assert connection(headers=[(b"cookie", line) for line in lines]).cookies == cookies
+
+
+def by_starlette(name: str, value: str) -> str:
+    response = StarletteResponse()
+    response.set_cookie(name, value)
+    return response.headers["set-cookie"]
+
+
+def by_the_standard_library(name: str, value: str) -> str:
+    """Write a cookie as Django does and docs/how-to/starlette.md shows."""
+    return SimpleCookie({name: value}).output(header="")
+
+
+def by_litestar(name: str, value: str) -> str:
+    return Cookie(name, value=value).to_header(header="")
+
+
+# What a header and SimpleCookie take: no control characters, and latin-1.
+VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, blacklist_categories=["Cc"]), max_size=20)
+
+
+@pytest.mark.parametrize("write", [by_starlette, by_the_standard_library, by_litestar])
+@given(VALUES)
+@example('a,b;c="d\\e"')
+@example("é\xa0")
+@example('"')
+@example("\\054")
+def test_a_cookie_has_the_value_that_a_framework_set(write: Callable[[str, str], str], value: str) -> None:
+    pair = write("a", value).partition("; ")[0].strip()
+    assert connection(headers=[(b"cookie", pair.encode("latin-1"))]).cookies == {"a": value}
+
+
+@given(st.text(st.sampled_from('ab="\\0543,; \t\xe9\xa0'), max_size=30))
+def test_a_cookie_is_read_as_starlette_and_django_read_it(pair: str) -> None:
+    pair = pair.replace(";", "")
+    cookies = connection(headers=[(b"cookie", pair.encode("latin-1"))]).cookies
+    # Both of them take a text without a name as well.
+    for parse in (cookie_parser, parse_cookie):
+        assert cookies == {name: value for name, value in parse(pair).items() if name}
+
+
+def test_a_cookie_of_nothing_but_escapes_is_read_in_time_by_its_length() -> None:
+    line = b'a="' + b"\\" * 500_000 + b'"'
+    assert connection(headers=[(b"cookie", line)]).cookies == {"a": "\\" * 250_000}
 
 
 @given(st.binary(max_size=64))
