@@ -8,12 +8,15 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from ._asgi import Scope
+from .errors import show
 from .headers import Headers, MultiMapping
 from .security import parse_authority
 
 _IPV6: Final = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(?:%[0-9a-zA-Z]+)?", re.ASCII)
 _PLAIN_HOST: Final = re.compile(r"[0-9a-zA-Z._/@-]*", re.ASCII)
 _ESCAPED: Final = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
+# More than any address and any path of a Unix socket has.
+_LONGEST_HOST: Final = 108
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 # RFC 3986 section 3.3: what may stand in a path unencoded.
 _PATH_SAFE: Final = "/:@!$&'()*+,;=~-._"
@@ -31,10 +34,12 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         host = self.host
-        if _IPV6.fullmatch(host):
+        # A server that trusts X-Forwarded-For takes any text for an address, and this may go to a log.
+        if len(host) > _LONGEST_HOST:
+            host = show(host)
+        elif _IPV6.fullmatch(host):
             host = f"[{host}]"
         elif not _PLAIN_HOST.fullmatch(host):
-            # A server that trusts X-Forwarded-For takes any text for an address, and this may go to a log.
             host = ascii(host)
         return host if self.port is None else f"{host}:{self.port}"
 

@@ -42,6 +42,8 @@ from typing import ClassVar
 from ._asgi import HeadersLike
 
 _SHOWN = 80
+# Of a list that may come from a peer.
+_LISTED = 8
 
 
 def show(value: object, most: int = _SHOWN) -> str:
@@ -51,6 +53,12 @@ def show(value: object, most: int = _SHOWN) -> str:
         value = value[: most + 1]
     text = ascii(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def escaped(text: str, most: int = 500) -> str:
+    """Return text that may have come from a peer, in ASCII and in one line, cut to `most` characters."""
+    shown = ascii(text[: most + 1])[1:-1]
+    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
@@ -151,7 +159,7 @@ class InvalidOverflow(ConfigurationError, ValueError):
         super().__init__(overflow, self.known)
 
     def __str__(self) -> str:
-        return f"overflow={self.overflow!r}: expected one of {', '.join(map(repr, self.known))}"
+        return f"overflow={show(self.overflow)}: expected one of {', '.join(map(repr, self.known))}"
 
 
 class LifespanFailed(ConfigurationError, RuntimeError):
@@ -176,7 +184,7 @@ class RouteNotFound(ConfigurationError, LookupError):
         super().__init__(name, self.params, self.known)
 
     def __str__(self) -> str:
-        params = ", ".join(f"{key}={value!r}" for key, value in self.params.items()) or "no parameters"
+        params = ", ".join(f"{key}={show(value)}" for key, value in self.params.items()) or "no parameters"
         return f"no route is named {self.name!r} with {params}; names: {', '.join(self.known) or 'none'}"
 
 
@@ -238,7 +246,7 @@ class InvalidCloseCode(UsageError, ValueError):
         self.code = code
 
     def __str__(self) -> str:
-        return f"close code {self.code!r} may not be sent; use 1000-1003, 1007-1014 or 3000-4999"
+        return f"close code {show(self.code)} may not be sent; use 1000-1003, 1007-1014 or 3000-4999"
 
 
 class InvalidCloseReason(UsageError, ValueError):
@@ -261,7 +269,7 @@ class InvalidStatus(UsageError, ValueError):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"status {self.status!r}: expected {self.expected}"
+        return f"status {show(self.status)}: expected {self.expected}"
 
 
 class InvalidSubprotocol(UsageError, ValueError):
@@ -273,8 +281,10 @@ class InvalidSubprotocol(UsageError, ValueError):
         self.offered = tuple(offered)
 
     def __str__(self) -> str:
-        offered = ", ".join(show(name) for name in self.offered) or "none"
-        return f"subprotocol {self.subprotocol!r} was not offered by the client; offered: {offered}"
+        # A header line has place for thousands.
+        shown = [show(name) for name in self.offered[:_LISTED]] + ["..."] * (len(self.offered) > _LISTED)
+        offered = ", ".join(shown) or "none"
+        return f"subprotocol {show(self.subprotocol)} was not offered by the client; offered: {offered}"
 
 
 class InvalidHeader(UsageError, ValueError):
@@ -437,7 +447,7 @@ class HTTPError(AsgiWsError):
         self.headers = headers
 
     def __str__(self) -> str:
-        return f"{self.status} {self.detail}".rstrip()
+        return f"{self.status} {escaped(self.detail)}".rstrip()
 
 
 class BodyTooLarge(HTTPError):

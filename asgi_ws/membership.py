@@ -12,7 +12,7 @@ from .adapters import Joinable
 from .backlog import OutboxLimits, Overflow
 from .brokers.base import HistoryPage, Position
 from .eager import Starter
-from .errors import ConnectionClosed, HubNotRunning, LifecycleError, WrongLoop
+from .errors import ConnectionClosed, HubNotRunning, LifecycleError, WrongLoop, show
 from .outbox import Outbox, Pace
 from .presence import Member
 from .queues import is_running_in, size_of
@@ -230,7 +230,7 @@ class Membership:
         self.position = state.sequence.last
 
     def __repr__(self) -> str:
-        return f"<Membership of {self.identity!a} in {self.room!a}{'' if self.active else ', ended'}>"
+        return f"<Membership of {show(self.identity)} in {show(self.room)}{'' if self.active else ', ended'}>"
 
     async def publish(self, data: Data, *, exclude: Exclude = None, key: str | None = None) -> Position | None:
         """Publish to the room; see `Hub.publish`."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ._asgi import HeadersLike, Receive, Scope, Send
 from .channel import FORCED_CLOSE_TIMEOUT
@@ -18,6 +18,7 @@ from .errors import (
     UnsupportedScope,
     UsageError,
     leaves,
+    show,
 )
 from .lifecycle import CloseCode, WebSocketState
 from .limits import Limits, Refusal, Statistics, Usage
@@ -25,6 +26,9 @@ from .security import Policy, Refused
 from .websocket import WebSocket
 
 logger = logging.getLogger("asgi_ws")
+
+# A host name has at most 253 characters (RFC 1035 section 2.3.4), beside a scheme, a port and quotes.
+_LONGEST_ENTRY: Final = 280
 
 Handler: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 
@@ -190,10 +194,11 @@ class WebSocketApp:
 
 
 def _log_refusal(ws: WebSocket, refusal: Refusal, refused: Refused | None) -> None:
-    # What a client sent is shown by ascii(), so that no line break and no escape sequence of it reaches a log.
     if refused is None:
         logger.info("refused WebSocket from %s: %s", ws.client, refusal.reason)
         return
     what, parameter = ("from origin", "origins") if refusal is Refusal.ORIGIN else ("for host", "hosts")
-    hint = "" if refused.entry is None else f"; to let it in: {parameter}=[{refused.entry!a}]"
-    logger.info("refused WebSocket %s %a%s", what, refused.value, hint)
+    entry = None if refused.entry is None else show(refused.entry, _LONGEST_ENTRY)
+    # An entry that is cut could not be copied.
+    hint = "" if entry is None or entry.endswith("...") else f"; to let it in: {parameter}=[{entry}]"
+    logger.info("refused WebSocket %s %s%s", what, show(refused.value, _LONGEST_ENTRY), hint)

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from ._asgi import Event, Scope
 from .connection import Connection
-from .errors import ConnectionClosed, LifecycleError
+from .errors import ConnectionClosed, LifecycleError, show
 from .lifecycle import APPLICATION_TRANSITIONS, PEER_TRANSITIONS, CloseCode, WebSocketState
 
 _DISCONNECTED: Final = WebSocketState.DISCONNECTED
@@ -45,7 +45,7 @@ class States(Connection):
         self.close_reason: str | None = None
 
     def __repr__(self) -> str:
-        return f"<WebSocket {self.scope['path']!a} from {self.client}, {self.application_state.name}>"
+        return f"<WebSocket {show(self.scope['path'], 200)} from {self.client}, {self.application_state.name}>"
 
     @property
     def _extensions(self) -> Mapping[str, Any]:

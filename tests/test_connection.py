@@ -188,6 +188,7 @@ def test_a_scope_without_client_has_no_address() -> None:
         (Address("::1", 80), "[::1]:80"),
         (Address("::1", None), "[::1]"),
         (Address("/tmp/socket", None), "/tmp/socket"),
+        (Address("a b" * 800, 80), "'" + ("a b" * 26)[:76] + "...:80"),
     ],
 )
 def test_an_address_is_written_as_in_a_url(address: Address, text: str) -> None:

@@ -123,6 +123,39 @@ def test_the_message_of_every_error_shows_what_it_is_about(error: AsgiWsError, t
     assert str(error) == text
 
 
+# As much as a message of a client may have, with what would break a line.
+_LONG = "\x1b[2J\r\n\u202e" + "\xe9" * 100_000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRoom(_LONG, "too long"),
+        InvalidJSON(_LONG),
+        InvalidJSON(_LONG.encode()),
+        InvalidMessage("send()", "bytes", _LONG),
+        InvalidMessage("send()", "bytes", [_LONG]),
+        InvalidSubprotocol(_LONG, [_LONG] * 1000),
+        InvalidHeader(_LONG, _LONG, "the value has a line break"),
+        InvalidCloseCode(_LONG),
+        InvalidCloseReason(_LONG),
+        InvalidStatus(_LONG, "200-599"),
+        InvalidOverflow(_LONG, ["close"]),
+        InvalidSocket(_LONG),
+        AlreadyJoined(_LONG),
+        RouteNotFound("chat", {"room": _LONG}, ["other"]),
+        ConnectionClosed(4000, _LONG),
+        HTTPError(400, _LONG),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_value_of_a_client_makes_a_message_long_or_breaks_its_line(error: AsgiWsError) -> None:
+    text = str(error)
+    assert len(text) < 1200
+    assert text.isascii()
+    assert text.isprintable()
+
+
 def all_errors() -> dict[str, type[AsgiWsError]]:
     return {
         name: value

@@ -286,6 +286,10 @@ async def test_a_time_out_of_the_handlers_own_is_its_mistake() -> None:
     assert isinstance(peer.error, TimeoutError)
 
 
+# Four labels of 63, 63, 63 and 61 characters with their dots (RFC 1035 section 2.3.4).
+_LONGEST_NAME = ".".join(["a" * 63] * 3 + ["a" * 61])
+
+
 @pytest.mark.parametrize(
     ("origin", "line"),
     [
@@ -295,6 +299,15 @@ async def test_a_time_out_of_the_handlers_own_is_its_mistake() -> None:
         ),
         (b"null", "refused WebSocket from origin 'null'; to let it in: origins=['null']"),
         (b"https://evil.example\x1b[31m\n", "refused WebSocket from origin 'https://evil.example\\x1b[31m\\n'"),
+        # A hint that is cut could not be copied, and no host name is as long as that.
+        (b"https://" + b"a" * 8000, f"refused WebSocket from origin 'https://{'a' * 268}..."),
+        (b"\xe9" * 8000, "refused WebSocket from origin '" + r"\xe9" * 69 + "..."),
+        (
+            f"https://{_LONGEST_NAME}:8443".encode(),
+            "refused WebSocket from origin '{0}'; to let it in: origins=['{0}']".format(
+                f"https://{_LONGEST_NAME}:8443"
+            ),
+        ),
     ],
 )
 async def test_a_foreign_origin_is_refused_with_403_and_one_escaped_line_says_how_to_let_it_in(
@@ -319,6 +332,7 @@ async def test_a_foreign_origin_is_refused_with_403_and_one_escaped_line_says_ho
     [
         ("chat.Example.:80", "refused WebSocket for host 'chat.Example.:80'; to let it in: hosts=['chat.example']"),
         ("a b", "refused WebSocket for host 'a b'"),
+        ("a" * 8000, f"refused WebSocket for host '{'a' * 276}..."),
     ],
 )
 async def test_a_foreign_host_is_refused_with_400_and_one_line_says_how_to_let_it_in(

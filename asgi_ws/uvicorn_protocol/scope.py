@@ -8,6 +8,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from .._asgi import Scope
+from ..errors import escaped
 from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION
 from ..wire.handshake import Handshake
 
@@ -46,7 +47,7 @@ def address(transport: asyncio.Transport) -> str:
 
 
 def described(scope: Scope, handshake: Handshake, root_path: str) -> str:
-    """The client and the resource as a log line has them, like uvicorn's own; nothing in it can break the line.
+    """Return the client and the resource as a log line has them, like uvicorn's own, escaped and cut.
 
     The client is that of the scope, where a middleware may have put what a proxy says.
     """
@@ -58,7 +59,8 @@ def described(scope: Scope, handshake: Handshake, root_path: str) -> str:
     shown = f"{host}:{port}" if port != "" else str(host)
     # A target has been found to be visible ASCII.
     target = handshake.path + (b"?" + handshake.query if handshake.query else b"")
-    return f'{ascii(shown)[1:-1]} - "WebSocket {_encoded(root_path)}{target.decode("ascii")}"'
+    resource = _encoded(root_path) + target.decode("ascii")
+    return f'{escaped(shown)} - "WebSocket {escaped(resource)}"'
 
 
 def _encoded(root_path: str) -> str:

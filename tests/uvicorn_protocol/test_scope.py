@@ -151,6 +151,13 @@ async def test_nothing_of_a_path_gets_into_the_log_unescaped(server: Uvicorn) ->
     assert line == f' - "WebSocket {target}" [accepted]'
 
 
+async def test_a_long_path_is_cut_in_the_log(server: Uvicorn) -> None:
+    async with dialled(server, handshake("/ws/echo/" + "a" * 4000)) as peer:
+        assert (await peer.head()).status == 101
+        line = await _line(server, peer)
+    assert line == f' - "WebSocket /ws/echo/{"a" * 488}..." [accepted]'
+
+
 @pytest.mark.handler_fails
 @pytest.mark.parametrize("target", [b"/ws/echo?\x85=\xff", b"/ws/echo/\xff", b"/ws/echo?\xc3\xa9", b"/ws/echo?a\x0bb"])
 async def test_bytes_that_are_no_ascii_in_a_target_are_no_fault_of_the_server(server: Uvicorn, target: bytes) -> None:
