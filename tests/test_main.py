@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Final
 
 import httpx2
@@ -45,8 +46,21 @@ async def test_without_an_application_the_default_one_is_served() -> None:
             assert await ws.recv() == "OK!"
 
 
-async def test_an_application_named_first_is_served() -> None:
-    with ServerProcess(NAMED, "tests.demo.mounted:app") as server:
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (("{app}", "--port={port}"), {}),
+        (("--port", "{port}", "{app}"), {}),
+        (("--port", "{port}", "--", "{app}"), {}),
+        (("--port={port}",), {"UVICORN_APP": "tests.demo.mounted:app"}),
+        (("--factory", "--port={port}", "tests.demo.mounted:make"), {}),
+        (("--reload", "--reload-dir=tests/demo", "--port={port}", "{app}"), {}),
+    ],
+    ids=["first", "last", "after two dashes", "in the environment", "as a factory", "with a reloader"],
+)
+async def test_an_application_is_served_wherever_it_is_named(arguments: tuple[str, ...], env: dict[str, str]) -> None:
+    named = replace(NAMED, arguments=("asgi_ws", *arguments))
+    with ServerProcess(named, "tests.demo.mounted:app", env=env) as server:
         async with httpx2.AsyncClient() as client:
             assert (await client.get(server.url("/below/hello"))).text == "Hello, World!"
             assert (await client.get(server.url("/hello"))).status_code == 404
@@ -89,6 +103,12 @@ def test_help_shows_uvicorn_s_options_under_our_name(
     assert "python -m asgi_ws" in shown
     assert "--port" in shown
     assert re.search(rf"--ws .*\[default:\s+{re.escape(OWN_CLASS)}\]", shown, re.DOTALL)
+
+
+def test_version_is_told() -> None:
+    ended = run("--version")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "uvicorn" in ended.stdout
 
 
 def test_importing_it_starts_nothing() -> None:
