@@ -214,7 +214,11 @@ class Hub:
     def disconnect(
         self, *, identity: str | None = None, room: str | None = None, code: int = 1008, reason: str = ""
     ) -> int:
-        """Close the connections of an identity, or of a room, or of an identity in a room; how many there were.
+        """Close the connections of an identity, or of a room, or of an identity in a room; return how many there were.
+
+        Their memberships have ended in all rooms when this returns, and none of them hears of the others. What waits
+        for them is dropped, and each close frame is tried for a second. Where they are many, closing them takes some
+        iterations of the event loop.
 
         Raises:
             TypeError: without either.
@@ -227,17 +231,7 @@ class Hub:
             raise TypeError("disconnect() takes identity=, room= or both")
         check_close(code, reason)
         running = self._here("disconnect()")
-        found = [
-            subscriber
-            for subscriber in running.subscribers.values()
-            if any(
-                (identity is None or membership.identity == identity) and (room is None or membership.room == room)
-                for membership in subscriber.memberships.values()
-            )
-        ]
-        for subscriber in found:
-            subscriber.expel(code, reason)
-        return len(found)
+        return running.disconnect(identity, room, code, reason)
 
     def _subscriber(self, key: Key) -> Subscriber | None:
         return None if self._running is None else self._running.subscribers.get(key)
@@ -254,8 +248,8 @@ class Hub:
     ) -> Position | None:
         """Send a message to everyone in a room: str as text, bytes as binary.
 
-        It returns when each member's server has the message, or its outbox has. For a client that does not keep up it
-        waits a tenth of a second at most, when the outbox has just become full, and a hundredth of the time after that.
+        It returns when each member's server has the message, or its outbox has. For outboxes that have just become full
+        it waits a tenth of a second at most, and a hundredth of the time after that, however many they are.
         In a large room, and in a loop of publishing, it lets the event loop have a turn now and then.
 
         Args:

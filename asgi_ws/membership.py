@@ -97,7 +97,7 @@ class Subscriber:
         socket.attach(self)
 
     def remove(self, membership: "Membership") -> None:
-        """It has left its room. Once all have, what waits is sent, and that is all."""
+        """Let a membership go that has ended. Once all have, what waits is sent, and that is all."""
         del self.memberships[membership.room]
         if not self.memberships:
             self.outbox.retire()
@@ -110,49 +110,49 @@ class Subscriber:
         """Return the error of a call that needs the connection, which has ended."""
         return self._socket.closed_error()
 
-    def on_end(self, ending: Ending = Ending.CLOSED) -> None:
-        """The connection has ended: so do its memberships."""
-        self.outbox.close()
+    def withdraw(self) -> "list[Membership]":
+        """Take no more messages; return the memberships, for `end_all`."""
+        self.outbox.shut()
         memberships, self.memberships = self.memberships, {}
-        # All of them first: to leave a room may tell others of it, and nothing comes here any more.
-        for membership in memberships.values():
-            membership.end(ending)
-        for membership in memberships.values():
-            membership.vacate()
+        return list(memberships.values())
+
+    def on_end(self) -> None:
+        """The connection has ended, or is about to: so do its memberships. What waits is still sent."""
+        self._end(Ending.CLOSED)
+
+    def _end(self, ending: Ending) -> "list[Membership]":
+        memberships = self.withdraw()
+        end_all(memberships, ending)
         if memberships:
             self.outbox.retire()
+        return memberships
 
     def on_gone(self, ending: Ending = Ending.CLOSED) -> None:
         """Nothing can be sent any more."""
         self.outbox.abandon()
-        self.on_end(ending)
+        self._end(ending)
 
-    def expel(self, code: int, reason: str) -> None:
-        """End the memberships, and close the connection."""
-        if self.outbox.is_closed:
-            # What it was told of the leaving of others has ended it.
-            return
-        self.outbox.abandon()
-        self._end_blocks()
+    def expel(self, memberships: "list[Membership]", code: int, reason: str) -> None:
+        """Close the connection, whose memberships these were. What waits is dropped."""
+        self._abandon(memberships)
+        self.outbox.retire()
         self._socket.close(code, reason)
 
     def _on_overflow(self) -> None:
         self._counters.closed += 1
-        # What is stuck would hold the close frame too.
-        self.outbox.abandon()
-        self._end_blocks()
+        self._abandon(self._end(Ending.CLOSED))
         self._socket.close_slow()
 
-    def _end_blocks(self) -> None:
-        """Where our word is not heard in `receive`, the handler is told by the end of its block."""
-        memberships = tuple(self.memberships.values())
-        self.on_end()
+    def _abandon(self, memberships: "list[Membership]") -> None:
+        # What is stuck would hold the close frame too.
+        self.outbox.abandon()
         if isinstance(self._socket, ForeignSocket):
+            # It does not hear of our close in `receive`.
             for membership in memberships:
                 membership.end_block()
 
     def _on_failure(self, error: BaseException) -> None:
-        self.on_end(Ending.CLOSED if log_failure(error) else Ending.FAILED)
+        self._end(Ending.CLOSED if log_failure(error) else Ending.FAILED)
 
 
 class Membership:
@@ -179,8 +179,6 @@ class Membership:
         "_ending",
         "_hub",
         "_is_over",
-        "_state",
-        "_subscriber",
         "active",
         "announces",
         "dropped",
@@ -191,6 +189,8 @@ class Membership:
         "overflow",
         "position",
         "room",
+        "state",
+        "subscriber",
     )
 
     def __init__(
@@ -205,8 +205,8 @@ class Membership:
         info: Any,
     ) -> None:
         self._hub = hub
-        self._state = state
-        self._subscriber = subscriber
+        self.state = state
+        self.subscriber = subscriber
         self._counters = counters
         # From the moment it is entered until the block ends.
         self._block: Block | None = None
@@ -259,18 +259,13 @@ class Membership:
             return
         if not is_running_in(loop):
             raise WrongLoop("leave()", "from another thread use loop.call_soon_threadsafe(membership.leave)")
-        self.end(Ending.LEFT)
-        self._subscriber.remove(self)
-        self.vacate()
+        self.subscriber.remove(self)
+        end_all([self], Ending.LEFT)
 
     def end(self, ending: Ending) -> None:
-        """Make it inactive; `vacate` gives up its place."""
+        """Make it inactive; see `end_all`."""
         self.active = False
         self._ending = ending
-
-    def vacate(self) -> None:
-        """Give up the place of a membership that is not active any more."""
-        self._state.remove(self, self.identity)
 
     async def __aenter__(self) -> Self:
         self._check_active()
@@ -278,14 +273,14 @@ class Membership:
             raise LifecycleError("async with membership", "ENTERED", "a membership has one block")
         self._block = Block()
         try:
-            await self._state.subscribed()
+            await self.state.subscribed()
         except BaseException:
             self.leave()
             raise
         if not self._is_over:
             self._check_active()
         if self.position is None:
-            self.position = self._state.sequence.last
+            self.position = self.state.sequence.last
         await self._block.__aenter__()
         if self._is_over:
             self._block.end()
@@ -296,7 +291,7 @@ class Membership:
         if ending is None:
             return
         if ending is Ending.CLOSED:
-            raise self._subscriber.closed_error()
+            raise self.subscriber.closed_error()
         if ending is Ending.STOPPED:
             raise HubNotRunning("async with membership", ending.value)
         raise LifecycleError("async with membership", ending.name, ending.value)
@@ -321,8 +316,21 @@ class Membership:
 
     def notice(self, missed: int) -> Event | None:
         """What to send in the place of so many."""
-        data = self._state.gap(missed)
+        data = self.state.gap(missed)
         return None if data is None else Broadcast(data, size_of(data)).event
+
+
+def end_all(memberships: list[Membership], ending: Ending) -> None:
+    """End memberships, all of them before anybody is told: who leaves together does not hear of each other."""
+    left = []
+    for membership in memberships:
+        membership.end(ending)
+        left.append((membership, membership.state.take_out(membership, membership.identity)))
+    for membership, member in left:
+        if member is not None:
+            membership.state.announce_leave(member, membership.origin)
+    for state in dict.fromkeys(membership.state for membership in memberships):
+        state.settle()
 
 
 class Room:

@@ -2,20 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from ._asgi import Broadcast, Event, Push
 from .backlog import Backlog, OutboxLimits, Source
 from .eager import Starter
 from .errors import end_of_program
 from .queues import is_running_in
-
-# How long a room waits for a connection whose outbox is full, before its policy is applied, in seconds; and for which
-# share of the time it may do that again and again.
-_PATIENCE_SECONDS: Final = 0.1
-_PATIENCE_SHARE: Final = 0.01
-# With less it does not begin to wait: on a loop whose clock never stands still there is always a little again.
-_LEAST_PATIENCE_SECONDS: Final = 0.001
 
 
 class Pace:
@@ -44,7 +36,8 @@ class Outbox:
         loop: that it belongs to.
         writer: the task that is sending now, or would if it had to wait; None where `write` may be begun.
         delivered: messages that the server has taken.
-        is_closed: whether it takes no more.
+        is_closed: whether it takes no more. What it holds may still be sent, see `shut`.
+        is_stuck: whether a room has waited for it in vain since it last sent something of its backlog.
         push: sends a message at once, or tells that it has to be written; None where the server has no such thing. It
             is called while there is no writer, by who counts it as delivered.
 
@@ -66,14 +59,13 @@ class Outbox:
         "_on_overflow",
         "_on_rest",
         "_pace",
-        "_patience",
-        "_patience_at",
-        "_progress",
         "_send",
         "_starter",
         "_timer",
+        "_watchers",
         "delivered",
         "is_closed",
+        "is_stuck",
         "loop",
         "push",
         "writer",
@@ -107,11 +99,9 @@ class Outbox:
         self._timer: asyncio.TimerHandle | None = None
         self._is_retired = False
         self.is_closed = False
-        # How long `room_for` might have waited at that time.
-        self._patience = _PATIENCE_SECONDS
-        self._patience_at = 0.0
-        # Set when something that waited is being sent; None while nobody asks.
-        self._progress: asyncio.Event | None = None
+        self.is_stuck = False
+        # Called when something of the backlog is about to be sent, or all of it dropped; None while nobody asks.
+        self._watchers: list[Callable[[Outbox], None]] | None = None
 
     @property
     def messages(self) -> int:
@@ -147,8 +137,9 @@ class Outbox:
 
     def fail(self, error: BaseException) -> None:
         """Close the outbox after a send raised; raise KeyboardInterrupt and SystemExit again, and nothing else."""
-        if not self.is_closed:
-            self.close()
+        was_closed = self.is_closed
+        self.close()
+        if not was_closed:
             self._on_failure(error)
         end = end_of_program(error)
         if end is not None:
@@ -184,42 +175,26 @@ class Outbox:
         if not backlog.put(source, broadcast.event, broadcast.size, key, now):
             self._overflow()
 
+    def is_full(self, size: int) -> bool:
+        """Return True if so many bytes more would be past a bound."""
+        return self._backlog is not None and self._backlog.is_full(size)
+
     def is_crowded(self, size: int) -> bool:
-        """Whether so many bytes have no room, but may get some soon: see `room_for`."""
-        if self._backlog is None or not self._backlog.is_full(size):
-            return False
-        return self._patience_left() >= _LEAST_PATIENCE_SECONDS
+        """Return True if it is full for so many bytes, but may not be for long: a room may `watch` it."""
+        return self._backlog is not None and self._backlog.is_full(size) and not self.is_stuck
 
-    def _patience_left(self) -> float:
-        now = self.loop.time()
-        self._patience = min(_PATIENCE_SECONDS, self._patience + (now - self._patience_at) * _PATIENCE_SHARE)
-        self._patience_at = now
-        return self._patience
+    def watch(self, on_progress: "Callable[[Outbox], None]") -> None:
+        """Call `on_progress` whenever something leaves the backlog, until `unwatch`."""
+        self._watchers = [*(self._watchers or ()), on_progress]
 
-    async def room_for(self, size: int) -> None:
-        """Wait until so many bytes have room.
-
-        A connection that was idle is given a tenth of a second, since some servers take nothing in the turn in which
-        they get it, and then a hundredth of the time: so a burst closes nobody who reads, and who does not read costs
-        the others next to nothing.
-        """
-        began = self.loop.time()
-        if self._progress is None:
-            self._progress = asyncio.Event()
-        try:
-            async with asyncio.timeout(self._patience_left()):
-                while self._backlog is not None and self._backlog.is_full(size):
-                    self._progress.clear()
-                    await self._progress.wait()
-        except TimeoutError:
-            self._patience = 0.0
-        finally:
-            self._patience = max(0.0, self._patience - (self.loop.time() - began))
-            self._patience_at = self.loop.time()
+    def unwatch(self, on_progress: "Callable[[Outbox], None]") -> None:
+        """Call it no more."""
+        self._watchers = [other for other in self._watchers or () if other != on_progress] or None
 
     def _tell_progress(self) -> None:
-        if self._progress is not None:
-            self._progress.set()
+        self.is_stuck = False
+        for on_progress in self._watchers or ():
+            on_progress(self)
 
     def _expire(self, backlog: Backlog) -> None:
         age = self._limits.max_age
@@ -240,6 +215,15 @@ class Outbox:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def shut(self) -> None:
+        """Take no more. What it holds is sent: see `flush`."""
+        self.is_closed = True
+
+    async def flush(self) -> None:
+        """Wait until all that it holds is sent, or dropped. Cancelling this cancels nothing else."""
+        if self.writer is not None:
+            await asyncio.wait([self.writer])
 
     def close(self) -> None:
         """Drop what waits, and take no more. What is being sent goes on; see `abandon`."""

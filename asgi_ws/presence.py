@@ -1,6 +1,6 @@
 """Who is in a room: an identity with several connections is there once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -33,13 +33,14 @@ class Presence:
         member = self._members[identity] = Member(identity, info, 1 if known is None else known.connections + 1)
         return member, known is None
 
-    def leave(self, identity: str) -> Member:
-        """One less. With none left the identity is here no more."""
-        known = self._members.pop(identity)
-        member = Member(identity, known.info, known.connections - 1)
-        if member.connections:
-            self._members[identity] = member
-        return member
+    def leave(self, identity: str) -> Member | None:
+        """Remove a connection of an identity; return what the identity was if that was the last one."""
+        known = self._members[identity]
+        if known.connections > 1:
+            self._members[identity] = replace(known, connections=known.connections - 1)
+            return None
+        del self._members[identity]
+        return known
 
     def members(self) -> list[Member]:
         """Who is here."""

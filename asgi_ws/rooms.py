@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from .brokers.base import Broker, Position, RoomEvent
@@ -19,6 +20,8 @@ logger = logging.getLogger("asgi_ws")
 
 # In bytes of UTF-8: brokers make subjects and keys of it.
 _MAX_NAME_BYTES: Final = 255
+# Methods that announce nothing.
+_SILENT: Final = (Encoder.join, Encoder.leave)
 
 
 def check_room(name: object) -> str:
@@ -44,12 +47,15 @@ def check_room(name: object) -> str:
 class Services:
     """What the rooms of a hub share."""
 
+    loop: asyncio.AbstractEventLoop
     broker: Broker
     encoder: Encoder
     starter: Starter
     slice: Slice
     start: Callable[[], Awaitable[None]]
     """Starts the broker, if nobody has."""
+    identities: dict[str, dict[Recipient, None]] = field(default_factory=dict)
+    """The members of all rooms by their identities."""
 
 
 class RoomState:
@@ -79,7 +85,7 @@ class RoomState:
         self.keeps_history = keeps_history
         self._services = services
         self._on_empty = on_empty
-        self.delivery = Delivery(services.starter, services.slice)
+        self.delivery = Delivery(services.loop, services.starter, services.slice)
         self.presence = Presence()
         self.sequence = Sequence(self._read, self._pass_on, self._announce)
         # Whether the broker knows that there are members; and who waits for it to know, while it is told.
@@ -89,25 +95,37 @@ class RoomState:
     # -- members
 
     def add(self, recipient: Recipient, identity: str, info: Any) -> None:
-        """One more member. It gets what comes to be known of from now on; see `subscribed`."""
+        """Add a member. It gets what comes to be known of from now on; see `subscribed`."""
         self.delivery.add(recipient)
-        self._settle()
+        self.settle()
+        self._services.identities.setdefault(identity, {})[recipient] = None
         member, is_first = self.presence.enter(identity, info)
-        if is_first:
-            self._say(self._services.encoder.join, member, recipient.origin)
+        if is_first and self._is_announced(self._services.encoder.join):
+            self.delivery.announce(
+                partial(self._encode, self._services.encoder.join, self.name, member), exclude=recipient.origin
+            )
 
-    def remove(self, recipient: Recipient, identity: str) -> None:
-        """One less."""
+    def take_out(self, recipient: Recipient, identity: str) -> Member | None:
+        """Remove a member; return what its identity was if that has left the room. See `announce_leave`, `settle`."""
         self.delivery.remove(recipient)
-        member = self.presence.leave(identity)
-        if not member.connections:
-            self._say(self._services.encoder.leave, member, recipient.origin)
-        self._settle()
+        recipients = self._services.identities[identity]
+        if len(recipients) > 1:
+            del recipients[recipient]
+        else:
+            del self._services.identities[identity]
+        return self.presence.leave(identity)
 
-    def _say(self, encode: Callable[[str, Member], str | bytes | None], member: Member, origin: str) -> None:
-        data = self._encode(encode, self.name, member)
-        if data is not None:
-            self.delivery.bring(data, exclude=origin)
+    def announce_leave(self, member: Member, origin: str) -> None:
+        """Tell those who stay that an identity has left."""
+        if self.delivery and self._is_announced(self._services.encoder.leave):
+            self.delivery.announce(partial(self._encode_leave, member), exclude=origin)
+
+    @staticmethod
+    def _is_announced(encode: Callable[[str, Member], str | bytes | None]) -> bool:
+        return getattr(encode, "__func__", None) not in _SILENT
+
+    def _encode_leave(self, member: Member) -> str | bytes | None:
+        return self._encode(self._services.encoder.leave, self.name, replace(member, connections=0))
 
     def _encode(self, encode: Callable[..., str | bytes | None], *arguments: Any) -> str | bytes | None:
         try:
@@ -119,7 +137,7 @@ class RoomState:
 
     # -- the broker
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Tell the broker whether there are members, if it does not know."""
         if self._changes is not None:
             return

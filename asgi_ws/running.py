@@ -3,21 +3,28 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Final, cast
 
 from .adapters import Key
 from .backlog import OutboxLimits
 from .brokers.base import Broker, RoomEvent
 from .channel import FORCED_CLOSE_TIMEOUT
-from .delivery import DONE, Slice
+from .delivery import DONE, Recipient, Slice
 from .eager import Starter
 from .encoder import Encoder
-from .membership import Counters, Ending, Subscriber
+from .membership import Counters, Ending, Membership, Subscriber, end_all
 from .rooms import RoomState, Services
 from .sockets import Socket
 
 logger = logging.getLogger("asgi_ws")
+
+# Connections that `disconnect` closes in one iteration of the loop: each is work for two tasks in those that follow.
+_CLOSES_PER_ITERATION: Final = 64
 
 
 class Running:
@@ -58,7 +65,7 @@ class Running:
         self._name = name
         self._numbers = itertools.count(1)
         self._starter = Starter(loop, "asgi_ws hub")
-        self._services = Services(broker, encoder, self._starter, Slice(loop), self.start)
+        self._services = Services(loop, broker, encoder, self._starter, Slice(loop), self.start)
         self._starting: asyncio.Future[None] | None = None
         self._has_warned = False
         # Whether the broker was started in a loop that is gone.
@@ -117,11 +124,8 @@ class Running:
     async def stop(self) -> None:
         """End all memberships and tasks, and stop the broker."""
         self.is_stopped = True
-        for subscriber in tuple(self.subscribers.values()):
-            subscriber.on_gone(Ending.STOPPED)
-        for room in self.rooms.values():
-            room.stop()
         try:
+            await self._end_all()
             for task in self._starter.tasks:
                 task.cancel()
             if self._starter.tasks:
@@ -133,6 +137,59 @@ class Running:
                 await self._broker.stop()
             finally:
                 self.has_stopped.set()
+
+    async def _end_all(self) -> None:
+        """End all memberships, a time slice in each iteration of the loop. None of the members hears of the others."""
+        rooms, subscribers = tuple(self.rooms.values()), tuple(self.subscribers.values())
+        endings: Iterator[Callable[[], None]] = chain(
+            (room.stop for room in rooms), (partial(each.on_gone, Ending.STOPPED) for each in subscribers)
+        )
+        slice_ = self._services.slice
+        try:
+            for end in endings:
+                slice_.begin()
+                end()
+                if slice_.is_over:
+                    await asyncio.sleep(0)
+        finally:
+            # Also those that a cancelled stop has not come to.
+            for end in endings:
+                end()
+
+    def disconnect(self, identity: str | None, room: str | None, code: int, reason: str) -> int:
+        """End the memberships of all connections of an identity, or in a room, or both, and begin to close these.
+
+        All memberships have ended when this returns. The connections are closed in the next iterations of the loop,
+        where they are many: each is some work for its handler, too.
+        """
+        found = {membership.subscriber: None for membership in self._memberships(identity, room)}
+        ended = [(subscriber, subscriber.withdraw()) for subscriber in found]
+        end_all([membership for _, memberships in ended for membership in memberships], Ending.CLOSED)
+        closing = deque(ended)
+        slice_ = self._services.slice
+
+        def close_some() -> bool:
+            for _ in range(min(len(closing), _CLOSES_PER_ITERATION)):
+                subscriber, memberships = closing.popleft()
+                subscriber.expel(memberships, code, reason)
+                if slice_.is_over:
+                    break
+            return not closing
+
+        slice_.begin()
+        if not close_some():
+            slice_.go_on(close_some)
+        return len(found)
+
+    def _memberships(self, identity: str | None, room: str | None) -> Iterable[Membership]:
+        recipients: Iterable[Recipient] = ()
+        if identity is not None:
+            recipients = self._services.identities.get(identity, ())
+        elif room in self.rooms:
+            recipients = self.rooms[room].delivery
+        # A room knows less of them.
+        memberships = cast("Iterable[Membership]", recipients)
+        return memberships if room is None else [each for each in memberships if each.room == room]
 
     # -- rooms and connections
 
@@ -218,18 +275,29 @@ class HubStatistics:
 
 
 def statistics_of(counters: Counters, running: Running | None) -> HubStatistics:
-    """The numbers of a hub, whether it runs or not."""
-    subscribers = [] if running is None else list(running.subscribers.values())
-    outboxes = [subscriber.outbox for subscriber in subscribers]
+    """Return the numbers of a hub, whether it runs or not."""
+    connections = members = messages = size = slow = 0
+    delivered = counters.delivered
+    # Once through them, since they may be many.
+    for subscriber in () if running is None else running.subscribers.values():
+        outbox = subscriber.outbox
+        delivered += outbox.delivered
+        if subscriber.memberships:
+            connections += 1
+            members += len(subscriber.memberships)
+        if outbox.writer is not None:
+            slow += 1
+            messages += outbox.messages
+            size += outbox.size
     return HubStatistics(
         rooms=0 if running is None else sum(bool(room.delivery) for room in running.rooms.values()),
-        connections=sum(bool(subscriber.memberships) for subscriber in subscribers),
-        members=sum(len(subscriber.memberships) for subscriber in subscribers),
+        connections=connections,
+        members=members,
         published=counters.published,
-        delivered=counters.delivered + sum(outbox.delivered for outbox in outboxes),
+        delivered=delivered,
         dropped=counters.dropped,
         closed=counters.closed,
-        queued_messages=sum(outbox.messages for outbox in outboxes),
-        queued_bytes=sum(outbox.size for outbox in outboxes),
-        slow_members=sum(outbox.writer is not None for outbox in outboxes),
+        queued_messages=messages,
+        queued_bytes=size,
+        slow_members=slow,
     )

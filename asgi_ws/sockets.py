@@ -79,7 +79,8 @@ class OwnSocket:
         self.never_waits = ws._on_daphne
 
     def close(self, code: int, reason: str) -> None:
-        self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
+        if not self._ws.closed:
+            self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
 
     def close_slow(self) -> None:
         self._ws._end(_SLOW)

@@ -118,6 +118,8 @@ class Model:
         self.age = age
         self.rooms = {name: Room(name, keeps) for name, keeps in rooms.items()}
         self.conns: dict[Conn, None] = {}
+        # All that there ever were, in their order.
+        self.seats: list[Seat] = []
         self.alive: dict[Room, None] = {}
         self.behind: dict[Room, None] = {}
         # Those whose close frame the server has not taken, for a second at most.
@@ -131,6 +133,7 @@ class Model:
 
     def join(self, conn: Conn, room: Room, policy: str, identity: str, info: str) -> Seat:
         seat = Seat(conn, room, policy, identity)
+        self.seats.append(seat)
         self.conns.setdefault(conn)
         conn.seats[room.name] = seat
         if not room.seats:
@@ -144,8 +147,11 @@ class Model:
         return seat
 
     def leave(self, seat: Seat) -> None:
-        if not seat.active:
-            return
+        if seat.active:
+            self._tell_of(seat, self._take_out(seat))
+
+    def _take_out(self, seat: Seat) -> str | None:
+        """The word of its leaving, if it was the last of its identity."""
         seat.active = False
         room, conn = seat.room, seat.conn
         del conn.seats[room.name]
@@ -154,8 +160,13 @@ class Model:
         info, count = room.present.pop(seat.identity)
         if count > 1:
             room.present[seat.identity] = info, count - 1
-        else:
-            self.bring(room, Event(f"leave {room.name} {info}", None, conn))
+            return None
+        return f"leave {room.name} {info}"
+
+    def _tell_of(self, seat: Seat, word: str | None) -> None:
+        room = seat.room
+        if word is not None:
+            self.bring(room, Event(word, None, seat.conn))
         if not room.seats:
             self.alive.pop(room, None)
             self.behind.pop(room, None)
@@ -231,7 +242,7 @@ class Model:
         if conn.flying is not None:
             self._put(seat, event)
         elif conn.dead:
-            self.end(conn)
+            self.end([conn])
         elif conn.stalled and not event.text.startswith(GAP):
             conn.flying = event.text
         else:
@@ -278,20 +289,16 @@ class Model:
 
     def _overflow(self, conn: Conn) -> None:
         self.closed += 1
-        self.end(conn)
+        self.end([conn])
         self._close(conn, 1013, "too slow")
 
     def expel(self, identity: str | None, room: Room | None, code: int) -> int:
-        found = [
-            conn
-            for conn in self.conns
-            if any(identity in (None, seat.identity) and room in (None, seat.room) for seat in conn.seats.values())
-        ]
+        seats = [seat for seat in self.seats if identity in (None, seat.identity) and room in (None, seat.room)]
+        found = list({seat.conn: None for seat in seats if seat.active})
+        # None of them hears of the others: all are out of their rooms before anybody is told.
+        self.end(found)
         for conn in found:
-            # What others were told of its leaving may have ended it.
-            if not conn.ended:
-                self.end(conn)
-                self._close(conn, code, "out")
+            self._close(conn, code, "out")
         return len(found)
 
     def _close(self, conn: Conn, code: int, reason: str) -> None:
@@ -307,13 +314,17 @@ class Model:
         conn.flying = None
         self._rest(conn)
 
-    def end(self, conn: Conn) -> None:
-        conn.ended = True
-        for item in conn.messages:
-            self._count(item)
-        conn.queue.clear()
-        for seat in list(conn.seats.values()):
-            self.leave(seat)
+    def end(self, conns: list[Conn]) -> None:
+        seats: list[Seat] = []
+        for conn in conns:
+            conn.ended = True
+            for item in conn.messages:
+                self._count(item)
+            conn.queue.clear()
+            seats += conn.seats.values()
+        left = [(seat, self._take_out(seat)) for seat in seats]
+        for seat, word in left:
+            self._tell_of(seat, word)
 
     # -- what happens to connections
 
@@ -350,13 +361,13 @@ class Model:
         conn.dead = True
         self.closing.pop(conn, None)
         if conn.flying is not None:
-            self.end(conn)
+            self.end([conn])
             self._give_up(conn)
 
     def hang_up(self, conn: Conn) -> None:
         """The client has left, and the application knows."""
         conn.dead = True
-        self.end(conn)
+        self.end([conn])
         self._give_up(conn)
 
     def advance(self, seconds: float) -> None:

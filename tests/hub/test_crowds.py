@@ -1,0 +1,208 @@
+"""Members that come and go in crowds: linear in time and memory, and never for long in one iteration of the loop."""
+
+import asyncio
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from asgi_ws import ConnectionClosed, Hub, Member, Membership
+from asgi_ws._asgi import Event
+
+from ..outcomes import until
+from .peers import Narrator, Peer
+
+ROOM = "room"
+
+
+@pytest.fixture
+def no_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock finds the slice of this iteration over."""
+    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", -1.0)
+
+
+class Counting(Narrator):
+    """Counts what it was asked to announce."""
+
+    def __init__(self) -> None:
+        self.joins = self.leaves = 0
+
+    def join(self, room: str, member: Member) -> str:
+        self.joins += 1
+        return super().join(room, member)
+
+    def leave(self, room: str, member: Member) -> str:
+        self.leaves += 1
+        return super().leave(room, member)
+
+
+def crowd(hub: Hub, count: int, room: str = ROOM) -> tuple[list[list[str]], list[Membership]]:
+    """So many members, and what each of them gets."""
+    taken: list[list[str]] = [[] for _ in range(count)]
+    memberships = []
+    for number, own in enumerate(taken):
+
+        async def send(event: Event, own: list[str] = own) -> None:
+            own.append(event["text"] if event["type"] == "websocket.send" else event["type"])
+
+        memberships.append(hub.join(send, room, info=number))
+    return taken, memberships
+
+
+async def iterations_until(condition: Callable[[], object]) -> int:
+    count = 0
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+            count += 1
+    return count
+
+
+async def test_members_that_are_disconnected_together_do_not_hear_of_each_other_and_all_others_hear_of_each() -> None:
+    hub, watcher, elsewhere = Hub(encoder=Narrator()), Peer(), Peer()
+    peers = [Peer() for _ in range(3)]
+    hub.join(elsewhere.send, "another")
+    for number, peer in enumerate(peers):
+        hub.join(peer.send, ROOM, identity="out" if number else "in", info=number)
+        hub.join(peer.send, "another", info=number)
+    hub.join(watcher.send, ROOM)
+    for peer in (*peers, watcher, elsewhere):
+        peer.taken.clear()
+    assert hub.disconnect(identity="out") == 2
+    # One identity, which has left with its last connection.
+    assert (watcher.taken, elsewhere.taken) == (["leave room 2"], ["leave another 1", "leave another 2"])
+    assert [peer.taken for peer in peers] == [["leave another 1", "leave room 2", "leave another 2"], [], []]
+    await until(lambda: peers[1].close and peers[2].close)
+
+
+async def test_members_of_a_room_that_is_disconnected_have_all_left_when_the_call_returns_and_are_closed_in_turn() -> (
+    None
+):
+    hub, watcher = Hub(encoder=Narrator()), Peer()
+    hub.join(watcher.send, "another")
+    taken, memberships = crowd(hub, 500)
+    for own in taken:
+        own.clear()
+    assert hub.disconnect(room=ROOM, code=4000, reason="out") == 500
+    assert (hub.members(ROOM), hub.statistics().members, hub.statistics().connections) == ([], 1, 1)
+    assert not any(membership.active for membership in memberships)
+    assert hub.disconnect(room=ROOM) == hub.disconnect(identity=memberships[0].identity) == 0
+    # Each close is work for other tasks in the iterations that follow, so they are not all begun in one.
+    assert await iterations_until(lambda: all(taken)) > 5
+    assert taken == [["websocket.close"]] * 500
+    assert hub._running is not None
+    assert len(hub._running.subscribers) == 1
+
+
+@pytest.mark.usefixtures("no_slice")
+async def test_a_block_of_a_member_that_is_still_to_be_closed_does_not_begin_and_one_that_has_begun_ends() -> None:
+    hub, peers, ended = Hub(), [Peer() for _ in range(3)], []
+
+    async def handler(peer: Peer) -> None:
+        async with hub.join(peer.send, ROOM):
+            await asyncio.Event().wait()
+        ended.append(peer)
+
+    handling = [asyncio.create_task(handler(peer)) for peer in peers]
+    await until(lambda: len(hub.members(ROOM)) == 3)
+    late = hub.join(Peer().send, ROOM)
+    assert hub.disconnect(room=ROOM) == 4
+    with pytest.raises(ConnectionClosed):
+        await late.__aenter__()
+    await asyncio.gather(*handling)
+    assert ended == peers
+
+
+@pytest.mark.usefixtures("no_slice")
+async def test_a_connection_that_ends_before_its_disconnect_comes_to_it_is_not_closed_again() -> None:
+    hub, peers = Hub(), [Peer() for _ in range(3)]
+    sockets = [await peer.accepted() for peer in peers]
+    for ws in sockets:
+        hub.join(ws, ROOM)
+    assert hub.disconnect(room=ROOM, code=4000) == 3
+    assert sockets[0].closed
+    await sockets[2].close(4001)
+    await until(lambda: all(peer.close for peer in peers))
+    assert [peer.close for peer in peers] == [(4000, ""), (4000, ""), (4001, "")]
+    assert hub._running is not None
+    await until(lambda: not hub._running or not hub._running.subscribers)
+    await asyncio.gather(*(peer.task for peer in peers if peer.task is not None))
+
+
+async def test_a_crowd_that_leaves_one_by_one_takes_memory_for_each_and_not_for_each_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = 2000
+    hub = Hub(encoder=(encoder := Counting()))
+    # Joining is announced to those who came before, which is half of the pairs by itself.
+    monkeypatch.setattr(Counting, "join", Narrator.leave)
+    monkeypatch.setattr("asgi_ws.rooms._SILENT", (Narrator.leave,))
+    taken, memberships = crowd(hub, count)
+    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", -1.0)
+    tracemalloc.start()
+    try:
+        for membership in memberships:
+            membership.leave()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A list of those who are left for each that leaves is 16 MiB.
+    assert peak < 4 * 2**20
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    # Nobody is left for the rest.
+    assert encoder.leaves <= 2
+    assert sum(map(len, taken)) <= 200
+
+
+@pytest.mark.usefixtures("no_slice")
+async def test_what_waits_for_its_turn_goes_to_those_who_were_there_when_it_came_and_still_are() -> None:
+    hub = Hub()
+    taken, memberships = crowd(hub, 200)
+    publishing = [asyncio.create_task(hub.publish(ROOM, text)) for text in ("1", "2")]
+    await asyncio.sleep(0)
+    late = Peer()
+    hub.join(late.send, ROOM)
+    memberships[-1].leave()
+    publishing.append(asyncio.create_task(hub.publish(ROOM, "3")))
+    await asyncio.gather(*publishing)
+    assert late.taken == ["3"]
+    assert (taken[0], taken[-2], taken[-1]) == (["1", "2", "3"], ["1", "2", "3"], [])
+
+
+@pytest.mark.usefixtures("no_slice")
+async def test_a_connection_in_many_rooms_leaves_them_in_slices() -> None:
+    hub, peer = Hub(encoder=Narrator()), Peer()
+    ws = await peer.accepted()
+    watchers, _ = crowd(hub, 0)
+    for number in range(100):
+        watchers += crowd(hub, 1, f"room {number}")[0]
+        hub.join(ws, f"room {number}", info="bot")
+    await until(lambda: all(watchers))
+    peer.leave()
+    assert await iterations_until(lambda: all(len(own) == 2 for own in watchers)) > 5
+    assert {own[-1] for own in watchers} == {f"leave room {number} bot" for number in range(100)}
+
+
+@pytest.mark.usefixtures("no_slice")
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_stop_ends_all_members_in_slices_and_none_hears_of_another(is_cancelled: bool) -> None:
+    hub = Hub(encoder=Narrator())
+    await hub.__aenter__()
+    taken, memberships = crowd(hub, 50)
+    await until(lambda: len(taken[0]) == 49)
+    stopping = asyncio.create_task(hub.__aexit__(None, None, None))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not stopping.done()
+    if is_cancelled:
+        stopping.cancel()
+    else:
+        # By itself, while the hub comes to the others.
+        memberships[-1].leave()
+    await asyncio.wait([stopping])
+    assert stopping.cancelled() is is_cancelled
+    assert not any(membership.active for membership in memberships)
+    assert (hub.members(ROOM), hub.statistics().connections) == ([], 0)
+    assert not any(text.startswith("leave") for own in taken for text in own)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
