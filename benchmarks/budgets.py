@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from .report import print_table
-from .results import Figure, Results, Spread
+from .results import METRICS, Figure, Results, Spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,8 @@ class Budget:
         scenario: the cases of it whose names `cases` matches.
         contestant: who keeps to it.
         metric: of what.
-        base: the other.
-        most: of the median of the repetitions' ratios.
+        base: the other; None for a budget in the metric's own unit.
+        most: of the median of the repetitions' ratios; without a base, of every repetition.
         cases: a regular expression, searched for in a case's name.
         beyond_spread: the budget is missed only where the ranges of the repetitions, the base's taken `most` times, do
             not overlap.
@@ -27,7 +27,7 @@ class Budget:
     scenario: str
     contestant: str
     metric: str = "cpu"
-    base: str
+    base: str | None
     most: float
     cases: str = ""
     beyond_spread: bool = False
@@ -43,11 +43,13 @@ class Verdict(NamedTuple):
 
     budget: Budget
     figure: Figure
-    base: Figure
+    base: Figure | None
     ratio: Spread
 
     @property
     def kept(self) -> bool:
+        if self.base is None:
+            return self.ratio.high <= self.budget.most
         if self.budget.beyond_spread:
             return min(self.figure.samples) <= self.budget.most * max(self.base.samples)
         return self.ratio.median <= self.budget.most
@@ -91,6 +93,14 @@ BUDGETS: Final = (
     _fast("burst", 0.25),
     _fast("memory", 0.8, "idle$", metric="memory"),
     _fast("memory", 0.4, "idle, deflate negotiated$", metric="memory"),
+    *(
+        Budget(scenario="crowd", contestant="asgi_ws, 10,000 members", metric=metric, base=base, most=most)
+        for metric, base, most in (
+            ("cpu_whole", "asgi_ws, 1,000 members", 12.0),
+            ("memory_peak", "asgi_ws, 1,000 members", 12.0),
+            ("hold", None, 50.0),
+        )
+    ),
 )
 
 
@@ -106,7 +116,9 @@ def verdicts(results: Results, scenario: str) -> Iterator[Verdict]:
         if budget.scenario != scenario:
             continue
         for figure in results.figures:
-            if budget.is_about(figure):
+            if budget.is_about(figure) and budget.base is None:
+                yield Verdict(budget, figure, None, Spread.of(figure.samples))
+            elif budget.is_about(figure) and budget.base is not None:
                 base = results.figure(scenario, figure.case, budget.base, budget.metric)
                 ratio = results.ratio(figure, budget.base)
                 if base is not None and ratio is not None:
@@ -114,9 +126,15 @@ def verdicts(results: Results, scenario: str) -> Iterator[Verdict]:
 
 
 # Of what, where it is neither the CPU nor what the scenario is named after.
-_UNIT: Final = {"received": ", bytes"}
+_UNIT: Final = {"received": ", bytes", "memory_peak": ", memory", "hold": ", longest hold of the loop"}
 _OR: Final = ", or ranges overlap"
 COLUMNS: Final = ("", "at most", "ratio", "")
+
+
+def _most(budget: Budget) -> str:
+    if budget.base is None:
+        return f"{budget.most:.3g} {METRICS[budget.metric].unit}"
+    return f"{budget.most:.3g} of {budget.base}" + _OR * budget.beyond_spread
 
 
 def rows(results: Results, scenario: str) -> list[list[str]]:
@@ -124,7 +142,7 @@ def rows(results: Results, scenario: str) -> list[list[str]]:
     return [
         [
             f"{verdict.figure.case}: {verdict.figure.contestant}{_UNIT.get(verdict.budget.metric, '')}",
-            f"{verdict.budget.most:.3g} of {verdict.budget.base}" + _OR * verdict.budget.beyond_spread,
+            _most(verdict.budget),
             f"{verdict.ratio.median:.2f} ({verdict.ratio.low:.2f}-{verdict.ratio.high:.2f})",
             "kept" if verdict.kept else "MISSED",
         ]

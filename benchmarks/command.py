@@ -16,7 +16,7 @@ from typing import Final
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from . import imports, inprocess, instructions, plots
+from . import crowd, imports, inprocess, instructions, plots
 from .budgets import print_verdicts
 from .contestants import BY_NAME, Contestant, UnknownContestantError, named
 from .machine import Cores, describe, pinned, versions
@@ -30,6 +30,7 @@ UNDER_LOAD: Final = {scenario.name: scenario for scenario in SCENARIOS}
 SUMMARIES: Final = {
     "inprocess": "One message in and one out, in process: what a framework adds to a bare ASGI loop.",
     "instructions": "The same, in processor instructions, which hold still where times do not.",
+    "crowd": "1,000 and 10,000 members of a room that come and go at once, in process.",
     **{scenario.name: scenario.summary for scenario in SCENARIOS},
     "imports": "The time that the import takes.",
 }
@@ -191,6 +192,10 @@ def _measure(name: str, effort: Effort, arguments: argparse.Namespace, cores: Co
         sizes = inprocess.Sizes()
         with _progress(name, sizes.steps) as bar:
             inprocess.run(sizes, results, bar.advance)
+    elif name == crowd.SCENARIO:
+        many = crowd.Sizes(effort.repetitions)
+        with _progress(name, many.steps) as bar:
+            crowd.run(many, results, bar.advance)
     elif name == "imports":
         with _progress(name, imports.STEPS) as bar:
             imports.run(results, bar.advance)

@@ -19,7 +19,7 @@ WIDTH: Final = 120
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 
 # The figure of a case that the others are judged by: the first of these that it has.
-MAIN_METRICS: Final = ("cpu", "memory", "instructions", "p50", "delivered", "memory_peak", "rate")
+MAIN_METRICS: Final = ("cpu", "cpu_whole", "memory", "instructions", "p50", "delivered", "memory_peak", "rate")
 # A generator that works this share (in percent) of its time may be what limits the rate and makes the latencies.
 BUSY: Final = 90
 # In the file, and no columns: the split has its own, a busy or late generator is told below, and one stray maximum says

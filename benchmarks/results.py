@@ -39,6 +39,8 @@ class Metric:
 
 METRICS: Final[Mapping[str, Metric]] = {
     "cpu": Metric("server CPU", "µs", gated=True),
+    "cpu_whole": Metric("CPU in all", "ms", gated=True),
+    "hold": Metric("longest hold of the loop", "ms"),
     "cpu_user": Metric("user", "µs"),
     "cpu_system": Metric("system", "µs"),
     "rate": Metric("a second", "1/s", better="more"),

@@ -18,6 +18,7 @@ REFERENCE: Final = RESULTS / "reference.json"
 RUNS: Final = {
     "reference.json": "",
     "class.json": "class-",
+    "crowd.json": "crowds-",
     "inprocess-3.12.json": "python312-",
     "inprocess-3.13.json": "python313-",
 }
