@@ -53,7 +53,7 @@ bench-all: peers ## Measure everything beside everybody, in about an hour
 
 # What cannot be installed is named in the results.
 peers: $(VENV)/.dev ## Install the servers for `bench-all` that not every machine can have
-	-$(BIN)/python -m pip install --quiet socketify
+	-$(BIN)/python -m pip install --quiet socketify h2corn
 	-npm install --silent --no-package-lock --prefix benchmarks/peers/node
 
 servers-table: $(VENV)/.dev ## Write docs/servers-table.md anew from what the contract suite sees, on Python 3.11

@@ -216,7 +216,7 @@ class Channel(States):
         try:
             async with asyncio.timeout(seconds):
                 if self._pending is not None:
-                    await self._pending.cancel()
+                    self._pending.give_up()
                 await self._in_turn({"type": "websocket.close", "code": code, "reason": reason}, control=True)
         except TimeoutError:
             await self._drop()
@@ -252,8 +252,9 @@ class Channel(States):
         connect = self._receive_event()
         if not isinstance(connect, CoroutineType | Coroutine):
             # granian gives a future of its own: once that was asked for, the next message is lost with it.
-            self._pending = PendingReceive(self._receive_event)
+            self._pending = PendingReceive(self._receive_event, connect)
             self._receive_event = self._pending.receive
+            connect = self._receive_event()
         self._seen(await connect)
 
     async def _client_leaves(self) -> bool:
@@ -419,7 +420,7 @@ class Channel(States):
                 await self._drop()
                 await asyncio.wait([closer])
             if self._pending is not None:
-                await self._pending.cancel()
+                self._pending.give_up()
 
     def _start_closer(self, closing: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         """Begin to send what ends the connection, in a task: its caller may be cancelled, and the peer still hears."""

@@ -42,6 +42,7 @@ class Contestant:
         stall: the path of the same room whose handler first fills the connection.
         deflates: whether it can negotiate permessage-deflate.
         only_rooms: whether it differs from another contestant in its room alone.
+        only_echoes: whether it is there for the cost of a message on its server, and measured with echoes alone.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Contestant:
     stall: str = "/stall"
     deflates: bool = True
     only_rooms: bool = False
+    only_echoes: bool = False
 
     def started_with(self, *, ping: float) -> Sequence[str]:
         """Its command, but for the port."""
@@ -62,6 +64,27 @@ def _on_uvicorn(app: str, ws: str = "auto") -> tuple[str, ...]:
         *(sys.executable, "-m", "uvicorn", f"benchmarks.apps.{app}:app"),
         *("--port={port}", f"--ws={ws}", "--no-access-log", "--log-level=warning"),
         *("--ws-ping-interval={ping}", "--backlog=4096"),
+    )
+
+
+def _on_granian(app: str) -> tuple[str, ...]:
+    return (
+        *(sys.executable, "-m", "granian", "--interface=asgi", "--port={port}", "--log-level=warning"),
+        *("--backlog=4096", f"benchmarks.apps.{app}:app"),
+    )
+
+
+def _on_h2corn(app: str) -> tuple[str, ...]:
+    return (
+        *(
+            sys.executable,
+            "-m",
+            "h2corn",
+            "--bind=127.0.0.1:{port}",
+            "--no-access-log",
+            "--websocket-ping-interval={ping}",
+        ),
+        f"benchmarks.apps.{app}:app",
     )
 
 
@@ -100,6 +123,34 @@ CONTESTANTS: Final = (
         name="starlette-wsproto",
         command=_on_uvicorn("starlette_app", "wsproto"),
         install=partial(_has_modules, "starlette", "uvicorn", "uvloop", "httptools", "wsproto"),
+    ),
+    Contestant(
+        name="asgi_ws-granian",
+        command=_on_granian("asgi_ws_app"),
+        install=partial(_has_modules, "granian", "uvloop"),
+        deflates=False,
+        only_echoes=True,
+    ),
+    Contestant(
+        name="starlette-granian",
+        command=_on_granian("starlette_app"),
+        install=partial(_has_modules, "starlette", "granian", "uvloop"),
+        deflates=False,
+        only_echoes=True,
+    ),
+    Contestant(
+        name="asgi_ws-h2corn",
+        command=_on_h2corn("asgi_ws_app"),
+        install=partial(_has_modules, "h2corn", "uvloop"),
+        deflates=False,
+        only_echoes=True,
+    ),
+    Contestant(
+        name="starlette-h2corn",
+        command=_on_h2corn("starlette_app"),
+        install=partial(_has_modules, "starlette", "h2corn", "uvloop"),
+        deflates=False,
+        only_echoes=True,
     ),
     Contestant(
         name="websockets",

@@ -25,6 +25,8 @@ PACKAGES: Final = (
     "picows",
     "aiohttp",
     "socketify",
+    "granian",
+    "h2corn",
 )
 # Where the peer on Node.js keeps what it needs.
 NODE_PEER: Final = Path(__file__).parent / "peers" / "node"

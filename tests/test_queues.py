@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
 
+from asgi_ws._asgi import Event
 from asgi_ws.queues import KEPT_BYTES, Kept, PendingReceive, Turns, size_of
 
 
@@ -59,27 +61,109 @@ async def test_who_gave_up_is_passed_over() -> None:
     assert all(task.cancelled() for task in waiting)
 
 
-async def test_an_event_that_came_in_the_moment_of_a_cancellation_is_the_next_callers() -> None:
-    events: asyncio.Queue[Any] = asyncio.Queue()
-    calls = 0
+class Ready:
+    """An awaitable that is done, and neither a future nor a coroutine."""
 
-    async def receive() -> Any:
-        nonlocal calls
-        calls += 1
-        return await events.get()
+    def __init__(self, event: Event) -> None:
+        self.event = event
 
-    pending = PendingReceive(receive)
+    def __await__(self) -> Generator[Any, Any, Event]:
+        yield from ()
+        return self.event
+
+
+class Polled(Ready):
+    """One that is asked again and again."""
+
+    def __await__(self) -> Generator[Any, Any, Event]:
+        yield
+        yield
+        return self.event
+
+
+MESSAGE = {"type": "websocket.receive", "text": "x"}
+
+
+@pytest.mark.parametrize("kind", [Ready, Polled])
+async def test_an_awaitable_that_is_no_future_is_awaited_as_it_is(kind: Callable[[Event], Awaitable[Event]]) -> None:
+    pending = PendingReceive(lambda: kind(MESSAGE), kind({"type": "websocket.connect"}))
+    tasks = asyncio.all_tasks()
+    assert (await pending.receive())["type"] == "websocket.connect"
+    assert await pending.receive() == MESSAGE
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_a_call_that_was_cancelled_between_two_polls_goes_on() -> None:
+    pending = PendingReceive(lambda: Ready(MESSAGE), Polled({"type": "websocket.connect"}))
     caller = asyncio.create_task(pending.receive())
     await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait([caller])
+    assert (await pending.receive())["type"] == "websocket.connect"
+    assert await pending.receive() == MESSAGE
+
+
+@pytest.mark.parametrize("when", ["before the event", "in the moment of the event"])
+async def test_an_event_that_comes_around_a_cancellation_is_the_next_callers(when: str) -> None:
+    call: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+    pending = PendingReceive(lambda: Ready({"type": "websocket.disconnect"}), call)
+    tasks = asyncio.all_tasks()
+    caller = asyncio.create_task(pending.receive())
     await asyncio.sleep(0)
-    events.put_nowait({"type": "websocket.receive", "text": "x"})
+    assert asyncio.all_tasks() == {*tasks, caller}
+    if when == "in the moment of the event":
+        call.set_result(MESSAGE)
+    caller.cancel()
+    await asyncio.wait([caller])
+    assert caller.cancelled()
+    assert not call.cancelled()
+    again = asyncio.create_task(pending.receive())
+    await asyncio.sleep(0)
+    if when == "before the event":
+        call.set_result(MESSAGE)
+    assert await again == MESSAGE
+    assert (await pending.receive())["type"] == "websocket.disconnect"
+
+
+async def test_a_caller_that_is_cancelled_twice_is_cancelled_once() -> None:
+    call: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+    pending = PendingReceive(lambda: Ready(MESSAGE), call)
+
+    async def caller() -> str:
+        try:
+            await pending.receive()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            return "cancelled"
+        raise AssertionError
+
+    calling = asyncio.create_task(caller())
+    await asyncio.sleep(0)
+    calling.cancel()
+    calling.cancel()
+    assert await calling == "cancelled"
+    assert not call.cancelled()
+
+
+async def test_an_error_of_the_server_is_raised_and_the_next_call_asks_it_anew() -> None:
+    call: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+    pending = PendingReceive(lambda: Ready(MESSAGE), call)
+    asyncio.get_running_loop().call_soon(call.set_exception, OSError("lost"))
+    with pytest.raises(OSError, match="lost"):
+        await pending.receive()
+    assert await pending.receive() == MESSAGE
+
+
+async def test_a_pending_call_can_be_given_up() -> None:
+    call: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+    pending = PendingReceive(lambda: Ready(MESSAGE), call)
+    caller = asyncio.create_task(pending.receive())
     await asyncio.sleep(0)
     caller.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    assert (await pending.receive())["text"] == "x"
-    assert calls == 1
-    await pending.cancel()
+    await asyncio.wait([caller])
+    pending.give_up()
+    assert call.cancelled()
+    pending.give_up()
 
 
 def test_what_was_taken_makes_room_for_more() -> None:

@@ -49,8 +49,8 @@ class UselessError(Exception):
     """An outcome from which a figure cannot be had. The text says why."""
 
 
-# Everybody but those who differ in their room alone.
-EVERYBODY: Final = tuple(contestant.name for contestant in CONTESTANTS if not contestant.only_rooms)
+# All contestants but those that are there for one scenario.
+EVERYBODY: Final = tuple(each.name for each in CONTESTANTS if not each.only_rooms and not each.only_echoes)
 
 
 @dataclass(frozen=True)
