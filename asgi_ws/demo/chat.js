@@ -6,6 +6,8 @@ import { appendEntry, elements, shown, webSocketURL } from "./common.js";
 
 const MAX_ENTRIES = 300;
 const MAX_PEOPLE = 100;
+// The members of a crowd do not all ask in the same moment, in milliseconds.
+const CROWD_DELAY = 10_000;
 
 const element = elements(
   "room", "join-card", "join", "name", "join-error", "talk", "state", "retry", "toggle", "log", "entries", "form",
@@ -22,6 +24,8 @@ let here = new Set();
 let last = { epoch: "", offset: 0 };
 let retryAt = 0;
 let countdown;
+// Runs while it is known that not everybody who came or went was announced.
+let whoTimer;
 
 // As the server reads it: what is no UTF-8 becomes U+FFFD, where decodeURIComponent would raise.
 function roomOf(path) {
@@ -34,7 +38,7 @@ function roomOf(path) {
 
 function visit(name) {
   client?.leave();
-  myName = name.normalize("NFC").trim();
+  myName = name.normalize("NFC").trim().replace(/ +/g, " ");
   client = new ChatClient(webSocketURL(location.pathname, { name }), room, { onState, onEvent });
   show("talk", "here-card");
   client.connect();
@@ -98,6 +102,8 @@ function joined({ epoch, offset, messages }) {
 }
 
 async function askWho() {
+  clearTimeout(whoTimer);
+  whoTimer = undefined;
   try {
     const { members } = await client.request("who");
     showPeople(new Set(members.map(({ name }) => name)));
@@ -119,6 +125,8 @@ function onEvent(message) {
     addEvent(`${message.name} has left`);
     here.delete(message.name);
     showPeople(here);
+  } else if (message.type === "crowd") {
+    whoTimer ??= setTimeout(askWho, Math.random() * CROWD_DELAY);
   } else if (message.type === "error") {
     element.notice.textContent = message.message;
   }

@@ -18,6 +18,7 @@ goes to the members of a room has no `id`:
     {"type": "msg", "room": "lobby", "offset": 7, "data": {"name": "Ada", "text": "Hello", "time": 1790000000.123}}
     {"type": "join", "room": "lobby", "name": "Ada"}, and "leave" likewise
     {"type": "gap", "room": "lobby"}               messages are missing here: this client was too slow for them
+    {"type": "crowd", "room": "lobby"}             more come and go than is announced: ask `who` in a while
 
 `name` and `time` (seconds since 1970) are the server's words: nobody can speak in another's name. Who talks gets the
 message like everyone, in the one order of the room.
@@ -27,19 +28,26 @@ had none that could be used. The codes: `invalid_json`, `invalid_message`, `inva
 `name_taken`, `invalid_room`, `wrong_room`, `already_subscribed`, `not_subscribed`, `invalid_data`, `rate_limited`. Only
 a message that is too large (close code 1009) and a flood (1008) end it.
 
+Each request that costs the others or the server more than its own answer is limited for each connection: `pub` by
+itself, and `sub`, `unsub` and `who` together. Since anyone can open many connections, a room announces a bounded number
+of joins and leaves a second.
+
 A name is one person. The page's browser has a random cookie, and all its connections under one name, those of several
 tabs for instance, are that person: it joins with the first of them and leaves with the last. Anyone else gets
-`name_taken`, as long as the person is there; capitals make no difference. A client without the cookie is somebody else
-with each connection. There are no accounts: once a name is free, whoever comes first has it.
+`name_taken`, as long as the person is there. Capitals, runs of spaces, characters that cannot be seen and other forms
+of the same letter make no difference; letters of different scripts do. A client without the cookie is somebody else
+with each connection. There are no accounts: once a name is free, the next one to come has it.
 """
 
 import asyncio
+import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from secrets import token_urlsafe
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 from unicodedata import normalize
 
 from ..backlog import Overflow
@@ -66,8 +74,11 @@ MAX_TEXT: Final = 1000
 MAX_ID: Final = 64
 # What a browser holds exactly.
 MAX_NUMBER: Final = 2**53
-# What is past it is refused and the connection stays.
+# What is past these is refused and the connection stays. The second is that of `sub`, `unsub` and `who` together.
 MESSAGES_PER_SECOND: Final = 5
+ROOM_REQUESTS_PER_SECOND: Final = 5
+# Of joins and leaves, in each room. What is past it is announced once, as a crowd.
+ANNOUNCEMENTS_PER_SECOND: Final = 20
 # What is past these ends the connection. The longest text takes 12 bytes for a character, as two \uXXXX.
 LIMITS: Final = Limits(messages_per_second=20, max_message_bytes=16 * KIB)
 HISTORY: Final = History(messages=50, seconds=24 * 3600.0)
@@ -86,8 +97,31 @@ NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
 )
 
 
+# Characters that `str.isprintable` lets pass and that nobody sees: blanks that are letters or symbols, and the rest of
+# Unicode's default ignorable code points.
+_BLANK: Final = re.compile("[\u115f\u1160\u2800\u3164\uffa0\U00016fe4\U0001d159]")
+_UNSEEN: Final = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+
+
+class Visitor(NamedTuple):
+    """What is kept of a member.
+
+    Attributes:
+        id: tells one browser from another.
+        look: the name in the form in which names are compared.
+    """
+
+    id: str
+    look: str
+
+
 class ChatEncoder(Encoder):
     """What the members of a room are told, in the shapes above."""
+
+    def __init__(self) -> None:
+        # The second that counts now, and how much was announced in it, by room.
+        self._second = 0
+        self._announced: Counter[str] = Counter()
 
     def message(self, room: str, event: RoomEvent) -> str:
         return STANDARD_JSON.encode_text({"type": "msg", "room": room, **_entry(event)})
@@ -95,11 +129,23 @@ class ChatEncoder(Encoder):
     def gap(self, gap: Gap) -> str:
         return STANDARD_JSON.encode_text({"type": "gap", "room": gap.room})
 
-    def join(self, room: str, member: Member) -> str:
-        return STANDARD_JSON.encode_text({"type": "join", "room": room, "name": member.identity})
+    def join(self, room: str, member: Member) -> str | None:
+        return self._announce("join", room, member)
 
-    def leave(self, room: str, member: Member) -> str:
-        return STANDARD_JSON.encode_text({"type": "leave", "room": room, "name": member.identity})
+    def leave(self, room: str, member: Member) -> str | None:
+        return self._announce("leave", room, member)
+
+    def _announce(self, kind: str, room: str, member: Member) -> str | None:
+        second = int(asyncio.get_running_loop().time())
+        if second != self._second:
+            self._second = second
+            self._announced.clear()
+        self._announced[room] += 1
+        past = self._announced[room] - ANNOUNCEMENTS_PER_SECOND
+        if past > 1:
+            return None
+        named = {"name": member.identity} if past < 1 else {}
+        return STANDARD_JSON.encode_text({"type": "crowd" if past == 1 else kind, "room": room, **named})
 
 
 def _entry(event: RoomEvent) -> dict[str, Any]:
@@ -134,7 +180,9 @@ class Chat(WebSocketEndpoint):
         # None while the connection is not subscribed to its room.
         self._membership: Membership | None = None
         self._visitor = ""
-        self._meter = RateMeter(Limits(messages_per_second=MESSAGES_PER_SECOND), asyncio.get_running_loop().time)
+        clock = asyncio.get_running_loop().time
+        self._messages = RateMeter(Limits(messages_per_second=MESSAGES_PER_SECOND), clock)
+        self._room_requests = RateMeter(Limits(messages_per_second=ROOM_REQUESTS_PER_SECOND), clock)
 
     async def on_connect(self, ws: WebSocket) -> None:
         offered = ws.subprotocols
@@ -167,11 +215,13 @@ class Chat(WebSocketEndpoint):
         room = self._check_room(ws, request)
         if self._membership is not None:
             raise ChatError("already_subscribed", "this connection is subscribed to its room")
-        name = _checked_text(ws.query_params.get("name", ""), "name", MAX_NAME)
+        self._count_room_request()
+        name = re.sub(" +", " ", _checked_text(ws.query_params.get("name", ""), "name", MAX_NAME))
+        visitor = Visitor(self._visitor, look_of(name))
         # Nothing may be awaited between the look at the names and the joining.
-        if any(_is_other(member, name, self._visitor) for member in self._hub.members(room)):
+        if any(_is_other(member, visitor) for member in self._hub.members(room)):
             raise ChatError("name_taken", "somebody else in this room has this name; choose another one")
-        self._membership = self._hub.join(ws, room, identity=name, info=self._visitor)
+        self._membership = self._hub.join(ws, room, identity=name, info=visitor)
         page = await self._hub.read(room, limit=HISTORY.messages)
         return {
             "type": "sub",
@@ -183,12 +233,14 @@ class Chat(WebSocketEndpoint):
         }
 
     async def _unsubscribe(self, ws: WebSocket, request: Mapping[str, Any]) -> dict[str, Any]:
-        self._subscribed(ws, request).leave()
+        membership = self._subscribed(ws, request)
+        self._count_room_request()
+        membership.leave()
         self._membership = None
         return {"type": "ok"}
 
     async def _publish(self, ws: WebSocket, request: Mapping[str, Any]) -> dict[str, Any]:
-        if self._meter.exceeded("") is not None:
+        if self._messages.exceeded("") is not None:
             raise ChatError("rate_limited", f"not sent: at most {MESSAGES_PER_SECOND} messages a second are passed on")
         membership = self._subscribed(ws, request)
         data = request.get("data")
@@ -200,11 +252,18 @@ class Chat(WebSocketEndpoint):
 
     async def _who(self, ws: WebSocket, request: Mapping[str, Any]) -> dict[str, Any]:
         membership = self._subscribed(ws, request)
+        self._count_room_request()
         members = [{"name": member.identity, "connections": member.connections} for member in membership.members()]
         return {"type": "who", "room": membership.room, "members": members}
 
     async def _ping(self, ws: WebSocket, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "ok"}
+
+    def _count_room_request(self) -> None:
+        if self._room_requests.exceeded("") is not None:
+            raise ChatError(
+                "rate_limited", f"at most {ROOM_REQUESTS_PER_SECOND} times a second a room is joined, left or asked for"
+            )
 
     def _check_room(self, ws: WebSocket, request: Mapping[str, Any]) -> str:
         room = _checked_text(request.get("room"), "room", MAX_ROOM)
@@ -245,22 +304,35 @@ def _checked_id(value: object) -> int | str:
 
 
 def _checked_text(value: object, what: str, longest: int) -> str:
-    """A name in the one form in which it is compared (Unicode, NFC).
-
-    What cannot be seen is no part of it: it could pass one name off as another, or turn the direction of the line.
+    """Return a name in one form (Unicode, NFC).
 
     Raises:
-        ChatError: if it is none.
+        ChatError: when it cannot be shown in one line, or nothing of it can be seen.
     """
     text = normalize("NFC", value).strip() if isinstance(value, str) else ""
-    if not 0 < len(text) <= longest or not text.isprintable():
+    if not 0 < len(text) <= longest or not text.isprintable() or not look_of(text):
         raise ChatError(f"invalid_{what}", f"a {what} is 1 to {longest} printable characters")
     return text
 
 
-def _is_other(member: Member, name: str, visitor: str) -> bool:
-    """Whether this member has the name and is another person."""
-    return member.identity.casefold() == name.casefold() and member.info != visitor
+def look_of(name: str) -> str:
+    """Return the form in which names are compared: two that look the same have one (Unicode, NFKC_Casefold).
+
+    Letters of different scripts that look alike are not the same, such as the Latin and the Cyrillic a.
+    """
+    # A letter in another form can fold into one that has yet another form.
+    while True:
+        seen = " ".join(_UNSEEN.sub("", _BLANK.sub(" ", name)).split())
+        folded = normalize("NFKC", seen.casefold())
+        if folded == name:
+            return name
+        name = folded
+
+
+def _is_other(member: Member, visitor: Visitor) -> bool:
+    """Return True for another person's membership under the same name."""
+    other: Visitor = member.info
+    return other.look == visitor.look and other.id != visitor.id
 
 
 _PAGE: Final = pages.html("chat.html", NUMBERS)

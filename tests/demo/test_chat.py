@@ -118,9 +118,31 @@ async def test_several_connections_of_one_visitor_under_one_name_are_one_person(
         assert await ada.here() == {"Ada": 1}
 
 
-@pytest.mark.parametrize("name", ["Ada", "ADA", " ada ", "a\u0308da"])
-async def test_a_name_that_somebody_else_has_is_taken_until_they_leave(hub: Hub, room: str, name: str) -> None:
-    taken = "äda" if "\u0308" in name else "Ada"
+@pytest.mark.parametrize(
+    ("taken", "name"),
+    [
+        ("Ada", "Ada"),
+        ("Ada", "ADA"),
+        ("Ada", " ada "),
+        ("äda", "a\u0308da"),
+        # Fullwidth letters, a ligature, a letter that folds into two, the Kelvin sign.
+        ("Ada", "\uff21\uff44\uff41"),
+        ("Griffin", "Gri\ufb03n"),
+        ("Strauss", "Strauß"),
+        ("kim", "\u212aim"),
+        # What cannot be seen: a variation selector, a grapheme joiner, fillers and the empty Braille pattern.
+        ("Ada", "A\ufe0fda"),
+        ("Ada", "A\u034fda\U000e0100"),
+        ("Ada", "Ada\u3164"),
+        ("Ada", "\u115fAda\uffa0"),
+        ("Ada L", "Ada\u2800L"),
+        ("Ada L", "Ada   L"),
+        ("A\ufe0f  b", "a b"),
+    ],
+)
+async def test_a_name_that_looks_like_somebody_else_s_is_taken_until_they_leave(
+    hub: Hub, room: str, taken: str, name: str
+) -> None:
     async with connected(room, name, "second") as other:
         async with joined(room, taken, "first"):
             answer = await other.ask("sub")
@@ -189,7 +211,9 @@ async def test_a_request_that_cannot_be_answered_gets_an_error_and_the_next_one_
         assert await ada.ask("ping") == {"type": "ok"}
 
 
-@pytest.mark.parametrize("name", [None, "", "   ", "x" * 33, "a\nb", "a\u202eb", "a\u200bb", "\u2060", "a\x00b"])
+@pytest.mark.parametrize(
+    "name", [None, "", "   ", "x" * 33, "a\nb", "a\u202eb", "a\u200bb", "\u2060", "a\x00b", "\u3164", "\ufe0f \u2800"]
+)
 async def test_a_name_that_cannot_be_shown_is_refused(name: str | None) -> None:
     async with connected("here", name) as talker:
         answer = await talker.ask("sub")
@@ -201,6 +225,11 @@ async def test_a_name_that_cannot_be_shown_is_refused(name: str | None) -> None:
 async def test_any_other_name_is_taken_as_it_is(room: str, name: str) -> None:
     async with joined(room, name) as talker:
         assert await talker.here() == {name: 1}
+
+
+async def test_a_run_of_spaces_in_a_name_is_one_space(room: str) -> None:
+    async with joined(room, " Ada   L ") as talker:
+        assert await talker.here() == {"Ada L": 1}
 
 
 @pytest.mark.parametrize("name", [" ", "x" * 51, "a\u202eb", "a\nb"])
@@ -247,6 +276,44 @@ async def test_past_the_rate_a_message_is_refused_and_a_second_later_the_next_on
             await clock.advance(1 / RATE)
             assert await ada.say("later") == {"type": "ok"}
             assert [(await ada.hear())["data"]["text"] for _ in range(RATE + 1)] == ["0", "1", "2", "3", "4", "later"]
+
+
+async def test_past_the_rate_a_room_is_not_left_joined_or_asked_for_and_a_second_later_it_is(room: str) -> None:
+    with VirtualClock() as clock:
+        async with joined(room, "Grace") as grace, joined(room, "Ada") as ada:
+            answers = [await ada.ask(kind) for kind in ("unsub", "sub", "unsub", "sub", "unsub", "who")]
+            assert [answer.get("code", answer["type"]) for answer in answers] == [
+                *("ok", "sub", "ok", "sub"),
+                *("rate_limited", "rate_limited"),
+            ]
+            assert f"at most {RATE} times a second" in answers[-1]["message"]
+            # Messages are counted apart from that.
+            assert await ada.say("still here") == {"type": "ok"}
+            await clock.advance(1 / RATE)
+            assert await ada.here() == {"Grace": 1, "Ada": 1}
+            told = [await grace.hear() for _ in range(6)]
+    assert [message["type"] for message in told] == ["join", "leave", "join", "leave", "join", "msg"]
+
+
+async def test_a_name_that_is_taken_is_not_tried_faster_than_the_rate(room: str) -> None:
+    with VirtualClock():
+        async with joined(room, "Ada"), connected(room, "Ada") as other:
+            answers = [await other.ask("sub") for _ in range(RATE + 1)]
+    assert [answer["code"] for answer in answers] == ["name_taken"] * RATE + ["rate_limited"]
+
+
+async def test_of_a_crowd_that_comes_and_goes_a_room_is_told_once(room: str) -> None:
+    with VirtualClock() as clock:
+        async with joined(room, "Ada") as ada, joined(f"{room} 2", "Ada") as elsewhere:
+            for number in range(15):
+                async with joined(room, f"Visitor {number}"):
+                    pass
+            async with joined(f"{room} 2", "Grace"):
+                assert (await elsewhere.hear())["type"] == "join"
+            assert [(await ada.hear())["type"] for _ in range(20)] == ["join", "leave"] * 9 + ["join", "crowd"]
+            await clock.advance(1)
+            async with joined(room, "Grace"):
+                assert await ada.hear() == {"type": "join", "room": room, "name": "Grace"}
 
 
 # -- what ends the connection, or refuses it

@@ -299,6 +299,22 @@ def test_the_rate_limit_is_told_before_and_when_it_is_hit_and_the_connection_sta
     expect(page.get_by_role("alert")).to_be_empty()
 
 
+def test_a_crowd_that_is_not_announced_one_by_one_is_counted_a_little_later(open_page: OpenPage, room: str) -> None:
+    page = joins(with_a_clock(open_page, room), "Ada")
+    is_here(page, "Ada (you)")
+    stop_time(page)
+    page.evaluate(
+        """(room) => Promise.all(Array.from({ length: 60 }, (_, number) => new Promise((resolve) => {
+          const socket = new WebSocket(`${location.href.replace("http", "ws")}?name=Visitor ${number}`);
+          socket.onopen = () => socket.send(JSON.stringify({ id: 1, type: "sub", room }));
+          socket.onmessage = () => resolve();
+        })))""",
+        urlsplit(room).path.rpartition("/")[2],
+    )
+    page.clock.run_for(10_000)
+    expect(page.locator("#count")).to_have_text("61")
+
+
 def test_a_page_of_another_origin_gets_no_connection(open_page: OpenPage, server: ServerProcess) -> None:
     start = server.log_size()
     # The same server under another name: another origin (RFC 6454 section 4).
