@@ -1,5 +1,6 @@
 """The page of the chat in real Chromiums, against a real server."""
 
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect
 
 from tests.demo.visit import OpenPage, is_here, joins, say, sees_message, sees_state, submit_many
 from tests.servers.launch import ServerProcess
@@ -299,20 +300,24 @@ def test_the_rate_limit_is_told_before_and_when_it_is_hit_and_the_connection_sta
     expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_a_crowd_that_is_not_announced_one_by_one_is_counted_a_little_later(open_page: OpenPage, room: str) -> None:
-    page = joins(with_a_clock(open_page, room), "Ada")
+def test_after_a_crowd_the_page_asks_who_is_here(open_page: OpenPage, room: str) -> None:
+    page = with_a_clock(open_page, "about:blank")
+
+    def tell_of_a_crowd(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+        crowd = json.dumps({"type": "crowd", "room": urlsplit(room).path.rpartition("/")[2]})
+        server.on_message(lambda message: route.send(crowd if '"type":"join"' in str(message) else message))
+
+    page.route_web_socket(re.compile("/chat/"), tell_of_a_crowd)
+    page.goto(room)
+    joins(page, "Ada")
     is_here(page, "Ada (you)")
     stop_time(page)
-    page.evaluate(
-        """(room) => Promise.all(Array.from({ length: 60 }, (_, number) => new Promise((resolve) => {
-          const socket = new WebSocket(`${location.href.replace("http", "ws")}?name=Visitor ${number}`);
-          socket.onopen = () => socket.send(JSON.stringify({ id: 1, type: "sub", room }));
-          socket.onmessage = () => resolve();
-        })))""",
-        urlsplit(room).path.rpartition("/")[2],
-    )
+    for name in ("Grace", "Zoë"):
+        joins(open_page(room), name)
+    is_here(page, "Ada (you)")
     page.clock.run_for(10_000)
-    expect(page.locator("#count")).to_have_text("61")
+    is_here(page, "Ada (you)", "Grace", "Zoë")
 
 
 def test_a_page_of_another_origin_gets_no_connection(open_page: OpenPage, server: ServerProcess) -> None:
