@@ -37,7 +37,10 @@ class Attached(Protocol):
     """Who sends on a connection besides its handler."""
 
     def on_end(self) -> None:
-        """The connection has ended, or is about to: no more messages."""
+        """The connection has ended, or is about to: take no more messages. Those that wait are still sent."""
+
+    async def flush(self) -> None:
+        """Wait until what waits is sent. It is bounded by a time-out, which cancels this."""
 
     def on_gone(self) -> None:
         """Nothing can be sent any more, also what is being sent now."""
@@ -57,6 +60,7 @@ class Channel(States):
         "_deadline",
         "_idle",
         "_interrupted",
+        "_is_flushing",
         "_kept",
         "_largest",
         "_limits",
@@ -108,6 +112,8 @@ class Channel(States):
         self._deadline: Deadline | None = None
         # Who else sends here, and is told of the end.
         self._attached: list[Attached] = _NOBODY
+        # Whether these may still send, though the end has begun: their messages go before the close frame.
+        self._is_flushing = False
         # What to call with the close code after the end; set by an endpoint when its `on_connect` is entered.
         self._on_end: Callable[[int], Awaitable[None]] | None = None
 
@@ -153,6 +159,10 @@ class Channel(States):
     def _attach(self, attached: Attached) -> None:
         """Let somebody else send here, by `_in_turn`, and tell him when the connection ends."""
         self._attached = [*self._attached, attached]
+
+    def _send_attached(self, event: Event) -> Awaitable[None]:
+        """Send a message of who is attached, after those that wait already; errors as of `_in_turn`."""
+        return self._in_turn(event, control=self._is_flushing)
 
     def _detach(self, attached: Attached) -> None:
         """Tell him no more."""
@@ -207,7 +217,7 @@ class Channel(States):
         return self._start_closer(self._send_close(code, reason, seconds), "asgi_ws close")
 
     async def _send_close(self, code: int, reason: str, seconds: float) -> None:
-        """Wake the reader, and send the close frame after what waits."""
+        """Wake the reader, and send the close frame after what waits, here and with who is attached."""
         # First, since granian's close waits for the end of a receive. A handler that ends now ends no earlier than this
         # task does: see `_finish`.
         self._interrupt()
@@ -217,6 +227,8 @@ class Channel(States):
             async with asyncio.timeout(seconds):
                 if self._pending is not None:
                     self._pending.give_up()
+                if self._attached:
+                    await self._flush()
                 await self._in_turn({"type": "websocket.close", "code": code, "reason": reason}, control=True)
         except TimeoutError:
             await self._drop()
@@ -225,6 +237,14 @@ class Channel(States):
         except Exception:
             # What a server makes of a close frame to a peer in an odd state is its own affair: ours is that it ends.
             logger.debug("the server did not take a close frame", exc_info=True)
+
+    async def _flush(self) -> None:
+        self._is_flushing = True
+        try:
+            for attached in tuple(self._attached):
+                await attached.flush()
+        finally:
+            self._is_flushing = False
 
     async def _drop(self) -> None:
         """Let go of the connection; what is still to be sent is lost."""

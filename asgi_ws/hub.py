@@ -32,6 +32,10 @@ class Hub:
     An async context manager, for `App(lifespan=[hub])` or by itself; without either it starts at its first use. It
     belongs to the event loop that it is used in first, until that is closed. Once stopped it has to be entered again.
 
+    A connection that ends in an orderly way, by `leave`, `close` or the end of its handler, gets what was published
+    before that, within the close time-out. A client that is too slow, `disconnect`, an abort and a stop of the hub drop
+    what waits.
+
     Args:
         broker: carries what is published to the hubs of other processes, and keeps histories; by default one for this
             process alone.

@@ -1,5 +1,6 @@
 """Membership of a connection in a room, and what all memberships of one connection share."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +18,8 @@ from .outbox import Outbox, Pace
 from .presence import Member
 from .queues import is_running_in, size_of
 from .rooms import RoomState, check_room
-from .sockets import ForeignSocket, Socket, log_failure
+from .sockets import ForeignSocket, Socket, is_end, log_failure
+from .websocket import CLOSE_TIMEOUT
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
 Exclude: TypeAlias = "Joinable | Membership | None"
@@ -127,6 +129,23 @@ class Subscriber:
             self.outbox.retire()
         return memberships
 
+    async def flush(self) -> None:
+        """Wait until what waits is sent, or dropped."""
+        await self.outbox.flush()
+
+    async def finish(self) -> None:
+        """Wait until what waits is sent, where a handler that ends would have its server close before that.
+
+        What is not sent within the close time-out is dropped. A WebSocket of this package does the same when it closes.
+        """
+        if self.memberships or not isinstance(self._socket, ForeignSocket):
+            return
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.outbox.flush()
+        except TimeoutError:
+            self.outbox.abandon()
+
     def on_gone(self, ending: Ending = Ending.CLOSED) -> None:
         """Nothing can be sent any more."""
         self.outbox.abandon()
@@ -162,6 +181,9 @@ class Membership:
     broker knows of it, so that nothing that anyone publishes after that is missed. It has one block: entering it twice,
     and entering it after `leave()`, raises LifecycleError. Entering it after its connection has ended raises
     ConnectionClosed, after a stop of the hub HubNotRunning.
+
+    The end of the block on a connection of another framework, whose server closes it when the handler returns, waits
+    until everything is sent, at most ten seconds, if the connection has no other membership and its client is there.
 
     Attributes:
         room: its name.
@@ -245,7 +267,10 @@ class Membership:
         return self._hub.members(self.room)
 
     def leave(self) -> None:
-        """Get no more of the room. What has come to the outbox by now is sent. Idempotent.
+        """Get no more of the room. Idempotent.
+
+        What was published before this is still sent, also if the connection is closed after it. On a connection of
+        another framework it is sent as long as the handler runs: the end of an `async with` block waits for that.
 
         Raises:
             WrongLoop: in another event loop than that of the hub, or in another thread.
@@ -307,7 +332,11 @@ class Membership:
     ) -> bool:
         self.leave()
         block, self._block = self._block, None
-        return block is not None and await block.__aexit__(kind, error, traceback)
+        is_quiet = block is not None and await block.__aexit__(kind, error, traceback)
+        # A cancellation, or a client that has left, waits for nothing.
+        if error is None or not is_end(error):
+            await self.subscriber.finish()
+        return is_quiet
 
     def on_drop(self) -> None:
         """A message was dropped."""

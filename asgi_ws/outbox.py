@@ -206,8 +206,10 @@ class Outbox:
         self._timer = self.loop.call_at(since + age, self._expire, backlog)
 
     def _overflow(self) -> None:
+        was_closed = self.is_closed
         self.close()
-        self._on_overflow()
+        if not was_closed:
+            self._on_overflow()
 
     def _forget_backlog(self) -> None:
         self._backlog = None

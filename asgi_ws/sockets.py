@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from typing import Any, Final, Protocol
 
 from ._asgi import Event, Push, Send
@@ -44,8 +44,9 @@ class Socket(Protocol):
     push: Push | None
     """Sends without a coroutine, where the server can do that."""
 
-    async def send(self, event: Event) -> None:
+    def send(self, event: Event) -> Awaitable[None]:
         """Send one event, after those that were sent before."""
+        ...
 
     def close(self, code: int, reason: str) -> None:
         """Begin to close it, within a second; then it is dropped, where the server can do that."""
@@ -72,7 +73,7 @@ class OwnSocket:
     def __init__(self, ws: WebSocket) -> None:
         self._ws = ws
         self.closed_error = ws._closed_error
-        self.send = ws._in_turn
+        self.send = ws._send_attached
         self.attach = ws._attach
         self.detach = ws._detach
         self.push = _push_of(ws._send_event)
@@ -175,8 +176,7 @@ def _push_of(send: Send) -> Push | None:
 def log_failure(error: BaseException) -> bool:
     """Log why a member's `send` failed, quietly where the connection has ended; return True if it has."""
     causes = tuple(leaves(error))
-    has_left = all(_has_left(cause) for cause in causes)
-    if has_left:
+    if is_end(error):
         logger.debug("send() failed; removed the member, which has left, from its rooms", exc_info=error)
     elif all(_is_refusal(cause) or _has_left(cause) for cause in causes):
         # Without a traceback: another server may say in this way that the client has left.
@@ -184,7 +184,12 @@ def log_failure(error: BaseException) -> bool:
         logger.warning("send() failed; removed the member from its rooms: %s", text)
     else:
         logger.error("send() failed; removed the member from its rooms", exc_info=error)
-    return has_left
+    return is_end(error)
+
+
+def is_end(error: BaseException) -> bool:
+    """Return True if an error, or each in a group, says no more than that the connection has ended or is to end."""
+    return all(_has_left(cause) for cause in leaves(error))
 
 
 def _is_refusal(error: BaseException) -> bool:

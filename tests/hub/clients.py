@@ -141,6 +141,29 @@ class RawClient:
             assert head.startswith(b"HTTP/1.1 101 "), head
             yield client
 
+    async def tell(self, word: str, **arguments: Any) -> None:
+        """Ask the handler for something; see `served_app.Commands`."""
+        payload = json.dumps([word, arguments]).encode()
+        assert len(payload) < 126
+        # Masked, as it has to be, with a key of zeros.
+        frame = bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload
+        await asyncio.get_running_loop().sock_sendall(self._sock, frame)
+
+    async def finale(self, *, prefix: str = "", **arguments: Any) -> None:
+        """Let the handler publish its last words, more than a connection's buffers hold, and read them after that."""
+        # Where `send` never waits it is paced, and a second's worth goes at once.
+        count, size = (1, 8 * MIB) if self.process.server.manners.send_blocks else (10, 120 * KIB)
+        await self.tell("finale", count=count, size=size, **arguments)
+        await get(self.process, f"{prefix}/events/{self.name}", until="published", seconds=SECONDS)
+        expected = [*["large"] * count, "see", "bye"]
+        assert [await self.message() for _ in expected] == expected
+
+    async def close_code(self) -> int:
+        """The code of the close frame, which comes next."""
+        opcode, size = await self.read(2)
+        assert opcode == 0x88, opcode
+        return int.from_bytes((await self.read(size))[:2])
+
     async def read(self, size: int) -> bytes:
         """So many bytes."""
         data = bytearray()

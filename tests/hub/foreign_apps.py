@@ -66,6 +66,17 @@ def publish_from_thread(room: str, text: str) -> dict[str, int]:
     return {"members": len(hub.members(room))}
 
 
+@app.websocket("/finale/{room}")
+async def finale_member(websocket: WebSocket, room: str, id: str) -> None:  # noqa: A002 -- the query's name
+    await websocket.accept()
+    async with hub.join(websocket, room, identity=id) as membership:
+        await websocket.send_text("joined")
+        _, arguments = await websocket.receive_json()
+        for text in (*["large".ljust(arguments["size"], PADDING)] * arguments["count"], "see", "bye"):
+            await membership.publish(text)
+        journal.note(id, "published")
+
+
 # -- Starlette
 
 

@@ -43,6 +43,16 @@ class Commands:
         self._membership = membership
         self._name = name
         self._number = 0
+        self.is_over = False
+
+    async def finale(self, *, count: int, size: int, how: str) -> None:
+        """Publish large messages and two small ones, say so to the journal, and end: by a close or by returning."""
+        for text in (*["large".ljust(size, PADDING)] * count, "see", "bye"):
+            await self._membership.publish(text)
+        journal.note(self._ws, "published")
+        self.is_over = True
+        if how == "close":
+            await self._ws.close(4001, "done")
 
     async def publish(self, *, count: int = 1, size: int = 0, own: bool = False) -> None:
         """Publish so many numbered messages, each followed by one of the handler's own if that is asked for."""
@@ -96,9 +106,10 @@ class Served:
                 commands = Commands(self._hub, ws, membership, name)
                 await ws.send("joined")
                 self._note(ws, "joined")
-                while True:
+                while not commands.is_over:
                     word, arguments = json.loads(await ws.receive_text())
                     await getattr(commands, word)(**arguments)
+            self._note(ws, "end", "returned", "")
         except ConnectionClosed as error:
             self._note(ws, "end", error.code, error.reason)
         except BaseException as error:

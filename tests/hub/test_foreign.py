@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.servers.launch import ServerProcess
-from tests.servers.table import SERVERS
+from tests.servers.table import SERVERS, Server
 
 from .clients import KIB, MIB, Client, RawClient, end_of, get, held_bytes, members, room_name
 from .serving import FAST, Servers
@@ -148,3 +148,12 @@ async def test_a_route_of_fastapi_publishes(process: ServerProcess) -> None:
             answer = await get(process, f"/{path}/{client.room}", method="POST", text=path)
             assert answer == {"members": 1}
             assert await client.receive() == path
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
+async def test_a_client_that_pauses_gets_what_was_published_before_a_fastapi_handler_ended(
+    servers: Servers, server: Server
+) -> None:
+    with servers.watched(server) as process:
+        async with RawClient.joined(process, room_name(), path="/finale/") as client:
+            await client.finale(prefix="/ours")

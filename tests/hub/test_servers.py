@@ -223,3 +223,12 @@ async def test_the_numbers_of_a_room_come_out_even(process: ServerProcess) -> No
         assert after["delivered"] - before["delivered"] == 60
         assert after["who"] == sorted(client.name for client in room.clients)
         assert [after[key] for key in ("queued_messages", "queued_bytes", "slow_members")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("how", ["return", "close"])
+async def test_a_client_that_pauses_gets_what_was_published_before_its_handler_ended(
+    process: ServerProcess, how: str
+) -> None:
+    async with RawClient.joined(process, room_name()) as client:
+        await client.finale(how=how)
+        assert await client.close_code() == (1000 if how == "return" else 4001)
