@@ -152,8 +152,8 @@ class WebSocket(Channel):
 
         Idempotent, and no error when the peer is gone. Messages that wait to be sent go first, those in the outbox of a
         hub included. A peer that does not read can hold this for `timeout` seconds; then the connection is dropped,
-        with what is left of them. A task that waits in `receive` gets `ConnectionClosed` with this code. Cancelling the call
-        does not take the close frame back.
+        with what is left of them. A task that waits in `receive` gets `ConnectionClosed` with this code. Cancelling the
+        call does not take the close frame back.
 
         On a server that sends only 1000 and 3000-4999 (daphne), 1001-1014 go out as 4901-4914.
 
