@@ -238,12 +238,19 @@ def _host_allowed(host: Authority | None, exact: Iterable[str], suffixes: tuple[
 
 
 def _header_lines(scope: Scope, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in scope.get("headers") or () if key.lower() == name]
+    # RFC 9110 section 5.5: space around a value is not a part of it. Servers strip it, and not every transport does.
+    return [value.decode("latin-1").strip(" \t") for key, value in scope.get("headers") or () if key.lower() == name]
 
 
 def offered_subprotocols(scope: Scope) -> list[str]:
-    """The subprotocols of the handshake in the client's order of preference (RFC 6455 section 4.1); [] by default."""
-    return [name for name in scope.get("subprotocols") or () if name]
+    """Return the subprotocols of the handshake in the client's order of preference (RFC 6455 section 4.1).
+
+    Servers give a list of names. Transports that run an application in process may split the header at its commas and
+    leave the spaces (`["a", " b"]`, or `[""]` without a header), or give its lines as they are (`["a, b"]`).
+    """
+    offered: Sequence[str] = scope.get("subprotocols") or ()
+    lines = [offered] if isinstance(offered, str) else offered
+    return [name for line in lines for part in line.split(",") if (name := part.strip(" \t"))]
 
 
 def check_subprotocol(subprotocol: str, scope: Scope) -> None:

@@ -218,6 +218,10 @@ def test_the_same_origin_passes_beside_a_list() -> None:
     assert passes(Policy(origins=[]), from_origin("http://example.org"))
 
 
+def test_space_around_a_header_that_a_transport_left_there_does_not_count() -> None:
+    assert passes(Policy(), handshake(("host", " example.org "), ("origin", "\thttps://example.org")))
+
+
 def test_unsafe_any_lets_every_origin_in() -> None:
     for origin in ("http://evil.org", "null", "junk", ""):
         assert passes(Policy(origins=UNSAFE_ANY), from_origin(origin))

@@ -221,6 +221,38 @@ async def test_accept_sends_the_subprotocol_and_the_headers() -> None:
 
 
 @pytest.mark.parametrize(
+    ("offered", "names"),
+    [
+        (["a", " b"], ["a", "b"]),
+        (["a\t", "", " "], ["a"]),
+        (["a, b", "c"], ["a", "b", "c"]),
+        (("a", "b"), ["a", "b"]),
+        ("a, b", ["a", "b"]),
+        ([""], []),
+        (None, []),
+    ],
+)
+async def test_subprotocols_are_names_however_a_transport_splits_its_header(offered: object, names: list[str]) -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        assert ws.subprotocols == names
+        await ws.accept(subprotocol=names[-1] if names else None)
+
+    peer = WebSocketCommunicator(handler, subprotocols=names)
+    peer.scope["subprotocols"] = offered
+    sent: list[Event] = []
+
+    async def send(event: Event) -> None:
+        sent.append(event)
+
+    async def receive() -> Event:
+        return {"type": "websocket.connect"}
+
+    await handler(peer.scope, receive, send)
+    assert sent[0]["subprotocol"] == (names[-1] if names else None)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error"),
     [
         ({"subprotocol": "v3"}, InvalidSubprotocol),

@@ -154,13 +154,12 @@ class TestClient(httpx2.Client):
             return handshake.request
 
     def _communicator(self, request: httpx2.Request) -> WebSocketCommunicator:
-        url, offered = request.url, request.headers.get("sec-websocket-protocol", "")
+        url = request.url
         target = b"%s://%s%s" % (url.raw_scheme, url.netloc, url.raw_path)
         return WebSocketCommunicator(
             self.app,
             target.decode("ascii"),
             headers=[(name.lower(), value) for name, value in request.headers.raw],
-            subprotocols=[name.strip() for name in offered.split(",") if name.strip()],
             **self._options,
         )
 

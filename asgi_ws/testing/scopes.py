@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from .._asgi import HeadersLike, RawHeaders, Scope
 from ..headers import encode_headers
+from ..security import offered_subprotocols
 from .manners import SPEC, Manners
 
 # RFC 3986 section 2: what a path and a query may have as they are; "%" since they may be encoded already.
@@ -45,12 +46,14 @@ def websocket_scope(
         raise ValueError(f"path {target!r}: expected a path that begins with '/', or a ws:// or wss:// URL")
     scheme = url.scheme or "ws"
     raw_path = quote(url.path or "/", safe=_IN_PATH)
+    sent = _handshake(url.netloc.rpartition("@")[2] or "testserver", headers, subprotocols, origin)
+    offered = [value.decode("latin-1") for name, value in sent if name == b"sec-websocket-protocol"]
     scope: Scope = {
         "type": "websocket",
         **paths(unquote(raw_path), raw_path.encode("ascii"), root_path, manners),
         "query_string": quote(url.query, safe=_IN_QUERY).encode("ascii"),
-        "headers": _handshake(url.netloc.rpartition("@")[2] or "testserver", headers, subprotocols, origin),
-        "subprotocols": list(subprotocols),
+        "headers": sent,
+        "subprotocols": offered_subprotocols({"subprotocols": offered}),
         **connection_scope(
             manners,
             server=(url.hostname or "testserver", url.port or _PORTS[scheme]),

@@ -173,3 +173,11 @@ async def test_an_application_sees_all_of_it() -> None:
         assert (await ws.connect()).accepted
     assert seen[0] == "é"
     assert (seen[1], tuple(seen[2]), seen[3]) == ("1", ("10.0.0.1", 1), "p")
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [{"subprotocols": ["a", " b"]}, {"headers": {"sec-websocket-protocol": "a,  b"}}, {"subprotocols": ["a, b"]}],
+)
+def test_offered_subprotocols_are_in_the_scope_as_servers_read_them_from_the_header(offer: dict[str, Any]) -> None:
+    assert scope_of("/", **offer)["subprotocols"] == ["a", "b"]
