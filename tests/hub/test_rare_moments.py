@@ -275,9 +275,6 @@ async def test_a_transport_that_raises_keeps_no_other_connection_from_being_writ
                 raise RuntimeError("Cannot call write() after write_eof()")
             self.written += data
 
-        def get_write_buffer_size(self) -> int:
-            return 0
-
     loop = asyncio.get_running_loop()
     told: list[str] = []
     loop.set_exception_handler(lambda _, context: told.append(context["message"]))
