@@ -270,6 +270,8 @@ async def test_a_transport_that_raises_keeps_no_other_connection_from_being_writ
             self.raises = raises
             self.written = b""
 
+        def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
         def write(self, data: bytes | bytearray | memoryview) -> None:
             if self.raises:
                 raise RuntimeError("Cannot call write() after write_eof()")
