@@ -9,7 +9,6 @@ from contextlib import suppress
 from enum import Enum
 from typing import ClassVar, Final
 
-from ..errors import InvalidHeader
 from ..lifecycle import CloseCode, check_close
 from ..wire.events import Close, Failed, Ping, Pong
 from ..wire.frames import close_frame
@@ -129,7 +128,7 @@ class Connection(asyncio.Protocol):
     def _on_close(self, close: Close) -> None:
         self._inbox.finish(close.code, close.reason)
         if self._phase is Phase.OPEN:
-            self._writer.write(close_frame(close.code))
+            self._writer.write(close_frame(close.code, close.reason))
         if self._phase is not Phase.ENDED:
             self._hang_up(self.close_timeout)
 
@@ -193,12 +192,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refused: HandshakeRefused, headers: Iterable[tuple[bytes, bytes]], code: int) -> None:
         """Answer the request with a response; the application is told this code."""
         self._inbox.finish(code)
-        try:
-            response = refusal(refused, headers)
-        except InvalidHeader:
-            # One of uvicorn's own settings, which is no reason to leave a client without an answer.
-            response = refusal(refused, ())
-        self._writer.write(response)
+        self._writer.write(refusal(refused, headers))
         self._linger()
 
     def _linger(self) -> None:

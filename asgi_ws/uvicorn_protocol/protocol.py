@@ -20,7 +20,7 @@ from ..wire.frames import BINARY, COMPRESSED, SHORT_HEADERS, TEXT, header
 from ..wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake
 from ..wire.negotiation import Parameters, negotiate
 from ..wire.reader import FrameReader
-from . import handover
+from . import defaults, handover
 from .connection import Connection, Phase, logger
 from .denial import Denial
 from .scope import address, described, websocket_scope
@@ -200,7 +200,10 @@ class WebSocketProtocol(Connection):
         self._loop.call_soon(handover.give_back, transport, http)
 
     def _refuse_handshake(self, refused: HandshakeRefused, code: int = CloseCode.ABNORMAL) -> None:
-        self._refuse(refused, self._server_state.default_headers, code)
+        self._refuse(refused, self._default_headers(), code)
+
+    def _default_headers(self) -> list[tuple[bytes, bytes]]:
+        return defaults.usable(tuple(self._server_state.default_headers))
 
     def _on_no_answer(self) -> None:
         self._log_answer(f"503, not accepted in {self.accept_timeout:g} s", logging.WARNING)
@@ -248,15 +251,19 @@ class WebSocketProtocol(Connection):
         self._forget()
 
     def _is_leaving(self, error: BaseException) -> bool:
-        """Whether this is what the application was told of the peer's leaving, by `send` or by `receive`.
+        """Return True if this is how `send` or `receive` told the application that the connection has ended.
 
         Frameworks make an exception of their own of that, which has the close code (Starlette: WebSocketDisconnect).
         A handler that does not catch it has not failed.
         """
+        # One that the server closes has ended for the application before the client's answer comes.
+        if self._phase not in (Phase.CLOSING, Phase.ENDED) and not self._writer.transport.is_closing():
+            # It is that of another connection, and this one's client is still there.
+            return False
         if isinstance(error, ClientDisconnected):
             return True
-        codes = (self._inbox.end_code, CloseCode.ABNORMAL)
-        return self._phase is Phase.ENDED and not self._is_over and getattr(error, "code", None) in codes
+        code = getattr(error, "code", None)
+        return not self._is_over and code is not None and code in (self._inbox.end_code, CloseCode.ABNORMAL)
 
     def _on_application_end(self, *, is_failed: bool) -> None:
         if self._phase is Phase.DENYING and self._denial is not None and not self._denial.is_started:
@@ -357,7 +364,7 @@ class WebSocketProtocol(Connection):
             self._log_answer("403")
             self._refuse_handshake(HandshakeRefused(403, "Forbidden"))
         elif phase is Phase.CONNECTING and kind == "websocket.http.response.start":
-            self._denial = Denial(event, self._server_state.default_headers)
+            self._denial = Denial(event, self._default_headers())
             self._log_answer(str(self._denial.status))
             self._enter(Phase.DENYING, self.accept_timeout, self._abort)
         elif phase is Phase.DENYING and kind == "websocket.http.response.body" and self._denial is not None:
@@ -407,7 +414,7 @@ class WebSocketProtocol(Connection):
             self._handshake,
             subprotocol=event.get("subprotocol") or None,
             extension=None if self._negotiated is None else self._negotiated[1],
-            headers=[*self._server_state.default_headers, *(event.get("headers") or ())],
+            headers=[*self._default_headers(), *(event.get("headers") or ())],
         )
         self._log_answer("[accepted]")
         if self._negotiated is not None:

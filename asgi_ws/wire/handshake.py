@@ -57,7 +57,7 @@ _STATUS_LINES: Final = {
 }
 # RFC 6455 section 4.2.2 makes all but the last two the server's part of the answer; a 1xx response has neither of those
 # (RFC 9110 section 8.6, RFC 9112 section 6.1).
-_NOT_WITH_ACCEPT: Final = frozenset(
+_OF_THE_HANDSHAKE: Final = frozenset(
     {
         b"connection",
         b"sec-websocket-accept",
@@ -242,10 +242,7 @@ def accept_response(
         lines.append(b"sec-websocket-protocol: %b\r\n" % subprotocol.encode("ascii"))
     if extension is not None:
         lines.append(b"sec-websocket-extensions: %b\r\n" % extension.encode("ascii"))
-    for name, value in headers:
-        lines.append(_line(name, value))
-        if name.lower() in _NOT_WITH_ACCEPT:
-            raise InvalidHeader(name, value, "the server sets this header of the handshake")
+    lines += [field_line(name, value) for name, value in headers]
     lines.append(b"\r\n")
     return b"".join(lines)
 
@@ -265,20 +262,36 @@ def response_head(status: int, headers: RawHeaders) -> bytes:
 
 
 def refusal(refused: HandshakeRefused, headers: RawHeaders) -> bytes:
-    """The whole response to a refused handshake, after which the connection is to be closed.
+    """Return the whole response to a refused handshake, after which the connection is to be closed.
+
+    Of `headers`, the server's defaults with names in lower case, those are left out that this response sets itself.
 
     Raises:
-        InvalidHeader: for a malformed one of `headers`, which are the server's own.
+        InvalidHeader: for a malformed one of `headers`.
     """
     body = refused.reason.encode()
     connection = b"close"
     if any(name == b"upgrade" for name, _ in refused.headers):
         # RFC 9110 section 7.8.
         connection = b"close, upgrade"
-    own = [(b"connection", connection)]
+    own = [*refused.headers, (b"connection", connection)]
     if body:
         own += [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain; charset=utf-8")]
-    return response_head(refused.status, [*headers, *refused.headers, *own]) + body
+    names = {name for name, _ in own}
+    defaults = [header for header in headers if header[0] not in names]
+    return response_head(refused.status, [*defaults, *own]) + body
+
+
+def field_line(name: bytes, value: bytes) -> bytes:
+    """Return the line of a header that is not one of the handshake's own.
+
+    Raises:
+        InvalidHeader: for one that is, and for a malformed one.
+    """
+    line = _line(name, value)
+    if name.lower() in _OF_THE_HANDSHAKE:
+        raise InvalidHeader(name, value, "the server sets this header of the handshake")
+    return line
 
 
 def _line(name: bytes, value: bytes) -> bytes:

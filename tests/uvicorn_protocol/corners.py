@@ -23,6 +23,9 @@ _http = App(
     ]
 )
 
+# Calls of `send_for_another` whose client has left.
+_ended: Final[list[Call]] = []
+
 
 async def return_a_value(call: Call) -> object:
     await call.accept()
@@ -78,6 +81,29 @@ async def deny_at_length(call: Call) -> None:
     call.note("sent")
 
 
+async def fail_in_a_denial(call: Call) -> None:
+    """Fails when a part of its denial cannot be sent."""
+    await call.connect()
+    await call.send({"type": "websocket.http.response.start", "status": 403, "headers": []})
+    await call.send({"type": "websocket.http.response.body", "body": bytes(16 * _MIB), "more_body": True})
+    call.note("waits")
+    try:
+        await call.send({"type": "websocket.http.response.body", "body": b"more", "more_body": True})
+    except OSError:
+        raise RuntimeError("this is not the client's leaving") from None
+
+
+async def send_for_another(call: Call) -> None:
+    """Sends to a connection that has ended, by the `send` of that one."""
+    await call.accept()
+    ended = _ended.pop() if _ended else None
+    if ended is None:
+        await call.receive()
+        _ended.append(call)
+    else:
+        await ended.text("late")
+
+
 async def send_much_and_listen(call: Call) -> None:
     await call.accept()
     await call.data(bytes(16 * _MIB))
@@ -91,6 +117,8 @@ _ALL: Final[tuple[Callable[[Call], Awaitable[object]], ...]] = (
     abort_at_the_end,
     abort_unread,
     deny_at_length,
+    fail_in_a_denial,
+    send_for_another,
     send_much_and_listen,
 )
 _BY_NAME: Final = {function.__name__: function for function in _ALL}

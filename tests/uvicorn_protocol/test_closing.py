@@ -18,7 +18,7 @@ async def test_a_close_frame_is_echoed_and_told_with_its_code_and_reason(
 ) -> None:
     async with opened(server, "record") as peer:
         peer.send(close(code, reason))
-        assert (await peer.close_frame())[0] == code
+        assert await peer.close_frame() == (code, reason)
         assert await peer.end() == "FIN"
         assert await peer.told() == [[code, reason]] * 3
 

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from .conftest import Serve, Start
-from .peer import BINARY, PING, PONG, TEXT, asking, close, dialled, frame, opened, text
+from .peer import BINARY, PING, PONG, TEXT, asking, close, frame, opened, text
 from .served import Uvicorn
 
 _APP: Final = "tests.uvicorn_protocol.corners:app"
@@ -40,6 +40,17 @@ async def test_a_client_that_a_middleware_made_up_is_logged_as_it_is(corners: Uv
         assert await peer.close_frame() == (1000, "")
     await corners.settle()
     assert [line for line in corners.lines() if "10.0.0.1" in line and line.endswith("[accepted]")]
+
+
+@pytest.mark.handler_fails
+async def test_a_handler_that_ends_by_another_client_s_leaving_has_failed(corners: Uvicorn) -> None:
+    async with opened(corners, "send_for_another") as peer:
+        peer.send(close(1000))
+        await peer.notes()
+    async with opened(corners, "send_for_another") as peer:
+        assert await peer.close_frame() == (1011, "")
+    await corners.settle()
+    assert [line for line in corners.complaints() if line.endswith("ClientDisconnected")]
 
 
 async def test_two_tasks_that_receive_share_what_comes(corners: Uvicorn) -> None:
@@ -115,16 +126,6 @@ async def test_a_denial_waits_for_room_and_breaks_off_with_its_application(corne
     assert not body.endswith(b"0\r\n\r\n"), "it looks whole"
     await corners.settle()
     corners.mark()
-
-
-async def test_a_header_of_the_server_s_that_cannot_be_sent_is_left_out_of_a_refusal(start: Start) -> None:
-    server = start("--header=x-odd:a\x85b", app=_APP)
-    async with dialled(
-        server, b"GET /ws/x HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
-    ) as peer:
-        head = await peer.head()
-    assert head.status in (400, 426)
-    assert head.value("x-odd") is None
 
 
 @pytest.mark.handler_fails

@@ -35,7 +35,7 @@ async def test_messages_pings_and_the_closing_handshake(server: Uvicorn) -> None
         got.remove(Frame(0x80 | PONG, b"p"))
         assert [each.payload for each in got[:100]] == [str(number).encode() for number in range(100)]
         peer.send(close(4000, "bye"))
-        assert await peer.frame() == Frame(0x80 | CLOSE, (4000).to_bytes(2))
+        assert await peer.frame() == Frame(0x80 | CLOSE, (4000).to_bytes(2) + b"bye")
         assert await peer.end() == "FIN"
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.servers.client import handshake
 
-from .conftest import Serve
-from .peer import Peer, asking, close, dialled, opened
+from .conftest import Serve, Start
+from .peer import Peer, asking, close, dialled, opened, text
 from .served import Uvicorn
 
 
@@ -115,6 +115,43 @@ async def test_every_answer_has_uvicorn_s_default_headers(serve: Serve, handler:
 async def test_the_default_headers_can_be_left_out(serve: Serve, handler: str, kind: str, status: int) -> None:
     head = await _head(serve("--no-date-header", "--no-server-header"), handler, kind)
     assert (head.status, head.values("server"), head.values("date")) == (status, [], [])
+
+
+# What answers to handshakes have themselves, and what no answer can have.
+_BAD_DEFAULTS: Final = [
+    "Connection: keep-alive",
+    "Content-Length: 5",
+    "Transfer-Encoding: chunked",
+    "Upgrade: h2c",
+    "Sec-WebSocket-Accept: x",
+    "Sec-WebSocket-Extensions: permessage-deflate",
+    "Sec-WebSocket-Protocol: chat",
+    "Sec-WebSocket-Version: 12",
+    "X-Odd: a\x85b",
+    "X Odd: b",
+]
+
+
+@pytest.mark.handler_fails
+async def test_default_headers_that_an_answer_cannot_have_are_left_out_and_logged_once(start: Start) -> None:
+    server = start(*(f"--header={header}" for header in [*_BAD_DEFAULTS, "X-Good:yes", "Content-Type:text/x"]))
+    bad_key = b"Sec-WebSocket-Key: x\r\n"
+    for _ in range(2):
+        async with opened(server, "echo") as peer:
+            peer.send(text("x"))
+            assert await peer.message() == "x"
+        for handler, kind, line, status in (("deny", "bare", b"", 401), ("echo", "ws", bad_key, 400)):
+            async with asking(server, handler, line, kind=kind) as peer:
+                head, body = await peer.head(), await peer.rest()
+            assert (head.status, head.value("connection"), head.value("x-good")) == (status, "close", "yes")
+            assert head.value("content-length") == str(len(body))
+            names = {name for name, _ in head.headers}
+            assert names.isdisjoint({"transfer-encoding", "upgrade", "x-odd", "x odd"})
+            assert not any(name.startswith("sec-websocket-") for name in names)
+        assert head.value("content-type") == "text/plain; charset=utf-8"
+    lines = [line for line in server.lines() if "default header" in line]
+    assert len(lines) == len(_BAD_DEFAULTS)
+    assert all(line.isascii() and line.isprintable() for line in lines)
 
 
 # -- the log

@@ -177,3 +177,30 @@ async def test_a_closing_handshake_under_way_holds_nothing_up(own: Uvicorn) -> N
         own.terminate()
         await _stopped(own, 5)
         assert await peer.close_frame() == NOTHING, "one close frame is all that a connection may have"
+
+
+@pytest.mark.parametrize("path", ["/pushing", "/careless", "/tidy"])
+async def test_a_framework_s_handlers_leave_no_traceback_though_clients_are_slow_to_answer(
+    start: Start, path: str
+) -> None:
+    """The handlers end while the closing handshake is under way."""
+    server = start(ws=HASTY, app="tests.uvicorn_protocol.framework_apps:fastapi_app")
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(dialled(server, handshake(path))) for _ in range(5)]
+        for peer in peers:
+            assert (await peer.head()).status == 101
+        server.terminate()
+        assert {(await peer.close_frame())[0] for peer in peers} == {1012}
+        await _stopped(server, 10)
+    assert "Traceback" not in server.log()
+
+
+@pytest.mark.handler_fails
+async def test_what_fails_while_a_denial_is_cut_off_by_the_stop_is_logged(start: Start) -> None:
+    server = start(app="tests.uvicorn_protocol.corners:app")
+    async with asking(server, "fail_in_a_denial", receive_buffer=4096) as peer:
+        peer.stop_reading()
+        await peer.notes(until="waits")
+        server.terminate()
+        await _stopped(server, 10)
+    assert server.log().count("RuntimeError: this is not the client's leaving") == 1

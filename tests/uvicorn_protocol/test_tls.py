@@ -38,7 +38,7 @@ async def test_messages_pings_and_the_closing_handshake(server: Uvicorn) -> None
         peer.send(frame(PING, b"p"), *(text(str(number)) for number in range(100)))
         assert Frame(0x80 | PONG, b"p") in [await peer.frame() for _ in range(101)]
         peer.send(close(4000, "bye"))
-        assert await peer.close_frame() == (4000, "")
+        assert await peer.close_frame() == (4000, "bye")
         assert await peer.end() == "FIN"
         assert await _noted(server, peer, "told") == ["4000, 'bye'"]
 
