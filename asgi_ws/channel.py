@@ -18,7 +18,7 @@ from .idle import IdleTimer, measure_of
 from .lifecycle import ABORT_EXTENSION, CloseCode, WebSocketState, as_private_code
 from .limits import Limits, Refusal, Usage
 from .queues import Kept, PendingReceive, Turns, size_of
-from .states import SHUT, Shut, States
+from .states import SHUT, Shut, States, means_gone
 
 logger = logging.getLogger("asgi_ws")
 
@@ -170,9 +170,7 @@ class Channel(States):
 
     def _check_lost(self, error: Exception) -> None:
         """Raise ConnectionClosed if the server could not send because the peer is gone."""
-        # daphne's send raises a RuntimeError from the peer's close frame on, which may be before the event of it came.
-        # Elsewhere one is somebody's mistake.
-        if isinstance(error, OSError) or self._on_daphne:
+        if means_gone(error, self.scope):
             self._ended(CloseCode.ABNORMAL, "")
             raise self._closed_error() from None
 

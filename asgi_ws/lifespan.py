@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ._asgi import ASGIApp, Event, Receive, Scope, Send
 from .errors import LifespanFailed
+from .queues import outlived
 
 logger = logging.getLogger("asgi_ws")
 
@@ -55,7 +56,7 @@ class Lifespan:
             return {}
         run = self._runs.get(loop) or self._begin()
         # A connection that goes away while it waits must not take the start from the others.
-        return await asyncio.shield(run.started)
+        return await outlived(run.started)
 
     def _begin(self) -> _Run:
         # Store the run before its task is made: under an eager task factory the task may end, and forget the run, here.
@@ -85,6 +86,8 @@ class Lifespan:
                 failure = RuntimeError("the start was cancelled from within")
             if isinstance(failure, Exception) and not run.started.done():
                 run.started.set_exception(failure)
+                # asyncio logs what nobody has seen, and all who waited may have been cancelled.
+                run.started.exception()
             elif isinstance(error, Exception) and not run.stop.is_set():
                 # A task group that was started can fail at any time, and then nobody waits for it.
                 logger.exception("what was started ended by itself")
@@ -122,7 +125,7 @@ class Lifespan:
 
     async def _serve(self, run: _Run, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            state = await asyncio.shield(run.started)
+            state = await outlived(run.started)
         except Exception as error:
             logger.exception("start-up failed")
             await send({"type": "lifespan.startup.failed", "message": _reason(error)})

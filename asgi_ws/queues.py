@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ._asgi import Event, Receive
 
 # What may wait unread while `wait_closed` or `until_closed` reads; past either bound messages are dropped and counted.
 KEPT_MESSAGES: Final = 1024
 KEPT_BYTES: Final = 256 * 1024
+
+_T = TypeVar("_T")
 
 
 class Turns(list["asyncio.Future[None]"]):
@@ -52,6 +54,16 @@ def resolve(waiter: "asyncio.Future[None]", error: Exception | None = None) -> N
         waiter.set_result(None)
     else:
         waiter.set_exception(error)
+
+
+async def outlived(future: "asyncio.Future[_T]") -> _T:
+    """Wait for a future that goes on when the caller is cancelled, and return its result.
+
+    As asyncio.shield(), which from Python 3.14 on reports the exception of a future whose caller was cancelled.
+    """
+    if not future.done():
+        await asyncio.wait([future])
+    return future.result()
 
 
 def is_running_in(loop: asyncio.AbstractEventLoop) -> bool:

@@ -28,6 +28,7 @@ _SAYS_ENDED: Final = (
     "ASGIWebsocketState.HTTPCLOSED",
     "Attempt to send on a closed protocol",  # daphne, by way of autobahn
     "Transport not initialized or closed",  # granian
+    "Transport closed",
     "the handler is closed",  # uvloop
 )
 # In which of its phases this package's class for uvicorn refuses a message with a LifecycleError.

@@ -30,6 +30,28 @@ def is_of_daphne(scope: Scope) -> bool:
     return "asgi" in scope and "spec_version" not in scope["asgi"] and "extensions" not in scope
 
 
+# How the RuntimeErrors begin by which granian says that the peer is gone. Its flow has no other error where each event
+# is sent in a state that allows it; an event that it does not know has another text.
+_OF_GRANIAN: Final = ("ASGI flow error: ", "ASGI transport error: ")
+
+
+def means_gone(error: Exception, scope: Scope) -> bool:
+    """Return True for an exception of the server's `send` that means that the peer is gone.
+
+    | server | what its `send` raises then |
+    |---|---|
+    | uvicorn, also with the class of this package; h2corn | an OSError (ASGI, "WebSocket", send: from version 2.4 on) |
+    | daphne | a RuntimeError, from the peer's close frame on, which may be before the event of it came |
+    | granian | a RuntimeError with one of its texts: for the body of a denial, and before 2.8.7 for any message |
+    | hypercorn | nothing |
+
+    Any other RuntimeError is somebody's mistake.
+    """
+    if isinstance(error, OSError):
+        return True
+    return isinstance(error, RuntimeError) and (is_of_daphne(scope) or str(error).startswith(_OF_GRANIAN))
+
+
 class States(Connection):
     """The peer's state and ours, and what ended the connection."""
 

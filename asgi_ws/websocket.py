@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final, Literal, Self, TypeAlias
 
-from ._asgi import Event, HeadersLike, RawHeaders, Receive, Scope, Send
+from ._asgi import Event, HeadersLike, Receive, Scope, Send
 from ._scopes import EndingWith
 from .channel import FORCED_CLOSE_TIMEOUT, Channel
 from .codec import STANDARD_JSON, JSONCodec
@@ -20,7 +20,7 @@ from .errors import (
 from .headers import encode_body, encode_headers
 from .lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState, check_close
 from .limits import Limits, Usage
-from .queues import Kept
+from .queues import Kept, outlived
 from .security import check_subprotocol, offered_subprotocols
 
 JSONMode: TypeAlias = Literal["text", "binary"]
@@ -85,7 +85,7 @@ class WebSocket(Channel):
     async def accept(self, subprotocol: str | None = None, headers: HeadersLike | None = None) -> None:
         """Accept the handshake, with a subprotocol that the client offered and with headers of the application's.
 
-        daphne and granian drop the headers.
+        daphne and granian drop the headers. Cancelling the call while the server answers ends the connection.
 
         Raises:
             InvalidSubprotocol: when the client did not offer it (RFC 6455 section 4.2.2).
@@ -101,7 +101,13 @@ class WebSocket(Channel):
                 raise InvalidHeader(name, value, "the server sets this header of the handshake")
         await self._connect()
         self._apply("websocket.accept", "accept()")
-        await self._in_turn({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw_headers})
+        try:
+            await self._in_turn({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw_headers})
+        except asyncio.CancelledError:
+            # The server may have accepted or not. A close ends the connection in either case.
+            if not self.closed:
+                self._begin_close(CloseCode.INTERNAL_ERROR, "", FORCED_CLOSE_TIMEOUT)
+            raise
         self._usage.accepted += 1
         if self._limits.idle_timeout is not None:
             self._watch_idle(self._limits.idle_timeout)
@@ -110,7 +116,7 @@ class WebSocket(Channel):
         """Refuse the handshake with an HTTP response (ASGI extension "WebSocket Denial Response").
 
         A server without the extension (daphne) answers 403, whatever the status. `close_code` is 1006, which is what
-        the client's side reports.
+        the client's side reports. Cancelling the call does not take the response back.
 
         Raises:
             InvalidStatus: unless the status is 300-599.
@@ -126,21 +132,22 @@ class WebSocket(Channel):
             raise LifecycleError("deny()", self.application_state.name)
         if DENIAL_EXTENSION in self._extensions:
             self._apply("websocket.http.response.start", "deny()")
-            denial = self._send_denial(int(status), raw_headers, raw_body)
-            await asyncio.shield(self._start_closer(denial, "asgi_ws denial"))
+            start: Event = {"type": "websocket.http.response.start", "status": int(status), "headers": raw_headers}
+            denial = self._send_denial(start, {"type": "websocket.http.response.body", "body": raw_body})
         else:
             self._apply("websocket.close", "deny()")
             self._told_end(CloseCode.ABNORMAL, "")
-            await self._in_turn({"type": "websocket.close", "code": CloseCode.NORMAL, "reason": ""}, control=True)
+            denial = self._send_denial({"type": "websocket.close", "code": CloseCode.NORMAL, "reason": ""}, None)
+        await outlived(self._start_closer(denial, "asgi_ws denial"))
 
-    async def _send_denial(self, status: int, headers: RawHeaders, body: bytes) -> None:
-        start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+    async def _send_denial(self, first: Event, body: Event | None) -> None:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._in_turn(start, control=True)
-                self._apply("websocket.http.response.body", "deny()")
-                self._told_end(CloseCode.ABNORMAL, "")
-                await self._in_turn({"type": "websocket.http.response.body", "body": body}, control=True)
+                await self._in_turn(first, control=True)
+                if body is not None:
+                    self._apply(body["type"], "deny()")
+                    self._told_end(CloseCode.ABNORMAL, "")
+                    await self._in_turn(body, control=True)
         except TimeoutError:
             await self._drop()
         # uvicorn's websockets-sansio class logs an error when an application returns before the transport, which is
@@ -150,10 +157,10 @@ class WebSocket(Channel):
     async def close(self, code: int = 1000, reason: str | None = "", timeout: float = CLOSE_TIMEOUT) -> None:  # noqa: ASYNC109 -- bounds the frame, not the caller
         """Close the connection; before accept, refuse it (HTTP 403, the code is kept for the log).
 
-        Idempotent, and no error when the peer is gone. Messages that wait to be sent go first, those in the outbox of a
-        hub included. A peer that does not read can hold this for `timeout` seconds; then the connection is dropped,
-        with what is left of them. A task that waits in `receive` gets `ConnectionClosed` with this code. Cancelling the
-        call does not take the close frame back.
+        Does nothing after an end, whatever the arguments, and raises nothing when the peer is gone. Messages that wait
+        to be sent go first, those in the outbox of a hub included. A peer that does not read can hold this for
+        `timeout` seconds; then the connection is dropped, with what is left of them. A task that waits in `receive`
+        gets `ConnectionClosed` with this code. Cancelling the call does not take the close frame back.
 
         On a server that sends only 1000 and 3000-4999 (daphne), 1001-1014 go out as 4901-4914.
 
@@ -161,10 +168,12 @@ class WebSocket(Channel):
             InvalidCloseCode: unless the code may be sent (RFC 6455 section 7.4).
             InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8 (section 5.5).
         """
+        # First, so that a handler may pass on what ended the connection, such as 1005, which cannot be sent.
+        if self.application_state not in _CLOSABLE:
+            return
         reason = "" if reason is None else reason
         check_close(code, reason)
-        if self.application_state in _CLOSABLE:
-            await asyncio.shield(self._begin_close(int(code), reason, timeout))
+        await outlived(self._begin_close(int(code), reason, timeout))
 
     async def abort(self) -> None:
         """End the connection at once, without waiting for what is still to be sent.

@@ -1,10 +1,13 @@
 """Fixtures of more than one folder."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from .eager_tasks import eager_task_factory
+from .shielding import reporting_shield
 
 
 @pytest.fixture(params=["begun in the next iteration", "begun at once"])
@@ -12,3 +15,14 @@ async def each_task_start(request: pytest.FixtureRequest) -> None:
     """Run the test with asyncio's own way to begin a task, and with an eager task factory."""
     if request.param == "begun at once":
         asyncio.get_running_loop().set_task_factory(eager_task_factory)
+
+
+@pytest.fixture
+async def reports(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[dict[str, Any]]]:
+    """What the loop's exception handler is told, with `asyncio.shield` of Python 3.14."""
+    told: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    monkeypatch.setattr(asyncio, "shield", reporting_shield)
+    yield told
+    loop.set_exception_handler(None)

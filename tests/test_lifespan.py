@@ -1,10 +1,11 @@
 """Start and stop: in order and in reverse, on servers with lifespan and on those without."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -210,6 +211,32 @@ async def test_a_failed_start_fails_its_request_and_is_tried_again_at_the_next(j
     assert len(errors) == 1
     assert (await fetch(app)).text == "ok"
     assert journal.lines == ["+one", "-one", "+one"]
+
+
+async def test_a_start_that_fails_when_nobody_waits_for_it_any_more_is_reported_to_no_loop(
+    reports: list[dict[str, Any]],
+) -> None:
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    class Failing:
+        async def __aenter__(self) -> None:
+            entered.set()
+            await go_on.wait()
+            raise ConnectionRefusedError("database")
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    app = App([Route("/", Response("ok"))], lifespan=[Failing()])
+    request = asyncio.create_task(fetch(app))
+    await entered.wait()
+    request.cancel()
+    await asyncio.wait([request])
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    go_on.set()
+    await asyncio.wait(tasks)
+    del request, tasks
+    gc.collect()
+    assert reports == []
 
 
 def test_two_loops_one_after_the_other_each_start_and_stop_everything() -> None:

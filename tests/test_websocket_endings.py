@@ -1,6 +1,7 @@
 """How a connection ends, what everyone who used it is told, and which calls a state allows."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -162,6 +163,22 @@ async def test_a_close_code_that_may_not_be_sent_is_an_error_at_the_call_and_not
         assert await peer.wait_closed() == (1000, "")
 
 
+@pytest.mark.parametrize(("code", "reason"), [(1005, ""), (1006, None), (99, "x" * 124), ("1000", b"bytes")])
+async def test_a_close_after_the_end_does_nothing_whatever_its_arguments(code: Any, reason: Any) -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        assert told(await outcome(ws.receive())) == (1005, "")
+        await ws.close(code, reason)
+        assert ws.close_code == 1005
+
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.close(None)
+        await peer.close(code, reason)
+        await peer.wait()
+
+
 @pytest.mark.parametrize("reason", ["x" * 124, "é" * 62, "\ud800", b"bytes"])
 async def test_a_close_reason_that_does_not_fit_is_an_error_at_the_call(reason: Any) -> None:
     @websocket_app
@@ -189,30 +206,89 @@ async def test_an_exception_of_the_server_keeps_its_cause() -> None:
     assert isinstance(error.__cause__, KeyError)
 
 
-async def test_a_denial_goes_out_whole_though_the_call_was_cancelled() -> None:
+@pytest.mark.parametrize(("server", "answer"), [("spec", (401, b"who are you?")), ("daphne", (403, b""))])
+async def test_a_denial_goes_out_whole_though_the_call_was_cancelled(server: str, answer: tuple[int, bytes]) -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         denying = asyncio.create_task(ws.deny(401, "who are you?"))
-        await until(lambda: server.begun)
+        await until(lambda: gate.begun)
         denying.cancel()
         await asyncio.wait([denying])
-        asyncio.get_running_loop().call_soon(server.open.set)
+        asyncio.get_running_loop().call_soon(gate.open.set)
 
-    server = Gate(handler)
-    async with WebSocketCommunicator(server) as peer:
-        assert await refusal(peer) == (401, b"who are you?")
+    gate = Gate(handler)
+    async with WebSocketCommunicator(gate, server=server) as peer:
+        assert await refusal(peer) == answer
 
 
-async def test_a_denial_that_fails_after_its_call_was_cancelled_is_nobodys_error() -> None:
+@pytest.mark.parametrize("server", ["spec", "daphne"])
+async def test_a_denial_that_fails_after_its_call_was_cancelled_is_nobodys_error(
+    server: str, reports: list[dict[str, Any]]
+) -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         denying = asyncio.create_task(ws.deny(401))
-        await until(lambda: server.begun)
+        await until(lambda: gate.begun)
         denying.cancel()
         await asyncio.wait([denying])
         await peer.abort()
-        asyncio.get_running_loop().call_soon(server.open.set)
+        asyncio.get_running_loop().call_soon(gate.open.set)
 
-    server = Gate(handler)
-    async with WebSocketCommunicator(server) as peer:
+    gate = Gate(handler)
+    first = "websocket.close" if server == "daphne" else "websocket.http.response.start"
+    async with WebSocketCommunicator(failing(gate, first, OSError()), server=server) as peer:
         assert told(await outcome(peer.connect())) == (1006, "")
+    gc.collect()
+    assert reports == []
+
+
+async def test_an_accept_that_is_cancelled_after_another_task_has_closed_is_just_cancelled() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        accepting = asyncio.create_task(ws.accept())
+        await until(lambda: gate.begun)
+        asyncio.get_running_loop().call_soon(gate.open.set)
+        closing = asyncio.create_task(ws.close(4000))
+        await until(lambda: ws.closed)
+        accepting.cancel()
+        await asyncio.wait([accepting, closing])
+        assert accepting.cancelled()
+
+    gate = Gate(handler)
+    async with WebSocketCommunicator(gate) as peer:
+        await refusal(peer)
+
+
+async def test_an_accept_that_is_cancelled_while_the_server_answers_ends_the_connection() -> None:
+    later: list[tuple[int, str]] = []
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        accepting = asyncio.create_task(ws.accept())
+        await until(lambda: gate.begun)
+        accepting.cancel()
+        await asyncio.wait([accepting])
+        gate.open.set()
+        later.extend([told(await outcome(ws.send("late"))), told(await outcome(ws.receive()))])
+
+    gate = Gate(handler)
+    async with WebSocketCommunicator(gate) as peer:
+        assert (await refusal(peer))[0] == 403
+    assert later == [(1011, "")] * 2
+    assert handler.statistics().accepted == 0
+
+
+@pytest.mark.parametrize("text", ["ASGI flow error: Connection already upgraded", "ASGI transport error: gone"])
+async def test_granians_word_for_a_client_that_has_left_is_connection_closed(text: str) -> None:
+    outcomes: list[tuple[int, str]] = []
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        outcomes.append(told(await outcome(ws.deny(401))))
+        await ws.deny(401)
+
+    server = failing(handler, "websocket.http.response.body", RuntimeError(text))
+    async with WebSocketCommunicator(server, server="granian") as peer:
+        await outcome(peer.connect())
+    assert outcomes == [(1006, "")]
+    assert handler.statistics().failed == 0

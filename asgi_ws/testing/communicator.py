@@ -318,12 +318,12 @@ class WebSocketCommunicator(Run):
         Raises:
             InvalidCloseCode, InvalidCloseReason: for what no close frame may carry.
         """
-        if code is not None:
-            check_close(code, reason)
         self._check_accepted()
         self._look_for_close()
         if self._closed is not None:
             return
+        if code is not None:
+            check_close(code, reason)
         if not self._link.is_up:
             self._closed = ConnectionClosed(CloseCode.ABNORMAL)
             return

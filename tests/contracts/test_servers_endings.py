@@ -77,6 +77,19 @@ async def test_a_client_that_leaves_before_accept_frees_its_place(process: Serve
     observed("when its time to accept is over" if code is None else "at once")
 
 
+@pytest.mark.parametrize("call", ["accept", "deny", "close"])
+async def test_an_answer_to_a_client_that_has_left_is_nobodys_mistake(process: ServerProcess, call: str) -> None:
+    probe = Probe(process, "answer-late")
+    async with raw(process, handshake(probe.target(call=call))) as client:
+        await probe.events("works")
+        client.reset()
+    async with http(process) as web:
+        await web.post(f"/go/{probe.id}")
+    notes = await probe.notes()
+    # Not every server knows yet, and not every one tells.
+    assert notes["answer"].partition(" ")[0] in ("returned", "ConnectionClosed")
+
+
 @pytest.mark.row("`receive` and `send` after the client left, each time")
 @pytest.mark.parametrize("leave", [ClientConnection.close, _close_without_code, reset, hang_up])
 async def test_every_later_call_raises_the_same_connection_closed(

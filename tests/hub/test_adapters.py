@@ -317,6 +317,7 @@ async def test_of_a_wrapper_that_passes_everything_on_the_wrapped_connection_is_
         (RuntimeError("Unexpected ASGI message 'websocket.send', after sending 'websocket.close'."), logging.DEBUG),
         (LifecycleError("the event 'websocket.send'", "CLOSING"), logging.DEBUG),
         (ExceptionGroup("two", [OSError(), RuntimeError("Transport not initialized or closed")]), logging.DEBUG),
+        (RuntimeError("ASGI flow error: Transport closed"), logging.DEBUG),
         (RuntimeError("Expected ASGI message 'websocket.accept', but got 'websocket.send'"), logging.WARNING),
         (ExceptionGroup("two", [RuntimeError("odd\nlines"), OSError()]), logging.WARNING),
         (LifecycleError("the event 'websocket.send'", "CONNECTING"), logging.WARNING),

@@ -149,6 +149,23 @@ async def work_first(ws: WebSocket) -> None:
         journal.note(ws, "end", ws.close_code)
 
 
+@websocket_app
+async def answer_late(ws: WebSocket) -> None:
+    """Answers the handshake as `call` says, when the client says go, whether or not it has left."""
+
+    async def answer() -> None:
+        journal.note(ws, "works")
+        await journal.until(ws.query_params["id"], "go")
+        call = {"accept": ws.accept, "deny": lambda: ws.deny(401, "who are you?"), "close": ws.close}
+        journal.note(ws, "answer", await outcome(call[ws.query_params["call"]]()))
+        journal.note(ws, "send", await outcome(ws.send("late")))
+        journal.note(ws, "end")
+
+    # A server that tells of the leaving has the handler cancelled.
+    answering = asyncio.create_task(answer())
+    await asyncio.wait([answering])
+
+
 @websocket_app(origins=UNSAFE_ANY)
 async def any_origin(ws: WebSocket) -> None:
     await ws.accept()
@@ -334,6 +351,7 @@ HANDLERS: Final = {
     "return-early": return_early,
     "never-accept": never_accept,
     "work-first": work_first,
+    "answer-late": answer_late,
     "any-origin": any_origin,
     "view": view,
     "close": close,
