@@ -270,6 +270,9 @@ async def test_a_transport_that_raises_keeps_no_other_connection_from_being_writ
             self.raises = raises
             self.written = b""
 
+        def get_write_buffer_size(self) -> int:
+            return 0
+
         def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
         def write(self, data: bytes | bytearray | memoryview) -> None:
