@@ -1,6 +1,6 @@
 """Tests without await: HTTP and WebSockets to an application that runs in a background loop."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -8,12 +8,13 @@ from typing import Any, Final, Literal, Self
 from .._asgi import ASGIApp
 from .clock import VirtualClock
 from .communicator import WebSocketCommunicator
-from .conformance_http import DEBUG_EXTENSION
-from .http import ApplicationTransport
+from .conformance_http import DEBUG_EXTENSION, TRAILERS_EXTENSION
+from .exchange import Exchange
+from .http import STREAMED, ApplicationTransport
 from .libraries import httpx2
 from .lifespan import LifespanManager
 from .loop_thread import BackgroundLoop, LoopThread, beside
-from .manners import manners_of
+from .manners import SPEC, manners_of
 from .scopes import HANDSHAKE
 from .session import WebSocketTestSession
 
@@ -61,6 +62,9 @@ class TestClient(httpx2.Client):
         headers: the same.
         follow_redirects: False to see the redirects.
         client: the peer's address and port; None for a server that does not know them.
+        extensions: further entries of `scope["extensions"]`, of requests and handshakes. Under "spec" a request has
+            "http.response.trailers" among them, as with Starlette's client. What an application sends by way of
+            trailers, early hints ("http.response.early_hint") and debug information is in `response.extensions`.
         server: whose manners the application meets: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or
             "granian"; "asgi_ws" is uvicorn with this package's WebSocket class.
         timeout: the bound of every wait, in seconds of real time.
@@ -89,6 +93,7 @@ class TestClient(httpx2.Client):
         follow_redirects: bool = True,
         client: tuple[str, int] | None = ("testclient", 50000),
         *,
+        extensions: Mapping[str, Any] | None = None,
         server: str = "spec",
         timeout: float = 5.0,
         check_leaks: bool = True,
@@ -113,11 +118,16 @@ class TestClient(httpx2.Client):
             "check_leaks": check_leaks,
             "server": server,
         }
-        transport = _Transport(ApplicationTransport(app, extensions=None, **self._options), self._background)
+        self._extensions = dict(extensions or {})
+        offers: dict[str, Any] = {TRAILERS_EXTENSION: {}} if server == SPEC.name else {}
+        self._requests = _Transport(
+            ApplicationTransport(app, extensions=offers | self._extensions, carries_context=True, **self._options),
+            self._background,
+        )
         super().__init__(
             base_url=base_url,
             headers={"user-agent": "testclient", **(headers or {})},
-            transport=transport,
+            transport=self._requests,
             follow_redirects=follow_redirects,
             cookies=cookies,
         )
@@ -156,12 +166,22 @@ class TestClient(httpx2.Client):
     def _communicator(self, request: httpx2.Request) -> WebSocketCommunicator:
         url = request.url
         target = b"%s://%s%s" % (url.raw_scheme, url.netloc, url.raw_path)
-        return WebSocketCommunicator(
+        communicator = WebSocketCommunicator(
             self.app,
             target.decode("ascii"),
             headers=[(name.lower(), value) for name, value in request.headers.raw],
+            extensions=self._extensions,
             **self._options,
         )
+        communicator.carries_context = True
+        return communicator
+
+    # -- requests
+
+    def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
+        """Send a request, as `httpx2.Client.send` does. With `stream` the response is read piece by piece."""
+        request.extensions[STREAMED] = stream
+        return super().send(request, stream=stream, **options)
 
     # -- time
 
@@ -221,6 +241,7 @@ class TestClient(httpx2.Client):
 
     def _start(self, loop: LoopThread) -> None:
         lifespan = LifespanManager(self.app, timeout=self._bound, check_leaks=self._check_leaks)
+        lifespan.carries_context = True
         loop.kept.add(lifespan)
         try:
             loop.call(lifespan.__aenter__, "lifespan.startup.complete")
@@ -247,6 +268,8 @@ class TestClient(httpx2.Client):
         lifespan, self._lifespan = self._lifespan, None
         failed = exc_value
         try:
+            with beside(exc_value):
+                self._requests.cancel()
             if loop is not None and lifespan is not None:
                 with beside(exc_value):
                     loop.call(lambda: lifespan.__aexit__(exc_type, exc_value, traceback), "lifespan.shutdown.complete")
@@ -308,28 +331,56 @@ class _Transport(httpx2.BaseTransport):
     def __init__(self, transport: ApplicationTransport, background: BackgroundLoop) -> None:
         self._transport = transport
         self._background = background
+        # Responses that the test reads piece by piece and has not closed.
+        self._open: set[_Body] = set()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.extensions.get(_HANDSHAKE_MARK):
             raise _PutTogether(request)
         # What an iterator of the test's gives is given here, and not in the loop.
         request.read()
-        response, content = self._background.running().call(
-            lambda: self._respond(request), f"the response to {request.method} {request.url}"
+        loop = self._background.running()
+        response, exchange = loop.call(
+            lambda: self._transport.respond(request), f"the response to {request.method} {request.url}"
         )
-        whole = httpx2.Response(
-            response.status_code,
-            headers=response.headers,
-            stream=httpx2.ByteStream(content),
-            extensions=response.extensions,
-        )
+        if exchange is not None:
+            response.stream = body = _Body(exchange, loop, self._open.discard)
+            self._open.add(body)
         # Starlette's and Jinja's tests look for them here.
         debug = response.extensions.get(DEBUG_EXTENSION, {})
         for name in ("template", "context"):
             if name in debug:
-                setattr(whole, name, debug[name])
-        return whole
+                setattr(response, name, debug[name])
+        return response
 
-    async def _respond(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes]:
-        response = await self._transport.handle_async_request(request)
-        return response, b"".join([part async for part in response.aiter_raw()])
+    def cancel(self) -> None:
+        """Cancel the applications whose responses are still open, as a server does that stops."""
+        while self._open:
+            self._open.pop().cancel()
+
+
+class _Body(httpx2.SyncByteStream):
+    """The body of a response that is read piece by piece."""
+
+    def __init__(self, exchange: Exchange, loop: LoopThread, closed: Callable[["_Body"], None]) -> None:
+        self._exchange = exchange
+        self._loop = loop
+        self._closed = closed
+        loop.kept.add(exchange)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (part := self._loop.call(self._exchange.next_part, "more of the response")) is not None:
+            yield part
+
+    def close(self) -> None:
+        self._closed(self)
+        if self._exchange not in self._loop.kept:
+            return
+        try:
+            self._loop.call(self._exchange.end, "the application to end")
+        finally:
+            self._loop.kept.discard(self._exchange)
+
+    def cancel(self) -> None:
+        self._exchange.stop(exceptions=False)
+        self.close()

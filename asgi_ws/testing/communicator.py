@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from .._asgi import ASGIApp, Event, HeadersLike, Receive, Scope, Send
+from .._asgi import ASGIApp, Event, HeadersLike, RawHeaders, Receive, Scope, Send
 from ..codec import STANDARD_JSON
 from ..errors import ConnectionClosed, InvalidMessage
 from ..headers import Headers
@@ -124,6 +124,11 @@ class WebSocketCommunicator(Run):
         """The subprotocol that the application chose; None for none, and without a connection."""
         answer = self._handshake.answer
         return answer.subprotocol if isinstance(answer, Accepted) else None
+
+    @property
+    def accepted_headers(self) -> RawHeaders:
+        """The headers that the application accepted with, as it has sent them; [] without a connection."""
+        return self._handshake.accepted_headers
 
     @property
     def close_code(self) -> int | None:

@@ -15,6 +15,7 @@ from .conformance import (
     check_response_body,
     check_response_start,
     held_against,
+    is_buffer,
     typed,
 )
 from .errors import ProtocolViolation
@@ -23,7 +24,9 @@ START: Final = 'ASGI, HTTP, "Response Start - send event"'
 BODY: Final = 'ASGI, HTTP, "Response Body - send event"'
 TRAILERS: Final = 'ASGI, Extensions, "HTTP Trailers"'
 DEBUG: Final = 'ASGI, Extensions, "Debug"'
+EARLY_HINT: Final = 'ASGI, Extensions, "HTTP/1.1 Early Hint"'
 DEBUG_EXTENSION: Final = "http.response.debug"
+EARLY_HINT_EXTENSION: Final = "http.response.early_hint"
 TRAILERS_EXTENSION: Final = "http.response.trailers"
 
 
@@ -47,8 +50,8 @@ _OUT_OF_PLACE: Final = MappingProxyType(
 )
 _ALLOWED: Final = MappingProxyType(
     {
-        ResponseState.START: {"http.response.start", DEBUG_EXTENSION},
-        ResponseState.BODY: {"http.response.body"},
+        ResponseState.START: {"http.response.start", DEBUG_EXTENSION, EARLY_HINT_EXTENSION},
+        ResponseState.BODY: {"http.response.body", DEBUG_EXTENSION},
         ResponseState.TRAILERS: {"http.response.trailers"},
         ResponseState.NOTHING: set[str](),
     }
@@ -80,7 +83,7 @@ def _check(event: object, state: ResponseState, scope: Scope) -> None:
         if kind in extensions:
             return
         raise Broken(INVALID, f"{kind!r} is no event that an application sends over HTTP", "unknown type")
-    if kind in {DEBUG_EXTENSION, TRAILERS_EXTENSION} and kind not in extensions:
+    if kind in {DEBUG_EXTENSION, EARLY_HINT_EXTENSION, TRAILERS_EXTENSION} and kind not in extensions:
         raise Broken(EXTENSIONS, f"this server has no {kind!r} in scope['extensions']", "unknown type")
     if kind not in _ALLOWED[state]:
         clause, why = _OUT_OF_PLACE[state]
@@ -100,18 +103,25 @@ def _check_debug(event: Mapping[str, Any]) -> None:
         raise Broken(DEBUG, f"info is a dict, not {type(info).__name__}")
 
 
-def settled(event: Any, *, lowers_names: bool) -> Any:
-    """The event with headers that can be read twice; with names in lower case where a server takes any."""
-    headers = event.get("headers") if isinstance(event, Mapping) else None
-    if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):
+def _check_early_hint(event: Mapping[str, Any]) -> None:
+    links = event.get("links")
+    if not isinstance(links, list | tuple) or not all(isinstance(link, bytes) for link in links):
+        raise Broken(EARLY_HINT, f"links are values of Link headers, each bytes, not {links!r}")
+
+
+def settled(event: Any, *, takes_bytes_like: bool) -> Any:
+    """Return the event as it is now: its headers can be read twice, and a buffer that may change is copied.
+
+    A server that does not take such a buffer sees it as it is.
+    """
+    if not isinstance(event, Mapping):
         return event
-    return {**event, "headers": [_lower(pair) if lowers_names else pair for pair in headers]}
-
-
-def _lower(pair: Any) -> Any:
-    if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], bytes):
-        return (pair[0].lower(), pair[1])
-    return pair
+    headers, body = event.get("headers"), event.get("body")
+    if isinstance(headers, Iterable) and not isinstance(headers, Mapping | str | bytes):
+        event = {**event, "headers": list(headers)}
+    if takes_bytes_like and is_buffer(body):
+        event = {**event, "body": bytes(body)}
+    return event
 
 
 _RULES: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = MappingProxyType(
@@ -120,5 +130,6 @@ _RULES: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = MappingProxyT
         "http.response.body": partial(check_response_body, BODY),
         TRAILERS_EXTENSION: _check_trailers,
         DEBUG_EXTENSION: _check_debug,
+        EARLY_HINT_EXTENSION: _check_early_hint,
     }
 )

@@ -34,7 +34,6 @@ Misuse: TypeAlias = Literal[
     "subprotocol in headers",
     "str in headers",
     "headers None",
-    "upper-case header",
     "bad headers",
     "body before start",
     "accept in denial",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .._asgi import Event, Scope
+from .._asgi import Event, RawHeaders, Scope
 from ..headers import Headers
 from ..lifecycle import DENIAL_EXTENSION, CloseCode
 from . import conformance
@@ -52,6 +52,8 @@ class Handshake:
     def __init__(self) -> None:
         self.is_sent = False
         self.answer: Answer | None = None
+        # The headers of the accept, as the application has sent them: names may be in capitals.
+        self.accepted_headers: RawHeaders = []
         # What has come of a denial response.
         self._denial: list[Event] = []
 
@@ -70,7 +72,8 @@ class Handshake:
     def take(self, event: Event) -> None:
         """Take an event of the application's, which may complete the answer."""
         if event["type"] == "websocket.accept":
-            self.answer = Accepted(event.get("subprotocol"), Headers.from_raw(event.get("headers") or ()))
+            self.accepted_headers = list(event.get("headers") or ())
+            self.answer = Accepted(event.get("subprotocol"), Headers.from_raw(self.accepted_headers))
         elif event["type"] == "websocket.close":
             self.answer = Denied(403, Headers.from_raw([]), close_code=event.get("code", CloseCode.NORMAL))
         elif event["type"] == f"{DENIAL_EXTENSION}.start":

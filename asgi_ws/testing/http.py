@@ -1,146 +1,36 @@
 """HTTP to an application, by the HTTP client library: its own transport, around the application under watch."""
 
-import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, cast
 
-from .._asgi import ASGIApp, Event, Receive, Scope, Send
-from .checked import CheckedRun
+from .._asgi import ASGIApp, Scope
 from .clock import checked_bound
-from .conformance_http import (
-    BODY,
-    DEBUG_EXTENSION,
-    START,
-    TRAILERS,
-    TRAILERS_EXTENSION,
-    ResponseState,
-    after,
-    settled,
-    violation,
-)
-from .errors import Unanswered, show
+from .conformance_http import DEBUG_EXTENSION
+from .exchange import Exchange
 from .libraries import httpx2
-from .manners import SPEC, Manners, manners_of
+from .manners import SPEC, manners_of
 from .scopes import connection_scope, paths
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
 
 _PORTS: Final = {"http": 80, "https": 443}
-_UNANSWERED: Final = {
-    ResponseState.START: (START, "http.response.start"),
-    ResponseState.BODY: (BODY, "an http.response.body without more_body"),
-    ResponseState.TRAILERS: (TRAILERS, "http.response.trailers"),
-}
-# A response is collected whole: an endless one must not take the memory that there is.
-_MOST_COLLECTED: Final = 64 * 1024 * 1024
+# The extension of a request whose response the test reads piece by piece.
+STREAMED: Final = "asgi_ws.testing.streamed"
 
 
-class _Exchange(CheckedRun):
-    """One request to the application, and its response, which goes on to the transport.
+class _Body(httpx2.AsyncByteStream):
+    """The body of a response that is read piece by piece."""
 
-    Attributes:
-        notes: what came by way of an extension, by its name.
-    """
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        manners: Manners,
-        timeout: float,
-        raise_server_exceptions: bool,
-        check_leaks: bool,
-        is_body_whole: bool,
-    ) -> None:
-        super().__init__(
-            app, scope, timeout=timeout, raise_server_exceptions=raise_server_exceptions, check_leaks=check_leaks
-        )
-        self.notes: dict[str, Any] = {}
-        self._receive = self._read
-        self._send = self._check
-        self._receive_of_transport = receive
-        self._send_of_transport = send
-        self._lowers_names = manners is not SPEC
-        self._state = ResponseState.START
-        self._has_trailers = False
-        # How many bytes of a body there are, and whether more than fits has come.
-        self._collected = 0
-        self._is_full = False
-        # The request's body is one piece, which the transport follows with an end of its own.
-        self._is_body_whole = is_body_whole
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (part := await self._exchange.next_part()) is not None:
+            yield part
 
-    async def _read(self) -> Event:
-        await self._turn()
-        event = await self._receive_of_transport()
-        if self._is_body_whole and event.get("more_body", False):
-            # Servers give such a body and its end as one event.
-            await self._receive_of_transport()
-            event = {**event, "more_body": False}
-        self._given.append(show(event))
-        return event
-
-    async def _turn(self) -> None:
-        # The transport never waits: an application that always has something to do would keep the loop, and every
-        # bound of a wait needs it.
-        await asyncio.sleep(0)
-
-    async def _check(self, event: Event) -> None:
-        await self._turn()
-        event = settled(event, lowers_names=self._lowers_names)
-        broken = violation(event, self._state, self.scope)
-        if broken is not None:
-            self._refuse(broken)
-        self._taken.append(show(event))
-        await self._until_room(event)
-        kind = event["type"]
-        if kind == "http.response.start":
-            self._has_trailers = bool(event.get("trailers", False))
-        elif kind == TRAILERS_EXTENSION:
-            self.notes.setdefault(kind, []).extend(event.get("headers", ()))
-        elif kind == DEBUG_EXTENSION:
-            self.notes[kind] = event["info"]
-        self._state = after(event, self._state, has_trailers=self._has_trailers)
-        await self._send_of_transport(event)
-
-    async def _until_room(self, event: Event) -> None:
-        self._is_full = self._collected >= _MOST_COLLECTED
-        if self._is_full:
-            await asyncio.get_running_loop().create_future()
-        if self.scope["method"] != "HEAD":
-            self._collected += len(event.get("body", b""))
-
-    def _report(self) -> str:
-        report = super()._report()
-        if not self._is_full:
-            return report
-        return f"  send waits: a response is collected whole, and no more than {_MOST_COLLECTED} bytes of it\n{report}"
-
-    async def finish(self) -> None:
-        """Wait for the application to end, which has to have answered.
-
-        Raises:
-            WaitTimeout: it does not end in time.
-            ProtocolViolation: it sent what the ASGI text forbids.
-            Unanswered: it returned before its response was complete.
-            Exception: what it raised.
-        """
-        task = self.future
-        await self._until(lambda: task.done() or self._violation is not None, "the application to answer and end")
-        self._raise_unmet()
-        if self._state is ResponseState.NOTHING:
-            return
-        if self.error is None:
-            clause, missing = _UNANSWERED[self._state]
-            raise Unanswered(clause, f"the application returned without {missing}")
-        # As servers do: 500, unless the response has begun. Then its end is missing, which is not to be seen here.
-        if self._state is ResponseState.START:
-            await self._send_of_transport({"type": "http.response.start", "status": 500, "headers": []})
-        if self._state is not ResponseState.TRAILERS:
-            await self._send_of_transport({"type": "http.response.body", "body": b""})
+    async def aclose(self) -> None:
+        await self._exchange.end()
 
 
 class ApplicationTransport(httpx2.AsyncBaseTransport):
@@ -161,6 +51,7 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
         raise_server_exceptions: bool,
         check_leaks: bool,
         server: str,
+        carries_context: bool = False,
     ) -> None:
         self._app = app
         self._state: Mapping[str, Any] = {} if state is None else state
@@ -171,62 +62,94 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
         self._raise_server_exceptions = raise_server_exceptions
         self._check_leaks = check_leaks
         self._manners = manners_of(server)
+        self._carries_context = carries_context
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request, and return its response, whole, after the application has ended.
+        """Send a request, and return its response: whole, after the application has ended, unless it is streamed.
 
         Raises:
-            WaitTimeout: the application does not end in time.
+            WaitTimeout: the application does not answer, or end, in time.
             ProtocolViolation: it sent what the ASGI text forbids.
             Unanswered: it returned before its response was complete.
             LeakedTasks: it left tasks running.
             ValueError: the URL is none of HTTP.
             Exception: what it raised, unless that is to be a response with the status 500.
         """
+        response, exchange = await self.respond(request)
+        if exchange is not None:
+            response.stream = _Body(exchange)
+        return response
+
+    async def respond(self, request: httpx2.Request) -> tuple[httpx2.Response, Exchange | None]:
+        """Send a request, and return its response, with the exchange that goes on where the response is streamed."""
+        is_streamed = bool(request.extensions.get(STREAMED))
+        exchange = self._exchange(request, is_streamed=is_streamed)
+        await exchange.__aenter__()
+        try:
+            await (exchange.until_started() if is_streamed else exchange.finish())
+        except BaseException as error:
+            await exchange.end(error)
+            raise
+        if not is_streamed:
+            await exchange.end()
+        response = httpx2.Response(
+            exchange.status, headers=exchange.headers, stream=httpx2.ByteStream(exchange.collected()), request=request
+        )
+        response.extensions.update(exchange.notes)
+        # What is yet to come is seen as it comes.
+        exchange.notes = response.extensions
+        return response, exchange if is_streamed else None
+
+    def _exchange(self, request: httpx2.Request, *, is_streamed: bool) -> Exchange:
         if request.url.scheme not in _PORTS:
             raise ValueError(
                 f"url {str(request.url)!r}: expected http:// or https://; a WebSocket is for "
                 "TestClient.websocket_connect, or for a WebSocketCommunicator"
             )
-        notes: dict[str, Any] = {}
+        # The library refuses a body of another kind before it comes here.
+        body = cast(httpx2.AsyncByteStream, request.stream)
+        return Exchange(
+            self._app,
+            self._scope(request),
+            aiter(body),
+            manners=self._manners,
+            is_body_whole=isinstance(request.stream, httpx2.ByteStream),
+            is_streamed=is_streamed,
+            carries_context=self._carries_context,
+            timeout=self._timeout,
+            raise_server_exceptions=self._raise_server_exceptions,
+            check_leaks=self._check_leaks,
+        )
 
-        async def watched(scope: Scope, receive: Receive, send: Send) -> None:
-            async with _Exchange(
-                self._app,
-                self._completed(scope),
-                receive,
-                send,
-                manners=self._manners,
-                timeout=self._timeout,
-                raise_server_exceptions=self._raise_server_exceptions,
-                check_leaks=self._check_leaks,
-                is_body_whole=isinstance(request.stream, httpx2.ByteStream),
-            ) as exchange:
-                await exchange.finish()
-            notes.update(exchange.notes)
-
-        # What the application raises is dealt with in there: asked to answer with 500, the library would hide the
-        # kit's own errors as well.
-        response = await httpx2.ASGITransport(watched).handle_async_request(request)
-        response.extensions.update(notes)
-        return response
-
-    def _completed(self, scope: Scope) -> Scope:
-        """The library's scope, as a server of these manners has it."""
-        manners = self._manners
-        host, port = scope["server"]
+    def _scope(self, request: httpx2.Request) -> Scope:
+        """Return the scope of a request as a server of these manners makes it."""
+        manners, url = self._manners, request.url
         return {
-            **scope,
-            **paths(scope["path"], scope["raw_path"], self._root_path, manners),
+            "type": "http",
+            "http_version": "1.1",
+            "method": request.method,
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "scheme": url.scheme,
+            "query_string": url.query,
+            **paths(url.path, url.raw_path.partition(b"?")[0], self._root_path, manners),
             **connection_scope(
                 manners,
-                server=(host, port or _PORTS[scope["scheme"]]),
+                spec_version=manners.http_spec_version,
+                server=(url.host, _PORTS[url.scheme] if url.port is None else url.port),
                 client=self._client,
                 state=self._state,
                 offers=[DEBUG_EXTENSION] if manners is SPEC else [],
                 extensions=self._extensions,
             ),
         }
+
+
+class _Client(httpx2.AsyncClient):
+    """The library's client, which tells the transport whether a response is streamed."""
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
+        request.extensions[STREAMED] = stream
+        return await super().send(request, stream=stream, **options)
 
 
 def http_client(
@@ -280,4 +203,4 @@ def http_client(
         check_leaks=check_leaks,
         server=server,
     )
-    return httpx2.AsyncClient(transport=transport, base_url=base_url, **options)
+    return _Client(transport=transport, base_url=base_url, **options)

@@ -22,7 +22,12 @@ class Manners:
 
     Attributes:
         name: as it is given to `server=`.
-        spec_version: in the scope's `asgi`; None is none.
+        spec_version: in the `asgi` of a WebSocket's scope; None is none.
+        http_spec_version: the same for HTTP.
+        http_disconnect: how `receive` gives http.disconnect once the response is complete: at once and again and again,
+            at once and one time only, or again and again but never before it has suspended. `is_disconnected()` of
+            Starlette's Request asks without suspending.
+        takes_bytes_like: the body of an HTTP response may be a bytearray or a memoryview.
         describes_connection: the scope has `extensions`, `http_version`, `scheme` and `state`, all of them optional.
         extensions: the names of those in the scope.
         port_type: of the two ports in the scope.
@@ -74,6 +79,9 @@ class Manners:
 
     name: str
     spec_version: str | None = "2.5"
+    http_spec_version: str | None = "2.5"
+    http_disconnect: Literal["again", "once", "later"] = "again"
+    takes_bytes_like: bool = True
     describes_connection: bool = True
     extensions: tuple[str, ...] = (DENIAL_EXTENSION,)
     port_type: type[int | str] = int
@@ -135,6 +143,7 @@ SPEC: Final = Manners(name="spec")
 UVICORN: Final = Manners(
     name="uvicorn",
     spec_version="2.4",
+    http_spec_version="2.3",
     max_message_bytes=16 * MIB,
     code_of_lost_connection=1005,
     code_after_refusal=1005,
@@ -177,6 +186,7 @@ UVICORN: Final = Manners(
 
 ASGI_WS: Final = Manners(
     name="asgi_ws",
+    http_spec_version="2.3",
     extensions=(DENIAL_EXTENSION, ABORT_EXTENSION),
     max_message_bytes=16 * MIB,
     tells_every_reason=True,
@@ -225,6 +235,8 @@ ASGI_WS: Final = Manners(
 HYPERCORN: Final = Manners(
     name="hypercorn",
     spec_version="2.3",
+    http_spec_version="2.1",
+    http_disconnect="once",
     joins_root_path=False,
     keeps_root_slash=False,
     receives_both_keys=True,
@@ -280,6 +292,9 @@ HYPERCORN: Final = Manners(
 DAPHNE: Final = Manners(
     name="daphne",
     spec_version=None,
+    http_spec_version=None,
+    http_disconnect="once",
+    takes_bytes_like=False,
     describes_connection=False,
     extensions=(),
     joins_root_path=False,
@@ -320,6 +335,8 @@ DAPHNE: Final = Manners(
 GRANIAN: Final = Manners(
     name="granian",
     spec_version="2.3",
+    http_spec_version="2.3",
+    http_disconnect="later",
     extensions=(DENIAL_EXTENSION, "http.response.pathsend"),
     port_type=str,
     joins_root_path=False,

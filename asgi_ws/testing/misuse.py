@@ -13,9 +13,7 @@ from .manners import Manners
 _SUBPROTOCOL: Final = b"sec-websocket-protocol"
 # RFC 6455 section 7.4.1: codes that report what was never in a close frame.
 _REPORTS: Final = frozenset({1005, 1006, 1015})
-_IN_HEADERS: Final = frozenset(
-    {"str in headers", "headers None", "upper-case header", "bad headers", "subprotocol in headers"}
-)
+_IN_HEADERS: Final = frozenset({"str in headers", "headers None", "bad headers", "subprotocol in headers"})
 BAD_CLOSES: Final = frozenset(
     {"close code None", "close code not int", "invalid close code", "long reason", "reason not str"}
 )
@@ -70,8 +68,6 @@ def mended(event: Event, misuse: Misuse | None, manners: Manners) -> Event | Non
     It may have something else that is wrong.
     """
     match misuse:
-        case "upper-case header":
-            return {**event, "headers": [(name.lower(), value) for name, value in event["headers"]]}
         case "subprotocol in headers" if manners.sends_accept_headers:
             return _with_subprotocol(event)
         case "str in headers" | "headers None" | "bad headers" | "subprotocol in headers":
@@ -92,8 +88,8 @@ def mended(event: Event, misuse: Misuse | None, manners: Manners) -> Event | Non
 
 def _with_subprotocol(event: Event) -> Event:
     """A header that goes out as it is does what the subprotocol does."""
-    names = [value.decode("latin-1") for name, value in event["headers"] if name == _SUBPROTOCOL]
-    headers = [(name, value) for name, value in event["headers"] if name != _SUBPROTOCOL]
+    names = [value.decode("latin-1") for name, value in event["headers"] if name.lower() == _SUBPROTOCOL]
+    headers = [(name, value) for name, value in event["headers"] if name.lower() != _SUBPROTOCOL]
     return {**event, "subprotocol": event.get("subprotocol") or names[0], "headers": headers}
 
 

@@ -1,6 +1,7 @@
 """One run of an ASGI application, on asgiref's communicator: every wait has a bound, and nothing is hidden by one."""
 
 import asyncio
+import inspect
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -46,6 +47,34 @@ def unexplained(errors: Iterable[BaseException], is_known: Callable[[BaseExcepti
     return (error for error in errors if not all(is_known(leaf) for leaf in leaves(error)))
 
 
+def single_callable(app: Any) -> ASGIApp:
+    """Return an application that takes scope, receive and send; one of ASGI 2 is called with the scope first."""
+    given: ASGIApp = app
+    # What a plain call gives is awaited: with one argument this is a handler that lacks its decorator.
+    call = app if inspect.isroutine(app) else inspect.getattr_static(app, "__call__", None)
+    if inspect.iscoroutinefunction(call) and not inspect.isclass(app):
+        return given
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return given
+    if _takes(signature, 3) or not _takes(signature, 1):
+        return given
+
+    async def called_twice(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope)(receive, send)
+
+    return called_twice
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
 class Run(ApplicationCommunicator):
     """An application that runs for one scope, and the test that waits for it.
 
@@ -56,7 +85,11 @@ class Run(ApplicationCommunicator):
         timeout: the bound of every wait, in seconds of real time, whatever the loop's clock says.
         raise_server_exceptions: whether what the application raises is raised in the test.
         check_leaks: whether tasks that the application has started and left running fail the test.
+        carries_context: whether the application runs in a copy of the context in which it is started; else in an empty
+            one, as with asgiref.
     """
+
+    carries_context = False
 
     # The application's task; None before it runs. asgiref's `__del__` asks for it, also where `__init__` has raised.
     _future: "asyncio.Task[None] | None" = None
@@ -74,7 +107,7 @@ class Run(ApplicationCommunicator):
         self.timeout = clock.checked_bound(timeout)
         self.raise_server_exceptions = raise_server_exceptions
         self.check_leaks = check_leaks
-        self._app = app
+        self._app = single_callable(app)
         # What the application calls; whoever imitates a server puts its own here.
         self._receive: Receive = self.input_queue.get
         self._send: Send = self._put_output
@@ -110,6 +143,8 @@ class Run(ApplicationCommunicator):
     def future(self) -> "asyncio.Task[None]":
         """The application's task, which the first look starts."""
         is_new = self._future is None
+        if is_new and self.carries_context:
+            self._future = asyncio.create_task(self._call(self.scope, self._receive, self._send))
         task: asyncio.Task[None] = super().future
         if is_new:
             # Outside a block nothing would tell of them, and nothing would end this.

@@ -56,7 +56,8 @@ def websocket_scope(
         "subprotocols": offered_subprotocols({"subprotocols": offered}),
         **connection_scope(
             manners,
-            server=(url.hostname or "testserver", url.port or _PORTS[scheme]),
+            spec_version=manners.spec_version,
+            server=(url.hostname or "testserver", _PORTS[scheme] if url.port is None else url.port),
             client=client,
             state=state,
             offers=manners.extensions,
@@ -71,20 +72,21 @@ def websocket_scope(
 def connection_scope(
     manners: Manners,
     *,
+    spec_version: str | None,
     server: tuple[str, int],
     client: tuple[str, int] | None,
     state: Mapping[str, Any] | None,
     offers: Iterable[str],
     extensions: Mapping[str, Any] | None,
 ) -> Scope:
-    """What the scopes of HTTP and of WebSockets have in common; `offers` are the server's own extensions."""
+    """Return what the scopes of HTTP and of WebSockets have in common; `offers` are the server's own extensions."""
     scope: Scope = {
         "asgi": {"version": "3.0"},
         "client": None if client is None else [client[0], manners.port_type(client[1])],
         "server": [server[0], manners.port_type(server[1])],
     }
-    if manners.spec_version is not None:
-        scope["asgi"]["spec_version"] = manners.spec_version
+    if spec_version is not None:
+        scope["asgi"]["spec_version"] = spec_version
     if manners.describes_connection:
         scope.update(state=dict(state or {}), extensions={name: {} for name in offers})
     if extensions:

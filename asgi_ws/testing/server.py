@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .._asgi import Event, Scope
 from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState
-from .conformance import violation
+from .conformance import is_buffer, violation
 from .errors import Misuse, ProtocolViolation
 from .link import Link, payload_bytes
 from .manners import SPEC, Manners
@@ -360,10 +360,15 @@ class Server:
 
 
 def _own(event: Any) -> Any:
-    """The event as it is now: its sender may use the dict again, and headers may be an iterator, good for one look."""
+    """Return the event as it is now: its sender may use the dict again, and headers may be an iterator.
+
+    The body of a denial response may be a buffer, as over HTTP: every server that has the extension takes one.
+    """
     if not isinstance(event, Mapping):
         return event
     own = dict(event)
     if isinstance(own.get("headers"), Iterator):
         own["headers"] = list(own["headers"])
+    if is_buffer(own.get("body")):
+        own["body"] = bytes(own["body"])
     return own

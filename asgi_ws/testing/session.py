@@ -118,7 +118,7 @@ class WebSocketTestSession:
         if not isinstance(answer, Accepted):
             raise _for_test(WebSocketDenialResponse)(answer)
         self.accepted_subprotocol = answer.subprotocol
-        self.extra_headers = answer.headers.raw
+        self.extra_headers = self._communicator.accepted_headers
         return self
 
     async def _open(self) -> Answer:
@@ -199,8 +199,16 @@ class WebSocketTestSession:
             raise ValueError(f"no peer can make a server give the application {show(message)}")
 
     def close(self, code: int | None = 1000, reason: str | None = None) -> None:
-        """Close the connection as the peer; None for a close frame without a code. Does nothing after an end."""
-        self._call(lambda: self._communicator.close(code, reason or ""), "the connection to close")
+        """Close the connection as the peer; None for a close frame without a code. Does nothing after an end.
+
+        The two codes that no frame carries stand for what they report (RFC 6455 section 7.4.1): 1005 for a close frame
+        without a code, 1006 for a connection that is lost, as by `abort`.
+        """
+        if code == CloseCode.ABNORMAL:
+            self.abort()
+            return
+        sent = None if code == CloseCode.NO_STATUS else code
+        self._call(lambda: self._communicator.close(sent, reason or ""), "the connection to close")
 
     # -- receiving
 

@@ -28,7 +28,7 @@ MEANINGS: Final = {
     (str(Path(KIT, "server.py")), "receive"): "waiting in receive() for the next event",
     (str(Path(KIT, "server.py")), "_receive"): "waiting in receive() for the next event",
     (str(Path(KIT, "server.py")), "send"): "waiting in send() for the peer to read",
-    (str(Path(KIT, "http.py")), "_read"): "waiting in receive() for the next event",
+    (str(Path(KIT, "exchange.py")), "_read"): "waiting in receive() for the next event",
     (str(Path(KIT, "lifespan.py")), "_read"): "waiting in receive() for the next event",
 }
 # Where these wait for tasks, and which local variable holds them.

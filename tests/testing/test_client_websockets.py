@@ -229,7 +229,7 @@ def test_a_mode_that_there_is_not_is_refused(client: TestClient) -> None:
 
 def test_a_close_code_that_no_frame_may_carry_is_refused(client: TestClient) -> None:
     with client.websocket_connect("/echo") as websocket, pytest.raises(InvalidCloseCode):
-        websocket.close(1006)
+        websocket.close(1015)
 
 
 # -- the network

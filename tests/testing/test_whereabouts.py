@@ -377,7 +377,7 @@ async def test_a_report_names_each_task_with_where_it_stands(start: Start) -> No
 
 
 def test_the_names_that_stand_for_the_kits_calls_are_there() -> None:
-    from asgi_ws.testing import http, lifespan, server
+    from asgi_ws.testing import exchange, lifespan, server
 
-    kit = {"server.py": server.Server, "http.py": http._Exchange, "lifespan.py": lifespan.LifespanManager}
+    kit = {"server.py": server.Server, "exchange.py": exchange.Exchange, "lifespan.py": lifespan.LifespanManager}
     assert all(name in vars(kit[Path(file).name]) for file, name in whereabouts.MEANINGS)
