@@ -1,6 +1,7 @@
 """Code blocks of Markdown pages: where they stand, what language they are in, what they say."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,3 +62,10 @@ ALL_BLOCKS: Final = [block for page in PAGES for block in blocks_of(page)]
 
 def blocks_in(*languages: str) -> list[Block]:
     return [block for block in ALL_BLOCKS if block.language in languages]
+
+
+def commands(block: Block) -> Iterator[tuple[list[str], list[str]]]:
+    """The commands of a console block, each with the lines that are shown below it."""
+    for command in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        first, *output = command.splitlines()
+        yield shlex.split(first), output

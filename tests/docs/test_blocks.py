@@ -7,23 +7,16 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import pytest
-from websockets.sync.client import connect
 
 from benchmarks.__main__ import parser as benchmarks_parser
 from tests.autobahn.__main__ import parser as autobahn_parser
-from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
-from tests.servers.table import SERVERS
 
-from .blocks import ALL_BLOCKS, Block, blocks_in
+from .blocks import ALL_BLOCKS, Block, blocks_in, commands
 
 SECONDS: Final = 10
 EXAMPLES: Final = PROJECT / "examples"
@@ -87,22 +80,17 @@ def test_the_readme_shows_the_first_example_as_it_is() -> None:
 # -- the shell
 
 
-def commands(block: Block) -> Iterator[tuple[list[str], list[str]]]:
-    """The commands of a console block, each with the lines that are shown below it."""
-    for command in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        first, *output = command.splitlines()
-        yield shlex.split(first), output
-
-
+# `test_tutorial` follows the tutorial, command by command.
 CONSOLE: Final = [
-    pytest.param(block, arguments, output, id=f"{block} {shlex.join(arguments)}")
+    pytest.param(block, arguments, id=f"{block} {shlex.join(arguments)}")
     for block in blocks_in("console")
-    for arguments, output in commands(block)
+    if block.page != "docs/tutorial.md"
+    for arguments, _ in commands(block)
 ]
 
 
-@pytest.mark.parametrize(("block", "arguments", "output"), CONSOLE)
-def test_a_command_works_as_shown(block: Block, arguments: list[str], output: list[str]) -> None:
+@pytest.mark.parametrize(("block", "arguments"), CONSOLE)
+def test_a_command_works_as_shown(block: Block, arguments: list[str]) -> None:
     match arguments:
         case ["pip", "install", *requirements]:
             check = functools.partial(check_requirements, requirements)
@@ -113,25 +101,14 @@ def test_a_command_works_as_shown(block: Block, arguments: list[str], output: li
             check = functools.partial(check_server, "asgi_ws", app, options)
         case ["make", target]:
             check = functools.partial(check_target, target)
-        case ["python", "-m", "pytest", file]:
-            # `test_examples` runs it.
-            check = functools.partial(is_file, EXAMPLES / file)
         case ["python", "-m", "benchmarks", *options]:
             # What it does is tested with the command; here that the page spells it right.
             check = functools.partial(benchmarks_parser().parse_args, options)
         case ["python", "-m", "tests.autobahn", *options]:
             check = functools.partial(autobahn_parser().parse_args, options)
-        case ["curl", url]:
-            check = functools.partial(check_page, served_by(block), url, output)
-        case ["python", "-m", "websockets", url]:
-            check = functools.partial(check_conversation, served_by(block), url, output)
         case _:
             raise AssertionError(f"{block}: no check for {shlex.join(arguments)!r}")
     check()
-
-
-def is_file(path: Path) -> None:
-    assert path.is_file()
 
 
 def check_requirements(requirements: list[str]) -> None:
@@ -166,37 +143,3 @@ def check_server(module: str, app: str, options: list[str]) -> None:
 def check_target(target: str) -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{re.escape(target)}:.*## ", makefile, re.MULTILINE)
-
-
-def served_by(block: Block) -> str:
-    """The application that the page last told the reader to serve."""
-    apps = [
-        arguments[1]
-        for earlier in blocks_in("console")
-        if earlier.page == block.page and earlier.line <= block.line
-        for arguments, _ in commands(earlier)
-        if arguments[0] == "uvicorn"
-    ]
-    return apps[-1]
-
-
-def check_page(app: str, url: str, output: list[str]) -> None:
-    with (
-        ServerProcess(SERVERS[0], app, options=["--app-dir=examples"]) as server,
-        urlopen(server.url(urlsplit(url).path), timeout=SECONDS) as response,
-    ):
-        assert response.read().decode().splitlines() == output
-
-
-def check_conversation(app: str, url: str, output: list[str]) -> None:
-    """What the interactive client shows: "<" before what came, ">" before what was typed."""
-    assert output[0] == f"Connected to {url}."
-    with (
-        ServerProcess(SERVERS[0], app, options=["--app-dir=examples"]) as server,
-        connect(server.url(urlsplit(url).path, "ws")) as ws,
-    ):
-        for line in output[1:]:
-            if line.startswith("> "):
-                ws.send(line[2:])
-            else:
-                assert f"< {ws.recv(SECONDS)!s}" == line

@@ -1,0 +1,164 @@
+"""The tutorial is followed to the letter, in a folder that is empty at first and outside of the checkout.
+
+What is installed comes from the environment of the tests: a reader's is fresh, and `test_wheel` makes such a one.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+from websockets.sync.client import connect
+
+from asgi_ws.testing.manners import ASGI_WS, UVICORN
+from tests.servers.launch import ServerProcess
+from tests.servers.program import PROJECT
+from tests.servers.table import Server
+
+from .blocks import Block, blocks_of, commands
+
+SECONDS: Final = 30
+PAGE: Final = PROJECT / "docs" / "tutorial.md"
+FILE: Final = re.compile(r"`(\w+\.py)`")
+PROGRAMS: Final = {
+    name: Server(name=name, title=name, manners=manners, arguments=(name, "{app}", "--port={port}"))
+    for name, manners in (("uvicorn", UVICORN), ("asgi_ws", ASGI_WS))
+}
+
+
+class Reader:
+    """Does what the page says, in `folder`."""
+
+    def __init__(self, parent: Path) -> None:
+        # Where the reader is: in a checkout, until the page leads out of it.
+        self.folder = parent / "asgi-ws"
+        self.folder.mkdir()
+        self._server: ServerProcess | None = None
+        self.done: list[str] = []
+        # What servers have logged that were stopped.
+        self.logs = ""
+
+    def save(self, name: str, block: Block) -> None:
+        text = "".join((PROJECT / path).read_text(encoding="utf-8") for path in block.snippets) or block.text
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def run(self, arguments: list[str], output: list[str]) -> None:
+        match arguments:
+            case ["mkdir", path]:
+                (self.folder / path).mkdir()
+            case ["cd", path]:
+                self.folder = (self.folder / path).resolve()
+            case ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:
+                # The tests' own environment stands for it.
+                pass
+            case ["pip", "install", *requirements]:
+                self._install(requirements)
+            case ["uvicorn", app, *options]:
+                self._serve("uvicorn", app, options)
+            case ["python", "-m", "asgi_ws"]:
+                self._serve("asgi_ws", "asgi_ws:app", [])
+                assert "<!doctype html>" in self._get("/")
+            case ["curl", url]:
+                assert self._get(urlsplit(url).path).splitlines() == output
+            case ["python", "-m", "websockets", url]:
+                self._converse(url, output)
+            case ["python", "-m", "pytest", *files]:
+                self._test(files)
+            case _:
+                raise AssertionError(f"nothing says how to run {arguments}")
+        self.done.append(arguments[0] if arguments[0] != "python" else arguments[2])
+
+    def _install(self, requirements: list[str]) -> None:
+        """Check that the checkout has these extras, and the tests' environment the rest."""
+        project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+        for requirement in requirements:
+            name, _, extras = requirement.rstrip("]").partition("[")
+            if (self.folder / name).resolve().name == "asgi-ws":
+                extras_of_project = set(project["project"]["optional-dependencies"])
+                assert {extra for extra in extras.split(",") if extra} <= extras_of_project
+            else:
+                assert any(str(known).startswith(name) for known in project["dependency-groups"]["test"])
+
+    def _serve(self, program: str, app: str, options: list[str]) -> None:
+        self.stop()
+        self._server = ServerProcess(PROGRAMS[program], app, options=options, cwd=self.folder)
+        self._server.__enter__()
+
+    def stop(self) -> None:
+        """Stop the server, as the reader does by ctrl+c."""
+        if self._server is not None:
+            self._server.stop()
+            self.logs += self._server.log()
+            self._server.__exit__(None, None, None)
+            self._server = None
+
+    def _get(self, path: str) -> str:
+        assert self._server is not None
+        with urlopen(self._server.url(path), timeout=SECONDS) as response:
+            text: str = response.read().decode()
+            return text
+
+    def _converse(self, url: str, output: list[str]) -> None:
+        """What the interactive client shows: "<" before what came, ">" before what was typed."""
+        assert output[0] == f"Connected to {url}."
+        assert self._server is not None
+        with connect(self._server.url(urlsplit(url).path, "ws"), open_timeout=SECONDS) as ws:
+            for line in output[1:]:
+                if line.startswith("> "):
+                    ws.send(line[2:])
+                else:
+                    assert f"< {ws.recv(SECONDS)!s}" == line
+
+    def _test(self, files: list[str]) -> None:
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHONPATH"))}
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", *files],
+            cwd=self.folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        # Settings of the checkout must not reach the reader's folder, which has none.
+        assert f"rootdir: {self.folder}" in ended.stdout
+        assert "configfile" not in ended.stdout
+        assert re.search(r"[1-9]\d* passed", ended.stdout)
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    reader = Reader(tmp_path)
+    yield reader
+    reader.stop()
+
+
+def name_of_file(block: Block) -> str:
+    """The file that a block is saved as: the last that the page names before it."""
+    before = PAGE.read_text(encoding="utf-8").splitlines()[: block.line - 1]
+    return str(FILE.findall("\n".join(before))[-1])
+
+
+def test_the_tutorial_works_as_a_reader_follows_it(reader: Reader) -> None:
+    for block in blocks_of(PAGE):
+        if block.language == "python":
+            reader.save(name_of_file(block), block)
+            continue
+        for arguments, output in commands(block):
+            reader.run(arguments, output)
+    reader.stop()
+    assert sorted(path.name for path in reader.folder.glob("*.py")) == [
+        "first_server.py",
+        "guest_room.py",
+        "test_first_server.py",
+    ]
+    assert {"pip", "asgi_ws", "curl", "websockets", "pytest", "uvicorn"} <= set(reader.done)
+    assert "left with code 1000" in reader.logs
