@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from asgi_ws import (
     WebSocket,
     websocket_app,
 )
+from asgi_ws._asgi import Event
 from asgi_ws.lifecycle import ABORT_EXTENSION
 from asgi_ws.testing import ApplicationEnded, Denied, VirtualClock, WebSocketCommunicator
 from asgi_ws.websocket import CLOSE_TIMEOUT
 
-from .asgi import BOUND
+from .asgi import BOUND, websocket_scope
 from .odd_servers import Gate, failing, untold
 from .outcomes import outcome, told, until
 
@@ -56,17 +58,38 @@ async def test_codes_that_daphne_cannot_send_are_mapped_to_private_ones(code: in
         assert (await peer.wait_closed())[0] == on_the_wire
 
 
-async def test_a_scope_without_version_but_with_extensions_keeps_its_codes() -> None:
+@pytest.mark.parametrize(
+    ("absent", "added", "on_the_wire"),
+    [
+        # daphne's own, below frameworks that add to it.
+        ((), {}, 4908),
+        ((), {"user": None, "url_route": {}, "state": {}, "path_params": {}}, 4908),
+        # In-process transports that leave out what the ASGI text lets them: asgi-tools, one by hand, an older version.
+        ((), {"http_version": "1.1", "scheme": "ws"}, 1008),
+        (("server", "root_path", "client"), {}, 1008),
+        ((), {"extensions": {}}, 1008),
+        ((), {"asgi": {"version": "3.0", "spec_version": "2.0"}}, 1008),
+    ],
+)
+async def test_registered_codes_are_moved_for_daphnes_own_scope_alone(
+    absent: Sequence[str], added: Mapping[str, Any], on_the_wire: int
+) -> None:
+    events: list[Event] = []
+
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        await ws.close(1001)
+        await ws.close(1008)
 
-    peer = WebSocketCommunicator(handler)
-    del peer.scope["asgi"]["spec_version"]
-    async with peer:
-        await peer.connect()
-        assert (await peer.wait_closed())[0] == 1001
+    async def receive() -> Event:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Event) -> None:
+        events.append(event)
+
+    scope = {**websocket_scope("/", server="daphne"), **added}
+    await handler({name: value for name, value in scope.items() if name not in absent}, receive, send)
+    assert events[-1]["code"] == on_the_wire
 
 
 async def test_a_reader_in_another_task_is_told_of_our_close_even_if_the_server_never_tells_it() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from asgi_ws import ConnectionClosed, Hub, Membership, OutboxLimits
-from asgi_ws._asgi import Event, Scope
+from asgi_ws._asgi import Event
 from asgi_ws.testing import VirtualClock
 
 from ..asgi import websocket_scope
@@ -354,9 +354,7 @@ async def test_on_a_server_that_never_waits_the_rate_is_bounded_and_one_warning_
     with VirtualClock() as clock:
         limits = OutboxLimits(max_messages=5, unpaced_bytes_per_second=1000)
         hub, peers = Hub(outbox=limits, overflow="drop_oldest"), [Peer(), Peer()]
-        # daphne's: no version of the specification, no extensions.
-        scope: Scope = {**websocket_scope(), "asgi": {"version": "3.0"}}
-        del scope["extensions"]
+        scope = websocket_scope(server="daphne")
         for peer in peers:
             hub.join(await accepted_by_hand(peer, scope), ROOM)
         warnings = [record.message for record in caplog.records]
