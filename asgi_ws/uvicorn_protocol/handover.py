@@ -63,8 +63,8 @@ def check_version(transport: asyncio.Transport) -> None:
     """Check the version of HTTP that the client sent.
 
     Raises:
-        HandshakeRefused: unless it is 1.1 (RFC 6455 section 4.2.1, item 1).
+        HandshakeRefused: unless it is 1.1 or a later one of that kind (RFC 6455 section 4.2.1, item 1).
     """
-    scope = getattr(transport.get_protocol(), "scope", {})
-    if scope.get("http_version", "1.1") != "1.1":
+    version: str = getattr(transport.get_protocol(), "scope", {}).get("http_version", "1.1")
+    if not version.startswith("1.") or version == "1.0":
         raise HandshakeRefused(505, "a WebSocket handshake takes HTTP/1.1")

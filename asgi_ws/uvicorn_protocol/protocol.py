@@ -17,7 +17,16 @@ from ..errors import InvalidMessage, LifecycleError, leaves
 from ..lifecycle import ABORT_EXTENSION, CloseCode, check_close
 from ..wire.deflate import Deflate
 from ..wire.frames import BINARY, COMPRESSED, SHORT_HEADERS, TEXT, header
-from ..wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake
+from ..wire.handshake import (
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
+    MAX_TARGET_BYTES,
+    Handshake,
+    HandshakeRefused,
+    accept_response,
+    read_handshake,
+)
 from ..wire.negotiation import Parameters, negotiate
 from ..wire.reader import FrameReader
 from . import defaults, handover
@@ -50,6 +59,10 @@ class WebSocketProtocol(Connection):
         close_timeout: seconds that a client has to answer a close frame, and to take what was written before the end.
         shutdown_timeout: seconds that a peer has for the closing handshake when the server stops.
         max_fragments: of one message. Past it: 1009.
+        max_target_bytes: of the request target of a handshake. Past it: 414.
+        max_header_bytes: of one of its headers, name included. Past it: 431.
+        max_headers: of a handshake, their number. Past it: 431.
+        max_head_bytes: of the whole handshake. Past it: 431.
         max_queue_bytes: that wait for the application before the transport is told to pause reading.
         server_context_takeover: whether messages are compressed with what the connection has seen before: smaller, but
             with a context for each connection, and each anew in a broadcast.
@@ -58,6 +71,10 @@ class WebSocketProtocol(Connection):
     accept_timeout: ClassVar[float] = 30.0
     shutdown_timeout: ClassVar[float] = 3.0
     max_fragments: ClassVar[int] = 131_072
+    max_target_bytes: ClassVar[int] = MAX_TARGET_BYTES
+    max_header_bytes: ClassVar[int] = MAX_LINE_BYTES
+    max_headers: ClassVar[int] = MAX_HEADERS
+    max_head_bytes: ClassVar[int] = MAX_HEAD_BYTES
     max_queue_bytes: ClassVar[int] = 128 * KIB
     server_context_takeover: ClassVar[bool] = True
 
@@ -165,7 +182,13 @@ class WebSocketProtocol(Connection):
             return
         try:
             handover.check_version(transport)
-            self._handshake = handshake = read_handshake(request)
+            self._handshake = handshake = read_handshake(
+                request,
+                max_target_bytes=self.max_target_bytes,
+                max_header_bytes=self.max_header_bytes,
+                max_headers=self.max_headers,
+                max_head_bytes=self.max_head_bytes,
+            )
             if config.ws_per_message_deflate and handshake.extensions:
                 self._negotiated = _negotiate(handshake, server_context_takeover=self.server_context_takeover)
             limit = config.limit_concurrency

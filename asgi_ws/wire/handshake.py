@@ -12,14 +12,17 @@ from hashlib import sha1
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
+from ..bounds import KIB
 from ..errors import InvalidHeader, InvalidStatus, InvalidSubprotocol
 
 RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
-MAX_TARGET_BYTES: Final = 8 * 1024
-MAX_LINE_BYTES: Final = 8 * 1024
+MAX_TARGET_BYTES: Final = 8 * KIB
+MAX_LINE_BYTES: Final = 8 * KIB
 MAX_HEADERS: Final = 128
-MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_HEAD_BYTES: Final = 64 * KIB
+# Of all offers of extensions together. Each takes microseconds to read, and browsers make one, of 50 bytes.
+MAX_EXTENSIONS_BYTES: Final = 2 * KIB
 
 # RFC 6455 section 1.3.
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -115,8 +118,22 @@ class Handshake:
     extensions: list[str]
 
 
-def read_handshake(request: bytes) -> Handshake:
+def read_handshake(
+    request: bytes,
+    *,
+    max_target_bytes: int = MAX_TARGET_BYTES,
+    max_header_bytes: int = MAX_LINE_BYTES,
+    max_headers: int = MAX_HEADERS,
+    max_head_bytes: int = MAX_HEAD_BYTES,
+) -> Handshake:
     """Read a whole request head, from the request line to the empty line, with nothing after it.
+
+    Args:
+        request: the bytes of it.
+        max_target_bytes: of the request target. Past it: 414.
+        max_header_bytes: of one header, its name and white space too, without its line end. Past it: 431.
+        max_headers: their number. Past it: 431.
+        max_head_bytes: of the whole request. Past it: 431.
 
     Raises:
         HandshakeRefused: for whatever is not a handshake (RFC 6455 section 4.2.1), with the status to answer.
@@ -131,9 +148,11 @@ def read_handshake(request: bytes) -> Handshake:
         raise HandshakeRefused(405, reason, ((b"allow", b"GET"),))
     if major != b"1" or minor == b"0":
         raise HandshakeRefused(505, "a WebSocket handshake takes HTTP/1.1")
-    if len(target) > MAX_TARGET_BYTES:
-        raise HandshakeRefused(414, f"the request target is longer than {MAX_TARGET_BYTES} bytes")
-    headers = _read_headers(request, line.end())
+    if len(target) > max_target_bytes:
+        raise HandshakeRefused(414, f"the request target is longer than {max_target_bytes} bytes")
+    if len(request) > max_head_bytes:
+        raise HandshakeRefused(431, f"the request head is larger than {max_head_bytes} bytes")
+    headers = _read_headers(request, line.end(), max_header_bytes, max_headers)
     path, _, query = (target if target.startswith(b"/") else _resource_name(target, headers)).partition(b"?")
     fields = dict(headers)
     if len(fields) == len(headers):
@@ -141,23 +160,22 @@ def read_handshake(request: bytes) -> Handshake:
     else:
         fields = _combine(headers)
         extensions = [value.decode("latin-1") for name, value in headers if name == _EXTENSIONS]
+    if sum(map(len, extensions)) > MAX_EXTENSIONS_BYTES:
+        raise HandshakeRefused(431, f"Sec-WebSocket-Extensions is longer than {MAX_EXTENSIONS_BYTES} bytes")
     key = _check_fields(fields)
     offered = fields.get(b"sec-websocket-protocol")
     subprotocols = [] if offered is None else _read_subprotocols(offered)
     return Handshake(target, path, query, headers, key, subprotocols, extensions)
 
 
-def _read_headers(request: bytes, start: int) -> list[tuple[bytes, bytes]]:
-    size = len(request)
-    if size > MAX_HEAD_BYTES:
-        raise HandshakeRefused(431, f"the request head is larger than {MAX_HEAD_BYTES} bytes")
-    if size - start > MAX_LINE_BYTES and max(map(len, request[start:].split(b"\r\n"))) > MAX_LINE_BYTES:
-        raise HandshakeRefused(431, f"a header is longer than {MAX_LINE_BYTES} bytes")
+def _read_headers(request: bytes, start: int, largest: int, most: int) -> list[tuple[bytes, bytes]]:
+    if len(request) - start > largest and max(map(len, request[start:].split(b"\r\n"))) > largest:
+        raise HandshakeRefused(431, f"a header is longer than {largest} bytes")
     if _FIELDS.fullmatch(request, start) is None:
         raise HandshakeRefused(400, "malformed header")
     headers = [(name.lower(), value.strip(_WHITE_SPACE)) for name, value in _FIELD.findall(request, start)]
-    if len(headers) > MAX_HEADERS:
-        raise HandshakeRefused(431, f"there are more than {MAX_HEADERS} headers")
+    if len(headers) > most:
+        raise HandshakeRefused(431, f"there are more than {most} headers")
     return headers
 
 

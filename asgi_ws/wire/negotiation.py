@@ -57,6 +57,8 @@ def negotiate(
             choose (no `client_max_window_bits` in its offer) uses 15 bits.
         server_context_takeover: whether the server may refer to earlier messages, if the client lets it.
 
+    The response names no parameter that the offer does not. What the server does with less it keeps to unsaid.
+
     Raises:
         MalformedExtensions: for a line that breaks the grammar, or lines that together name no extension.
     """
@@ -120,12 +122,13 @@ def _accept(offered: list[tuple[str, str]], max_window_bits: int, server_context
 def _response(accepted: Parameters, offered: list[tuple[str, str]]) -> str:
     names = {name for name, _ in offered}
     parts = [_NAME]
-    if accepted.server_no_context_takeover:
+    # What the server keeps to by itself it need not say (7.1.1.1, 7.1.2.1), and there are clients that fail the
+    # connection for a parameter that they did not offer.
+    if "server_no_context_takeover" in names:
         parts.append("server_no_context_takeover")
     if accepted.client_no_context_takeover:
         parts.append("client_no_context_takeover")
-    # The server may limit its own window unasked, which spares the client memory (7.1.2.1).
-    if accepted.server_max_window_bits < _LARGEST or "server_max_window_bits" in names:
+    if "server_max_window_bits" in names:
         parts.append(f"server_max_window_bits={accepted.server_max_window_bits}")
     # The client's it may only limit if the client said that it knows how (7.1.2.2).
     if "client_max_window_bits" in names:

@@ -76,8 +76,6 @@ def test_an_application_runs_on_the_class_unchanged(module: str) -> None:
 def test_a_subclass_has_the_limits_that_the_page_shows() -> None:
     with serve("strict:app", "--ws=strict:Strict", "--ws-max-size=65536") as server:
         with connect(server.url("/echo", "ws"), open_timeout=SECONDS) as ws:
-            assert ws.response is not None
-            assert "server_no_context_takeover" in ws.response.headers["Sec-WebSocket-Extensions"]
             # The client ends such a message with a frame that is empty.
             ws.send(["x"] * 63)
             assert ws.recv(SECONDS) == "x" * 63

@@ -8,3 +8,8 @@ class HastyProtocol(WebSocketProtocol):
     close_timeout = 0.5
     shutdown_timeout = 0.5
     max_fragments = 1000
+    max_target_bytes = 1024
+    max_header_bytes = 32 * 1024
+    max_headers = 10
+    max_head_bytes = 48 * 1024
+    server_context_takeover = False

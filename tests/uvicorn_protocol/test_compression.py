@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from tests.servers.client import Probe
 
 from .conftest import Serve
-from .peer import BINARY, CONTINUATION, PING, TEXT, Frame, Peer, close, frame, opened
+from .peer import BINARY, CONTINUATION, PING, TEXT, Frame, Peer, asking, close, frame, opened, text
 from .samples import DEFLATE, bomb
 from .served import KIB, Uvicorn
 
@@ -162,3 +162,14 @@ async def test_the_largest_size_is_uvicorn_s_setting_and_counts_what_is_inflated
             async with opened(server, "echo", DEFLATE) as peer:
                 peer.send(frame(BINARY, payload, rsv=rsv), close())
                 assert (await peer.close_frame())[0] == code
+
+
+async def test_without_context_takeover_of_the_server_each_message_stands_for_itself_unasked(hasty: Uvicorn) -> None:
+    async with asking(hasty, "echo", DEFLATE) as peer:
+        # A client may refuse a parameter that it did not offer.
+        assert (await peer.head()).value("sec-websocket-extensions") == "permessage-deflate"
+        for _ in range(2):
+            peer.send(text("the same text again and again, " * 20))
+        first, second = await peer.frame(), await peer.frame()
+    assert first.is_compressed
+    assert first == second

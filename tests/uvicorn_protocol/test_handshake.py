@@ -29,6 +29,7 @@ BAD_HANDSHAKES: dict[str, tuple[int, bytes, dict[str, str | None]]] = {
     "a chunked body": (400, b"Transfer-Encoding: chunked\r\n", {}),
     "an extension list that is none": (400, b"Sec-WebSocket-Extensions: a;;b\r\n", {}),
     "a header of 9 KiB": (431, b"X-Long: " + b"x" * 9 * KIB + b"\r\n", {}),
+    "3 KiB of offers": (431, b"Sec-WebSocket-Extensions: " + b"a, " * KIB + b"a\r\n", {}),
     "200 headers": (431, b"X-Many: x\r\n" * 200, {}),
 }
 
@@ -51,6 +52,23 @@ async def test_a_target_of_nine_kibibytes_is_answered_with_414(server: Uvicorn) 
     async with dialled(server, handshake("/ws/echo?id=" + "x" * 9 * KIB)) as peer:
         assert (await peer.head()).status == 414
         await peer.rest()
+
+
+@pytest.mark.parametrize(
+    ("status", "target", "lines"),
+    [
+        (101, "/ws/echo", b"Cookie: " + b"c" * 31 * KIB + b"\r\n"),
+        (431, "/ws/echo", b"Cookie: " + b"c" * 33 * KIB + b"\r\n"),
+        (431, "/ws/echo", b"X: " + b"x" * 30 * KIB + b"\r\nX: " + b"x" * 20 * KIB + b"\r\n"),
+        (431, "/ws/echo", b"X: x\r\n" * 10),
+        (414, "/ws/echo?" + "x" * KIB, b""),
+    ],
+)
+async def test_the_bounds_of_a_handshake_are_attributes_that_a_subclass_may_change(
+    hasty: Uvicorn, status: int, target: str, lines: bytes
+) -> None:
+    async with dialled(hasty, handshake(target)[:-2] + lines + b"\r\n") as peer:
+        assert (await peer.head()).status == status
 
 
 @pytest.mark.parametrize("method", [b"POST", b"PUT", b"OPTIONS"])

@@ -4,7 +4,14 @@ import pickle
 
 import pytest
 
-from asgi_ws.wire.handshake import MAX_HEAD_BYTES, MAX_HEADERS, MAX_LINE_BYTES, MAX_TARGET_BYTES, read_handshake
+from asgi_ws.wire.handshake import (
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
+    MAX_TARGET_BYTES,
+    HandshakeRefused,
+    read_handshake,
+)
 
 from .handshakes import KEY, NEEDED, lines_of, refused, request
 
@@ -163,6 +170,22 @@ def test_a_head_of_64_kib_is_read_and_a_larger_one_refused_with_431() -> None:
     assert len(data) == MAX_HEAD_BYTES == 65536
     assert len(lines_of(read_handshake(data), b"x")) == 9
     assert refused(data.replace(b"GET / ", b"GET /a ")).status == 431
+
+
+def test_other_sizes_can_be_asked_for() -> None:
+    cookie = b"cookie: " + b"v" * 32_760
+    assert len(read_handshake(request(cookie), max_header_bytes=32_768).headers) == len(NEEDED) + 1
+    for bound in ("max_target_bytes", "max_header_bytes", "max_headers", "max_head_bytes"):
+        with pytest.raises(HandshakeRefused) as caught:
+            read_handshake(request(line=b"GET /a HTTP/1.1"), **{bound: 1})
+        assert caught.value.status == (414 if bound == "max_target_bytes" else 431)
+
+
+def test_offers_of_2_kib_are_read_and_more_refused_with_431() -> None:
+    """A peer may put them in one line or in many."""
+    lines = [b"sec-websocket-extensions: " + b"a" * 512] * 4
+    assert sum(map(len, read_handshake(request(*lines)).extensions)) == 2048
+    assert refused(request(*lines, b"sec-websocket-extensions: b")).status == 431
 
 
 # -- the syntax of headers
