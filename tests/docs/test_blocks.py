@@ -28,7 +28,7 @@ NOT_RUN: Final = {
     ("docs/how-to/authentication.md", "js"): "one line for a browser; test_examples offers the same subprotocols",
     ("docs/explanation/frames.md", "text"): "a drawing",
     ("docs/how-to/deployment.md", "caddy"): "Caddy is not among what the tests install",
-    ("docs/how-to/deployment.md", "nginx"): "nginx is not among what the tests install",
+    ("docs/how-to/deployment.md", "nginx"): "tests/uvicorn_protocol/test_behind_nginx.py does, where there is nginx",
     ("docs/how-to/fast.md", "py"): "gunicorn is not among what the tests install",
     ("docs/how-to/testing.md", "text"): "a message; test_the_message_of_a_wait_in_vain_is_as_shown has it",
     ("docs/how-to/testing.md", "toml"): "settings; test_shown_tests runs the page's tests with them",
