@@ -17,8 +17,9 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Broadcast:
     """A message that many connections get, with room for what their server makes of it once for all.
 
-    A server whose `send` is a method may have a method `push_broadcast` beside it, which takes one of these: it sends
-    it as `send` would, if nothing has to wait for that, and returns whether it did.
+    A server whose `send` is a method may have two methods beside it. `push_broadcast` takes one of these: it sends it
+    as `send` would, if nothing has to wait for that, and returns whether it did. `broadcast_in_turn` takes a function
+    that gives one, or None: it waits until a message may go, calls the function and sends what that gives, in one step.
 
     Attributes:
         event: what `send` takes.
@@ -35,6 +36,7 @@ class Broadcast:
 
 
 Push: TypeAlias = Callable[[Broadcast], bool]
+PushInTurn: TypeAlias = Callable[[Callable[[], Broadcast | None]], Awaitable[None]]
 
 # Header lists as the wire and the ASGI events have them: lower-case names, both sides bytes.
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]

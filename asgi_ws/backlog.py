@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Protocol
 
-from ._asgi import Event
+from ._asgi import Broadcast
 from .bounds import KIB, check_bound
 from .errors import InvalidOverflow
 
@@ -76,16 +76,16 @@ class Source(Protocol):
     def on_drop(self) -> None:
         """Called for each message of it that is dropped."""
 
-    def notice(self, missed: int) -> Event | None:
+    def notice(self, missed: int) -> Broadcast | None:
         """What to send in the place of so many messages, if anything."""
 
 
 @dataclass(slots=True)
 class Waiting:
-    """A message; without an event, the place of `missed` ones that were dropped."""
+    """A message; without a broadcast, the place of `missed` ones that were dropped."""
 
     source: Source
-    event: Event | None
+    broadcast: Broadcast | None
     size: int = 0
     key: str | None = None
     since: float = 0.0
@@ -118,9 +118,9 @@ class Backlog:
         self.messages = 0
         self.size = 0
 
-    def put(self, source: Source, event: Event, size: int, key: str | None, now: float) -> bool:
+    def put(self, source: Source, broadcast: Broadcast, key: str | None, now: float) -> bool:
         """Let a message wait, or drop what its source's policy tells; False if the connection is to be closed."""
-        overflow = source.overflow
+        overflow, size = source.overflow, broadcast.size
         if key is not None and overflow is Overflow.CONFLATE:
             self._supersede(source, key)
         else:
@@ -134,7 +134,7 @@ class Backlog:
             else:
                 self._refuse(source)
                 return True
-        waiting = Waiting(source, event, size, key, now)
+        waiting = Waiting(source, broadcast, size, key, now)
         serial = self._append(waiting)
         if overflow in (Overflow.DROP_OLDEST, Overflow.CONFLATE):
             self._droppable[serial] = None
@@ -177,7 +177,7 @@ class Backlog:
         front = self._fronts.get(source)
         if front is None and source.announces:
             # It becomes the place of what is missing.
-            waiting.event, waiting.size, waiting.key = None, 0, None
+            waiting.broadcast, waiting.size, waiting.key = None, 0, None
             front = self._fronts[source] = waiting
         else:
             del self._queue[serial]
@@ -189,15 +189,13 @@ class Backlog:
         source.on_drop()
         if source.announces:
             tail = self._tails.get(source)
-            if tail is None or tail.event is not None:
+            if tail is None or tail.broadcast is not None:
                 tail = Waiting(source, None)
                 self._append(tail)
             tail.missed += 1
 
-    def take(self) -> Waiting | None:
-        """The next in order, if there is one."""
-        if not self._queue:
-            return None
+    def take(self) -> Waiting:
+        """Take out the next in order, which there is."""
         serial, waiting = self._queue.popitem(last=False)
         source = waiting.source
         self._droppable.pop(serial, None)
@@ -207,20 +205,25 @@ class Backlog:
             del self._fronts[source]
         if self._tails.get(source) is waiting:
             del self._tails[source]
-        if waiting.event is not None:
+        if waiting.broadcast is not None:
             self.messages -= 1
             self.size -= waiting.size
         return waiting
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take."""
+        return not self._queue
+
+    @property
     def oldest(self) -> float | None:
         """Since when the oldest message waits."""
-        return next((waiting.since for waiting in self._queue.values() if waiting.event is not None), None)
+        return next((waiting.since for waiting in self._queue.values() if waiting.broadcast is not None), None)
 
     def expire(self, now: float) -> bool:
         """Drop what has waited for as long as it may; False if the connection is to be closed for it."""
         for serial, waiting in list(self._queue.items()):
-            if waiting.event is not None:
+            if waiting.broadcast is not None:
                 # The same sum as the timer's, so that no rounding comes between the two.
                 if waiting.since + self._limits.max_age > now:
                     break
@@ -233,6 +236,6 @@ class Backlog:
     def clear(self) -> None:
         """Drop all that waits."""
         for waiting in self._queue.values():
-            if waiting.event is not None:
+            if waiting.broadcast is not None:
                 self._uncount(waiting)
         self._queue.clear()

@@ -324,7 +324,7 @@ class Delivery:
                         if is_sent:
                             outbox.delivered += 1
                         else:
-                            yield outbox.write(broadcast)
+                            yield outbox.write_refused(recipient, broadcast, message.key)
             left -= cost
             if left <= 0:
                 if self._slice.is_over:

@@ -7,7 +7,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
-from ._asgi import Broadcast, Event
+from ._asgi import Broadcast
 from ._scopes import Block
 from .adapters import Joinable
 from .backlog import OutboxLimits, Overflow
@@ -94,6 +94,7 @@ class Subscriber:
             on_failure=self._on_failure,
             on_rest=self._on_rest,
             push=socket.push,
+            push_in_turn=socket.push_in_turn,
             pace=Pace(limits.unpaced_bytes_per_second) if socket.never_waits else None,
         )
         socket.attach(self)
@@ -343,10 +344,10 @@ class Membership:
         self.dropped += 1
         self._counters.dropped += 1
 
-    def notice(self, missed: int) -> Event | None:
+    def notice(self, missed: int) -> Broadcast | None:
         """What to send in the place of so many."""
         data = self.state.gap(missed)
-        return None if data is None else Broadcast(data, size_of(data)).event
+        return None if data is None else Broadcast(data, size_of(data))
 
 
 def end_all(memberships: list[Membership], ending: Ending) -> None:

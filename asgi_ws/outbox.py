@@ -1,9 +1,10 @@
 """Outbox: sends on one connection, in order; what its server does not take at once waits, within bounds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
-from ._asgi import Broadcast, Event, Push
+from ._asgi import Broadcast, Event, Push, PushInTurn
 from .backlog import Backlog, OutboxLimits, Source
 from .eager import Starter
 from .errors import end_of_program
@@ -48,6 +49,7 @@ class Outbox:
         on_failure: called once, with what `send` raised. The outbox is closed then.
         on_rest: called when nothing is sent or waits any more, after `retire`.
         push: sends without a coroutine, where the server has that.
+        push_in_turn: sends a message that is chosen when it can go, where the server has that.
         pace: bytes for each second, where `send` never suspends.
     """
 
@@ -59,6 +61,7 @@ class Outbox:
         "_on_overflow",
         "_on_rest",
         "_pace",
+        "_push_in_turn",
         "_send",
         "_starter",
         "_timer",
@@ -81,10 +84,12 @@ class Outbox:
         on_failure: Callable[[BaseException], None],
         on_rest: Callable[[], None],
         push: Push | None = None,
+        push_in_turn: PushInTurn | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._send = send
         self.push = push
+        self._push_in_turn = push_in_turn
         self._starter = starter
         self._limits = limits
         self._on_overflow = on_overflow
@@ -113,14 +118,26 @@ class Outbox:
         """The bytes that wait, besides what is being sent."""
         return 0 if self._backlog is None else self._backlog.size
 
-    async def write(self, broadcast: Broadcast) -> None:
+    def write_refused(self, source: Source, broadcast: Broadcast, key: str | None) -> Coroutine[Any, Any, None]:
+        """Return what sends a message that `push` has just refused; see `write`.
+
+        Where the server can send it from there it waits within the outbox's bounds: a send that was begun would hold
+        one message beside them.
+        """
+        if self._push_in_turn is None:
+            return self.write(broadcast)
+        self.put(source, broadcast, key)
+        return self.write(None)
+
+    async def write(self, broadcast: Broadcast | None) -> None:
         """Send a message, and then whatever has come to wait. To be begun by the starter, while there is no writer."""
         self.writer = self._starter.current
         try:
-            if self._pace is not None:
-                await self._pace.wait(broadcast.size)
-            await self._send(broadcast.event)
-            self.delivered += 1
+            if broadcast is not None:
+                if self._pace is not None:
+                    await self._pace.wait(broadcast.size)
+                await self._send(broadcast.event)
+                self.delivered += 1
             if self._backlog is not None:
                 await self._drain()
         except BaseException as error:
@@ -151,19 +168,38 @@ class Outbox:
         return isinstance(error, asyncio.CancelledError) and writer in self._starter.tasks and writer.cancelling() > 0
 
     async def _drain(self) -> None:
-        while self._backlog is not None and (waiting := self._backlog.take()) is not None:
-            self._tell_progress()
-            event = waiting.event
-            if event is None:
-                event = waiting.source.notice(waiting.missed)
-                if event is not None:
-                    await self._send(event)
-                continue
-            if self._pace is not None:
-                await self._pace.wait(waiting.size)
-            await self._send(event)
-            self.delivered += 1
-        self._forget_backlog()
+        while self._backlog is not None:
+            if self._backlog.is_empty:
+                self._forget_backlog()
+            elif self._push_in_turn is not None:
+                await self._push_in_turn(self._take)
+            else:
+                await self._send_next(self._backlog)
+
+    def _take(self) -> Broadcast | None:
+        """Return the next message, which is about to be sent; None if there is nothing to send."""
+        if self._backlog is None:
+            return None
+        waiting = self._backlog.take()
+        self._tell_progress()
+        if waiting.broadcast is None:
+            return waiting.source.notice(waiting.missed)
+        self.delivered += 1
+        return waiting.broadcast
+
+    async def _send_next(self, backlog: Backlog) -> None:
+        waiting = backlog.take()
+        self._tell_progress()
+        broadcast = waiting.broadcast
+        if broadcast is None:
+            notice = waiting.source.notice(waiting.missed)
+            if notice is not None:
+                await self._send(notice.event)
+            return
+        if self._pace is not None:
+            await self._pace.wait(waiting.size)
+        await self._send(broadcast.event)
+        self.delivered += 1
 
     def put(self, source: Source, broadcast: Broadcast, key: str | None) -> None:
         """Let a message wait for those before it; while there is a writer."""
@@ -172,7 +208,7 @@ class Outbox:
         if backlog is None:
             backlog = self._backlog = Backlog(self._limits)
             self._timer = self.loop.call_at(now + self._limits.max_age, self._expire, backlog)
-        if not backlog.put(source, broadcast.event, broadcast.size, key, now):
+        if not backlog.put(source, broadcast, key, now):
             self._overflow()
 
     def is_full(self, size: int) -> bool:

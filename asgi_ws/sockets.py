@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Awaitable, Mapping, MutableMapping
 from typing import Any, Final, Protocol
 
-from ._asgi import Event, Push, Send
+from ._asgi import Event, Push, PushInTurn, Send
 from .adapters import Connection, check_accepted
 from .channel import FORCED_CLOSE_TIMEOUT, Attached
 from .errors import ConnectionClosed, LifecycleError, end_of_program, leaves, show
@@ -45,6 +45,9 @@ class Socket(Protocol):
     push: Push | None
     """Sends without a coroutine, where the server can do that."""
 
+    push_in_turn: PushInTurn | None
+    """Sends a message that is chosen when it can go, where the server can do that."""
+
     def send(self, event: Event) -> Awaitable[None]:
         """Send one event, after those that were sent before."""
         ...
@@ -69,7 +72,7 @@ class Socket(Protocol):
 class OwnSocket:
     """A WebSocket of this package."""
 
-    __slots__ = ("_ws", "attach", "closed_error", "detach", "never_waits", "push", "send")
+    __slots__ = ("_ws", "attach", "closed_error", "detach", "never_waits", "push", "push_in_turn", "send")
 
     def __init__(self, ws: WebSocket) -> None:
         self._ws = ws
@@ -77,7 +80,7 @@ class OwnSocket:
         self.send = ws._send_attached
         self.attach = ws._attach
         self.detach = ws._detach
-        self.push = _push_of(ws._send_event)
+        self.push, self.push_in_turn = _push_of(ws._send_event)
         self.never_waits = ws._on_daphne
 
     def close(self, code: int, reason: str) -> None:
@@ -91,7 +94,7 @@ class OwnSocket:
 class ForeignSocket:
     """The `send` of somebody else's connection; of its end only a failing `send` tells."""
 
-    __slots__ = ("_closer", "_ending", "_is_sending", "_rest", "_send", "never_waits", "push")
+    __slots__ = ("_closer", "_ending", "_is_sending", "_rest", "_send", "never_waits", "push", "push_in_turn")
 
     def __init__(self, send: Send, scope: Mapping[str, Any] | None) -> None:
         self._send = send
@@ -101,7 +104,7 @@ class ForeignSocket:
         self._closer: asyncio.Task[None] | None = None
         # How it ended: with the close frame from here, or as a lost connection.
         self._ending: tuple[int, str] = CloseCode.ABNORMAL, ""
-        self.push = _push_of(send)
+        self.push, self.push_in_turn = _push_of(send)
         # A plain `send` does not show its server.
         self.never_waits = isinstance(scope, MutableMapping) and is_of_daphne(scope)
 
@@ -168,10 +171,10 @@ def socket_of(connection: Connection) -> Socket:
     return ForeignSocket(connection.send, None if ws is None else ws.scope)
 
 
-def _push_of(send: Send) -> Push | None:
-    """What the server has beside its `send`, if this is the server's own: who wraps it wants to see what is sent."""
-    push: Push | None = getattr(getattr(send, "__self__", None), "push_broadcast", None)
-    return push
+def _push_of(send: Send) -> tuple[Push | None, PushInTurn | None]:
+    """Return what a server has beside its own `send`. A wrapper of `send` hides that: it wants to see every event."""
+    server = getattr(send, "__self__", None)
+    return getattr(server, "push_broadcast", None), getattr(server, "broadcast_in_turn", None)
 
 
 def log_failure(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
@@ -358,10 +359,10 @@ class WebSocketProtocol(Connection):
         compressed = deflate.compress(payload)
         return (first, payload) if compressed is None else (first | COMPRESSED, compressed)
 
-    def push_broadcast(self, broadcast: Broadcast) -> bool:
+    def push_broadcast(self, broadcast: Broadcast, *, in_turn: bool = False) -> bool:
         """Send a message that others get too, unless it has to wait; whether it was sent (see `_asgi.Broadcast`)."""
         writer = self._writer
-        if not self._is_open or writer.must_wait or writer.transport.is_closing():
+        if not self._is_open or (writer.must_wait and not in_turn) or writer.transport.is_closing():
             return False
         frame = broadcast.frame if self._deflate is None else None
         if frame is None:
@@ -374,6 +375,18 @@ class WebSocketProtocol(Connection):
                 broadcast.frame = frame
         writer.push(frame)
         return True
+
+    async def broadcast_in_turn(self, take: Callable[[], Broadcast | None]) -> None:
+        """Wait until a message may go, and send the one that `take` gives then (see `_asgi.Broadcast`).
+
+        Raises:
+            ClientDisconnected: an OSError, when nothing more can be sent.
+        """
+        if self._writer.must_wait:
+            await self._writer.turn()
+        broadcast = take()
+        if broadcast is not None and not self.push_broadcast(broadcast, in_turn=True):
+            raise ClientDisconnected
 
     async def _send_other(self, event: Event) -> None:
         kind = event["type"]

@@ -158,11 +158,17 @@ class RawClient:
         expected = [*["large"] * count, "see", "bye"]
         assert [await self.message() for _ in expected] == expected
 
-    async def close_code(self) -> int:
-        """The code of the close frame, which comes next."""
-        opcode, size = await self.read(2)
+    async def close(self) -> None:
+        """Answer the server's close frame."""
+        await asyncio.get_running_loop().sock_sendall(self._sock, bytes([0x88, 0x80]) + bytes(4))
+
+    async def close_code(self, *, after_messages: bool = False) -> int:
+        """The code of the close frame, which comes next, or after whatever messages there are."""
+        opcode, payload = await self._frame()
+        while after_messages and opcode == 0x81:
+            opcode, payload = await self._frame()
         assert opcode == 0x88, opcode
-        return int.from_bytes((await self.read(size))[:2])
+        return int.from_bytes(payload[:2])
 
     async def read(self, size: int) -> bytes:
         """So many bytes."""
@@ -176,12 +182,15 @@ class RawClient:
 
     async def message(self) -> str:
         """The next message, without its padding."""
+        opcode, payload = await self._frame()
+        assert opcode == 0x81, opcode
+        return payload.decode().rstrip(" .")
+
+    async def _frame(self) -> tuple[int, bytes]:
         opcode, size = await self.read(2)
         if size > 125:
             size = int.from_bytes(await self.read(2 if size == 126 else 8))
-        text = (await self.read(size)).decode()
-        assert opcode == 0x81, opcode
-        return text.rstrip(" .")
+        return opcode, await self.read(size)
 
     def segments(self) -> int:
         """How many TCP segments with data have come."""

@@ -115,3 +115,18 @@ async def test_who_never_reads_does_not_hold_up_a_stop(own: ServerProcess, is_ex
         assert (await publisher.end())[0] == 1012
         assert await asyncio.to_thread(own.wait, _SECONDS_TO_STOP)
         assert await stalled.lost(0) == "RST"
+
+
+async def test_a_client_that_reads_on_when_its_server_stops_gets_the_close_frame_and_no_more(
+    own: ServerProcess,
+) -> None:
+    async with AsyncExitStack() as stack:
+        room = room_name()
+        publisher = await stack.enter_async_context(Client.joined(own, room))
+        stalled = await stack.enter_async_context(RawClient.joined(own, room))
+        await _stall(publisher)
+        own.terminate()
+        assert (await publisher.end())[0] == 1012
+        assert await stalled.close_code(after_messages=True) == 1012
+        await stalled.close()
+        assert await asyncio.to_thread(own.wait, _SECONDS_TO_STOP)
