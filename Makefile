@@ -25,9 +25,9 @@ test: $(VENV)/.dev ## Run the whole test suite and hold the coverage
 test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
 	PYTHONS="$(PYTHONS)" ARGS="-n $(WORKERS) $(ARGS)" sh tests/on_each_python.sh
 
-test-long: $(VENV)/.dev ## Run what takes minutes: 2,000 examples of the state machine of the hub, and its soak
+test-long: $(VENV)/.dev ## Run what takes minutes: 2,000 examples of the state machine of the hub, and the soaks
 	ASGI_WS_EXAMPLES=2000 $(BIN)/python -m pytest tests/hub/test_machine.py $(ARGS)
-	$(BIN)/python -m pytest -m long --timeout 600 tests/hub $(ARGS)
+	$(BIN)/python -m pytest -m long --timeout 600 tests/hub tests/uvicorn_protocol $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .

@@ -119,7 +119,7 @@ def _is_websocket(value: Any) -> bool:
     return (
         not inspect.isclass(value)
         and isinstance(scope := getattr(value, "scope", None), Mapping)
-        and scope.get("type") == "websocket"
+        and scope.get("type", "websocket") == "websocket"
         and hasattr(value, _SEND)
     )
 

@@ -1,0 +1,66 @@
+"""Thousands of connections of every kind that does harm, after which the server is what it was before."""
+
+import asyncio
+import re
+from typing import Any, Final
+
+import psutil
+import pytest
+
+from tests.servers.client import SECONDS
+
+from .served import MIB, Uvicorn
+from .soak_attacks import ATTACKS, MAX_MESSAGE_BYTES, run, shown
+
+_APP: Final = "tests.uvicorn_protocol.soak_app:app"
+_CLASS: Final = "tests.uvicorn_protocol.soak_app:Impatient"
+_OPTIONS: Final = ("--ws-ping-interval=2", "--ws-ping-timeout=8", f"--ws-max-size={MAX_MESSAGE_BYTES}")
+_AT_ONCE: Final = 64
+_POLL_SECONDS: Final = 0.05
+# Of the memory that the process held after the first connections.
+_GROWTH: Final = 1.05
+# What uvicorn says of bytes that are not HTTP, and this package of a handler that does not answer.
+_EXPECTED: Final = re.compile(
+    r"WARNING: +Invalid HTTP request received\.|<WebSocket '/never' from .* was not accepted in 0\.2 s"
+)
+
+
+async def _at_rest(server: Uvicorn) -> dict[str, Any]:
+    """Return what there is in the server, once nobody is there any more."""
+    process = psutil.Process(server.pid)
+    async with asyncio.timeout(12 * SECONDS):
+        while True:
+            facts: dict[str, Any] = (await server.get("/facts")).json()
+            # The request for the facts is a task, and was a connection.
+            if facts["open"] == 0 and facts["hub"]["connections"] == 0 and len(facts["tasks"]) < 6:
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+        while any(each.status != psutil.CONN_LISTEN for each in process.net_connections("tcp")):
+            await asyncio.sleep(_POLL_SECONDS)
+    return {
+        "tasks": facts["tasks"],
+        "members": facts["hub"]["members"],
+        "rooms": facts["hub"]["rooms"],
+        "queued": facts["hub"]["queued_bytes"],
+        "files": server.open_files(),
+    }
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("count", [24_000])
+async def test_after_attacks_of_every_kind_nothing_is_left_of_them(loop: str, count: int, record_property: Any) -> None:
+    with Uvicorn(*_OPTIONS, f"--loop={loop}", "--timeout-keep-alive=1", app=_APP, ws=_CLASS) as server:
+        # Buffers and caches grow to their size in the first two thousand connections.
+        assert shown(await run(server, 50 * len(ATTACKS), _AT_ONCE)) == ""
+        before, held = await _at_rest(server), server.held_bytes()
+        wrong = await run(server, count, _AT_ONCE)
+        after, held_after = await _at_rest(server), server.held_bytes()
+        record_property("held", f"{held / MIB:.1f} MiB before, {held_after / MIB:.1f} MiB after")
+        lines = [line for line in server.log().split("\n") if "INFO:" not in line and line]
+        complaints = [line for line in lines if not _EXPECTED.fullmatch(line)]
+        assert complaints == []
+        assert shown(wrong) == ""
+        assert after == before
+        assert held_after < held * _GROWTH, f"{held / MIB:.1f} MiB before, {held_after / MIB:.1f} MiB after"
