@@ -16,7 +16,7 @@ from .eager import Starter
 from .errors import ConnectionClosed, HubNotRunning, LifecycleError, WrongLoop, show
 from .outbox import Outbox, Pace
 from .presence import Member
-from .queues import is_running_in, size_of
+from .queues import is_running_in, resolve, size_of
 from .rooms import RoomState, check_room
 from .sockets import ForeignSocket, Socket, is_end, log_failure
 from .websocket import CLOSE_TIMEOUT
@@ -202,6 +202,7 @@ class Membership:
         "_ending",
         "_hub",
         "_is_over",
+        "_known",
         "active",
         "announces",
         "dropped",
@@ -233,6 +234,8 @@ class Membership:
         self._counters = counters
         # From the moment it is entered until the block ends.
         self._block: Block | None = None
+        # What the block waits for before it begins.
+        self._known: asyncio.Future[None] | None = None
         # None while it is active.
         self._ending: Ending | None = None
         # Whether the block is to end.
@@ -250,7 +253,7 @@ class Membership:
         self.position: Position | None = None
         subscriber.memberships[self.room] = self
         state.add(self, identity, info)
-        self.position = state.sequence.last
+        self.position = state.subscription.sequence.last
 
     def __repr__(self) -> str:
         return f"<Membership of {show(self.identity)} in {show(self.room)}{'' if self.active else ', ended'}>"
@@ -292,6 +295,8 @@ class Membership:
         """Make it inactive; see `end_all`."""
         self.active = False
         self._ending = ending
+        if self._known is not None:
+            resolve(self._known)
 
     async def __aenter__(self) -> Self:
         self._check_active()
@@ -299,14 +304,16 @@ class Membership:
             raise LifecycleError("async with membership", "ENTERED", "a membership has one block")
         self._block = Block()
         try:
-            await self.state.subscribed()
+            self._known = self.state.subscription.known()
+            if self._known is not None:
+                await self._known
         except BaseException:
             self.leave()
             raise
         if not self._is_over:
             self._check_active()
         if self.position is None:
-            self.position = self.state.sequence.last
+            self.position = self.state.subscription.sequence.last
         await self._block.__aenter__()
         if self._is_over:
             self._block.end()
@@ -360,7 +367,7 @@ def end_all(memberships: list[Membership], ending: Ending) -> None:
         if member is not None:
             membership.state.announce_leave(member, membership.origin)
     for state in dict.fromkeys(membership.state for membership in memberships):
-        state.settle()
+        state.subscription.settle()
 
 
 class Room:

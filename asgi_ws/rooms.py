@@ -1,20 +1,18 @@
 """One room of a hub: its members, its place in the broker, and the order of what they get."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from .brokers.base import Broker, Position, RoomEvent
-from .delivery import DONE, Delivery, Recipient, Slice
-from .eager import Starter
+from .brokers.base import Position, RoomEvent
+from .delivery import DONE, Delivery, Recipient
 from .encoder import Encoder, Gap, encoded
-from .errors import HubNotRunning, InvalidRoom
+from .errors import InvalidRoom
 from .presence import Member, Presence
-from .queues import resolve
 from .sequence import Sequence
+from .subscription import Services, Subscription
 
 logger = logging.getLogger("asgi_ws")
 
@@ -43,21 +41,6 @@ def check_room(name: object) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the rooms of a hub share."""
-
-    loop: asyncio.AbstractEventLoop
-    broker: Broker
-    encoder: Encoder
-    starter: Starter
-    slice: Slice
-    start: Callable[[], Awaitable[None]]
-    """Starts the broker, if nobody has."""
-    identities: dict[str, dict[Recipient, None]] = field(default_factory=dict)
-    """The members of all rooms by their identities."""
-
-
 class RoomState:
     """A room that has members, or had until now.
 
@@ -67,15 +50,12 @@ class RoomState:
     """
 
     __slots__ = (
-        "_changes",
-        "_is_subscribed",
-        "_on_empty",
         "_services",
         "delivery",
         "keeps_history",
         "name",
         "presence",
-        "sequence",
+        "subscription",
     )
 
     def __init__(
@@ -84,20 +64,26 @@ class RoomState:
         self.name = name
         self.keeps_history = keeps_history
         self._services = services
-        self._on_empty = on_empty
         self.delivery = Delivery(services.loop, services.starter, services.slice)
         self.presence = Presence()
-        self.sequence = Sequence(self._read, self._pass_on, self._announce)
-        # Whether the broker knows that there are members; and who waits for it to know, while it is told.
-        self._is_subscribed = False
-        self._changes: list[asyncio.Future[None]] | None = None
+        self.subscription = Subscription(
+            name,
+            services,
+            members=self.delivery,
+            keeps_history=keeps_history,
+            new_sequence=self._new_sequence,
+            on_end=lambda: on_empty(self),
+        )
+
+    def _new_sequence(self) -> Sequence:
+        return Sequence(self.name, self._read, self._pass_on, self._announce, self._services.troubles.reading)
 
     # -- members
 
     def add(self, recipient: Recipient, identity: str, info: Any) -> None:
-        """Add a member. It gets what comes to be known of from now on; see `subscribed`."""
+        """Add a member. It gets what comes from now on, once the broker knows of it; see `Subscription.known`."""
         self.delivery.add(recipient)
-        self.settle()
+        self.subscription.settle()
         self._services.identities.setdefault(identity, {})[recipient] = None
         member, is_first = self.presence.enter(identity, info)
         if is_first and self._is_announced(self._services.encoder.join):
@@ -106,7 +92,7 @@ class RoomState:
             )
 
     def take_out(self, recipient: Recipient, identity: str) -> Member | None:
-        """Remove a member; return what its identity was if that has left the room. See `announce_leave`, `settle`."""
+        """Remove a member; return what its identity was if that has left the room. See `announce_leave`."""
         self.delivery.remove(recipient)
         recipients = self._services.identities[identity]
         if len(recipients) > 1:
@@ -135,71 +121,6 @@ class RoomState:
             logger.exception("the encoder of a hub raised")
             return None
 
-    # -- the broker
-
-    def settle(self) -> None:
-        """Tell the broker whether there are members, if it does not know."""
-        if self._changes is not None:
-            return
-        if self._is_subscribed != bool(self.delivery):
-            self._changes = []
-            self._services.starter.start(iter([self._tell_broker()]))
-        else:
-            self._end_if_empty()
-
-    async def _tell_broker(self) -> None:
-        services = self._services
-        error: Exception | None = None
-        try:
-            await services.start()
-            while error is None and self._is_subscribed != bool(self.delivery):
-                if self._is_subscribed:
-                    self._is_subscribed = False
-                    await services.broker.unsubscribe(self.name)
-                else:
-                    await self._subscribe()
-        except asyncio.CancelledError:
-            error = HubNotRunning("join()", "the hub stops")
-            raise
-        except Exception as failure:
-            logger.exception("the broker could not be told of a room")
-            error = failure
-        finally:
-            waiters, self._changes = self._changes or [], None
-            for waiter in waiters:
-                resolve(waiter, error)
-            self._end_if_empty()
-
-    def _end_if_empty(self) -> None:
-        if not self.delivery:
-            self.sequence.stop()
-            self._on_empty(self)
-
-    async def _subscribe(self) -> None:
-        broker = self._services.broker
-        await broker.subscribe(self.name)
-        self._is_subscribed = True
-        if self.keeps_history and self.sequence.last is None:
-            page = await broker.read(self.name, None, 1)
-            # Events may have come meanwhile.
-            self.sequence.last = self.sequence.last or page.top
-
-    async def subscribed(self) -> None:
-        """Wait until the broker knows of the members; what is published after that comes to them.
-
-        Raises:
-            Exception: what the broker raised.
-        """
-        if self._is_subscribed and self._changes is None:
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        if self._changes is None:
-            self._changes = [waiter]
-            self._services.starter.start(iter([self._tell_broker()]))
-        else:
-            self._changes.append(waiter)
-        await waiter
-
     # -- messages
 
     def _read(self, since: Position | None, limit: int) -> Any:
@@ -213,7 +134,7 @@ class RoomState:
 
     def gap(self, missed: int | None) -> str | bytes | None:
         """What to tell who has missed so many messages."""
-        return self._encode(self._services.encoder.gap, Gap(self.name, missed, self.sequence.last))
+        return self._encode(self._services.encoder.gap, Gap(self.name, missed, self.subscription.sequence.last))
 
     def _announce(self, missed: int | None, top: Position | None) -> None:
         data = self._encode(self._services.encoder.gap, Gap(self.name, missed, top))
@@ -221,6 +142,6 @@ class RoomState:
             self.delivery.bring(data)
 
     def stop(self) -> None:
-        """Bring nothing more."""
+        """Bring nothing more, and ask the broker for nothing more."""
         self.delivery.stop()
-        self.sequence.stop()
+        self.subscription.stop()

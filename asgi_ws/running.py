@@ -18,8 +18,9 @@ from .delivery import DONE, Recipient, Slice
 from .eager import Starter
 from .encoder import Encoder
 from .membership import Counters, Ending, Membership, Subscriber, end_all
-from .rooms import RoomState, Services
+from .rooms import RoomState
 from .sockets import Socket
+from .subscription import Services
 
 logger = logging.getLogger("asgi_ws")
 
@@ -202,9 +203,7 @@ class Running:
         return room
 
     def _on_empty(self, room: RoomState) -> None:
-        # Not by its name alone: there may be another one of that name by now.
-        if self.rooms.get(room.name) is room:
-            del self.rooms[room.name]
+        del self.rooms[room.name]
 
     def subscribe(self, key: Key, socket: Socket) -> Subscriber:
         """Return the subscriber for a connection that is about to become a member."""
@@ -238,11 +237,14 @@ class Running:
 
     def _on_event(self, room: str, event: RoomEvent) -> Awaitable[None]:
         state = self.rooms.get(room)
-        return DONE if state is None else state.sequence.take(event)
+        return DONE if state is None else state.subscription.sequence.take(event)
 
     async def _on_interrupted(self) -> None:
         for room in tuple(self.rooms.values()):
-            room.sequence.catch_up()
+            if room.subscription.is_pending:
+                room.subscription.ask()
+            else:
+                room.subscription.sequence.catch_up()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +253,7 @@ class HubStatistics:
 
     Attributes:
         rooms: that have members.
+        pending_rooms: those of them that the broker does not know of yet, or failed to take and is asked again for.
         connections: that are members of a room.
         members: memberships of all connections in all rooms.
         published: messages that were published here.
@@ -263,6 +266,7 @@ class HubStatistics:
     """
 
     rooms: int
+    pending_rooms: int
     connections: int
     members: int
     published: int
@@ -291,6 +295,7 @@ def statistics_of(counters: Counters, running: Running | None) -> HubStatistics:
             size += outbox.size
     return HubStatistics(
         rooms=0 if running is None else sum(bool(room.delivery) for room in running.rooms.values()),
+        pending_rooms=0 if running is None else sum(room.subscription.is_pending for room in running.rooms.values()),
         connections=connections,
         members=members,
         published=counters.published,
