@@ -57,6 +57,13 @@ class Slice:
     def is_over(self) -> bool:
         return self._until is not None and time.thread_time() > self._until
 
+    def is_spent(self) -> bool:
+        """Return True if the slice is over; begin it if nobody has."""
+        if self._until is None:
+            self.begin()
+            return False
+        return time.thread_time() > self._until
+
     def go_on(self, work: Callable[[], bool]) -> None:
         """Call `work` in the next iterations, after what waits already, until it returns True."""
         self._works.append(work)

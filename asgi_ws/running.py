@@ -38,6 +38,7 @@ class Running:
         loop: that all of it belongs to.
         rooms: by their names; those that have members, or had until now.
         subscribers: by what joined.
+        slice: the hub's time in each iteration of the loop.
         is_started: whether the broker is.
         is_left_started: whether it was, in a loop that is gone.
         is_stopped: whether the hub was stopped, or is about to.
@@ -66,7 +67,8 @@ class Running:
         self._name = name
         self._numbers = itertools.count(1)
         self._starter = Starter(loop, "asgi_ws hub")
-        self._services = Services(loop, broker, encoder, self._starter, Slice(loop), self.start)
+        self.slice = Slice(loop)
+        self._services = Services(loop, broker, encoder, self._starter, self.slice, self.start)
         self._starting: asyncio.Future[None] | None = None
         self._has_warned = False
         # Whether the broker was started in a loop that is gone.
@@ -74,11 +76,6 @@ class Running:
         self.is_stopped = False
         self.has_stopped = asyncio.Event()
         self.entered = 0
-
-    @property
-    def is_turn_over(self) -> bool:
-        """Whether enough was done in this turn of the loop."""
-        return self._services.slice.is_over
 
     async def start(self) -> None:
         """Start the broker, once.
@@ -145,7 +142,7 @@ class Running:
         endings: Iterator[Callable[[], None]] = chain(
             (room.stop for room in rooms), (partial(each.on_gone, Ending.STOPPED) for each in subscribers)
         )
-        slice_ = self._services.slice
+        slice_ = self.slice
         try:
             for end in endings:
                 slice_.begin()
@@ -167,7 +164,7 @@ class Running:
         ended = [(subscriber, subscriber.withdraw()) for subscriber in found]
         end_all([membership for _, memberships in ended for membership in memberships], Ending.CLOSED)
         closing = deque(ended)
-        slice_ = self._services.slice
+        slice_ = self.slice
 
         def close_some() -> bool:
             for _ in range(min(len(closing), _CLOSES_PER_ITERATION)):
