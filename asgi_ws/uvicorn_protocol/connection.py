@@ -81,7 +81,13 @@ class Connection(asyncio.Protocol):
     def _attach(self, transport: asyncio.Transport, reader: FrameReader, *, max_messages: int, max_bytes: int) -> None:
         self._writer = Writer(transport, self._loop)
         self._inbox = Inbox(
-            reader, self._writer, self._loop, self._on_control, max_messages=max_messages, max_bytes=max_bytes
+            reader,
+            self._writer,
+            self._loop,
+            self._on_control,
+            self._on_held,
+            max_messages=max_messages,
+            max_bytes=max_bytes,
         )
 
     # -- phases
@@ -124,6 +130,11 @@ class Connection(asyncio.Protocol):
                 self._writer.pong(event.payload)
             else:
                 self._keepalive.pong(event.payload)
+
+    def _on_held(self) -> None:
+        """Take bytes that are not looked at as a sign of life: a pong may be among them."""
+        if self._keepalive is not None:
+            self._keepalive.hear()
 
     def _on_close(self, close: Close) -> None:
         self._inbox.finish(close.code, close.reason)

@@ -3,48 +3,82 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Final
 
 from .._asgi import Event as ASGIEvent
+from ..bounds import KIB
 from ..lifecycle import CloseCode
-from ..wire.events import Close, Event, Failed, Ping, Pong
+from ..wire.events import Close, Event, Failed, Ping, Pong, Utf8
 from ..wire.reader import FrameReader
 from .writer import Writer
 
 # How long the application may take to answer what came before a close frame, or a violation, until that is answered.
 _ANSWER_SECONDS: Final = 1.0
+# Reading is spread over iterations of the event loop, so that no client holds it for more than a few milliseconds: it
+# goes on in the next one after so many messages, after what a reader calls its work, and after a read of so many bytes.
+# Both loops read up to 256 KiB at a time, and uvloop does so 32 times in an iteration.
+_MOST_MESSAGES: Final = 1024
+_LARGE_READ: Final = 256 * KIB
+# So often `receive` reads on without a wait of the application's.
+_MOST_READS: Final = 4
+
+
+class Flow(Enum):
+    """What becomes of what the transport reads."""
+
+    READING = 0
+    """It is read at once."""
+    HOLDING = 1
+    """It is held: until the next iteration of the event loop, or until the application has taken what waits."""
+    PAUSED = 2
+    """As much is held as may be, and the transport does not read."""
+
+
+_READING = Flow.READING
 
 
 class Inbox:
-    """What waits for the application, and the `receive` that it is given (ASGI, "WebSocket": Receive).
+    """The messages that wait for the application, and the `receive` that it is given (ASGI, "WebSocket": Receive).
 
-    With `max_messages` waiting, or `max_bytes`, the transport is told to pause, and what it has read by then is held;
-    both go on when the application has taken all. So a peer that sends faster than the application reads has no more
-    in memory than that, two reads of the transport, and one message.
+    With `max_messages` waiting, or `max_bytes`, the bytes that come are held and not looked at; with `max_bytes` held
+    the transport is told to pause. All goes on when the application has taken what waits. So a peer that sends faster
+    than the application reads has no more in memory than twice `max_bytes`, two reads of the transport, and one
+    message.
+
+    Reading takes its time slice of an iteration of the event loop and goes on in the next one, so that no peer holds
+    up the others. Bytes are held meanwhile.
+
+    It is always one of three that makes reading go on: the transport with the next bytes, the next iteration of the
+    loop (`_turn`), or the application, while something waits for it.
 
     Args:
-        on_control: is called with what is no message: a control frame, or the violation that ends the reading. An end
-            waits for a second, so that the application can answer what came before it.
+        on_control: is called with a control frame, or with the violation that ends the reading. An end waits for a
+            second, so that the application can answer what came before it.
+        on_held: is called when bytes came that are held since the application is behind: a pong may be among them.
 
     Attributes:
         events: what waits, messages as themselves.
         reader: of the frames; there may be more in it (`has_more`).
-        resumed_at: when the transport was last told to go on, by the loop's clock.
+        resumed_at: when the application last let a paused transport go on, by the loop's clock.
         waiter: what `receive` waits for, while it does.
     """
 
     __slots__ = (
         "_bytes",
         "_end",
-        "_is_discarding",
-        "_is_paused",
+        "_flow",
         "_is_told",
         "_last",
         "_loop",
         "_max_bytes",
         "_max_messages",
+        "_messages",
         "_on_control",
+        "_on_held",
+        "_reads",
         "_timer",
+        "_turn",
         "_writer",
         "events",
         "reader",
@@ -58,6 +92,7 @@ class Inbox:
         writer: Writer,
         loop: asyncio.AbstractEventLoop,
         on_control: Callable[[Ping | Pong | Close | Failed], None],
+        on_held: Callable[[], None],
         *,
         max_messages: int,
         max_bytes: int,
@@ -66,60 +101,103 @@ class Inbox:
         self._writer = writer
         self._loop = loop
         self._on_control = on_control
+        self._on_held = on_held
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self.events: deque[str | bytes | ASGIEvent] = deque()
-        # How much came since the application last had to wait.
+        self.events: deque[str | bytes | Utf8 | ASGIEvent] = deque()
+        # Where messages go: to `events`, and nowhere (None) once the application has closed.
+        self._messages: deque[str | bytes | Utf8 | ASGIEvent] | None = self.events
+        # How much was read since the application had taken everything, on the wire or inflated.
         self._bytes = 0
-        self._is_paused = False
+        self._flow = _READING
+        # Reads on in the next iteration of the loop. None where that is left to the transport or the application.
+        self._turn: asyncio.Handle | None = None
+        # How often `receive` may still read on before it waits.
+        self._reads = _MOST_READS
         self.resumed_at = 0.0
         self.waiter: asyncio.Future[None] | None = None
         # The disconnect event, once it is known; it comes after everything else, and then again and again.
         self._end: ASGIEvent | None = None
+        # Whether the application has received it.
         self._is_told = False
-        # Since the application has closed; only the peer's close frame is still of interest.
-        self._is_discarding = False
         # What ended the reading, while something that came before it waits for the application.
         self._last: Close | Failed | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def feed(self, data: bytes) -> None:
         """Take what the transport has read."""
-        if not self.events and not self._is_discarding:
-            message = self.reader.whole(data)
+        reader = self.reader
+        if not self.events:
+            message = reader.whole(data)
             if message is not None:
                 self.events.append(message)
                 self._wake()
                 return
-        if self._is_discarding:
-            self._take(self.reader.feed(data))
-            return
-        most = self._max_messages
-        if self.reader.has_more or len(self.events) >= most:
-            # It is held, not read.
-            most = 0
-        self._bytes += len(data)
-        self._take(self.reader.feed(data, most))
-        while self.reader.has_more and not self.events:
-            # Control frames, or parts of a compressed message: nothing that the application could take.
-            self._take(self.reader.feed(b"", self._max_messages))
-        if not most or (self._bytes > self._max_bytes and self.events):
-            self._is_paused = True
-            self._writer.transport.pause_reading()
+        is_large = len(data) >= _LARGE_READ
+        if self._flow is _READING:
+            self._bytes += len(data)
+            self._take(reader.feed(data, self._most))
+            if not reader.has_more and not is_large:
+                return
+        else:
+            reader.feed(data, 0)
+        self._settle(is_large=is_large)
+        if reader.has_more and self._is_full:
+            self._on_held()
+
+    @property
+    def _most(self) -> int:
+        """How many messages may be read at once."""
+        waiting = self._messages
+        if waiting is None:
+            return _MOST_MESSAGES
+        if waiting and self._bytes > self._max_bytes:
+            return 0
+        return min(_MOST_MESSAGES, self._max_messages - len(waiting))
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether as much waits for the application as may."""
+        return self._most <= 0
+
+    def _read_on(self) -> None:
+        """Read what is held."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        self._take(self.reader.feed(b"", self._most))
+        self._settle()
+
+    def _settle(self, *, is_large: bool = False) -> None:
+        """Settle who makes reading go on, and whether the transport reads meanwhile."""
+        is_full = self._is_full
+        if not is_full and self._turn is None and (is_large or self.reader.has_more):
+            self._turn = self._loop.call_soon(self._read_on)
+        before = self._flow
+        if not is_full and self._turn is None:
+            self._flow = flow = _READING
+        else:
+            self._flow = flow = Flow.PAUSED if self.reader.held > self._max_bytes else Flow.HOLDING
+        transport = self._writer.transport
+        if (before is Flow.PAUSED) != (flow is Flow.PAUSED) and not transport.is_closing():
+            if flow is Flow.PAUSED:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
 
     def _take(self, events: Sequence[Event]) -> None:
-        waiting = self.events
+        waiting = self._messages
         for event in events:
-            if isinstance(event, (str, bytes)):
-                if not self._is_discarding:
+            if isinstance(event, (str, bytes, Utf8)):
+                if waiting is not None:
                     waiting.append(event)
-            elif isinstance(event, (Close, Failed)) and waiting and not self._is_discarding:
+            elif waiting and isinstance(event, (Close, Failed)):
                 self._last = event
                 self._timer = self._loop.call_later(_ANSWER_SECONDS, self._end_reading)
             else:
                 self._on_control(event)
         if self.reader.inflater is not None:
-            self._bytes += sum(len(event) for event in events if isinstance(event, (str, bytes)))
+            self._bytes += sum(map(_size, events))
         if waiting:
             self._wake()
 
@@ -133,7 +211,7 @@ class Inbox:
             self._on_control(last)
 
     def put(self, event: ASGIEvent) -> None:
-        """Let the application receive an event that is no message."""
+        """Let the application receive an event that is not a message."""
         self.events.append(event)
         self._wake()
 
@@ -155,74 +233,91 @@ class Inbox:
 
     def discard(self) -> None:
         """Keep no more messages; go on reading for the peer's close frame."""
-        self._is_discarding = True
+        self._messages = None
         self._end_reading()
-        self._resume()
         self.reader.discard()
-        self._take(self.reader.feed())
+        self._read_on()
 
     def lose(self) -> None:
-        """The connection is gone; what it brought may still be received."""
+        """Let the application receive what came, and then that the connection is gone."""
         self._end_reading()
         self.finish(CloseCode.ABNORMAL)
 
     def detach(self) -> None:
-        """Nothing comes any more, and nobody receives."""
+        """Let go of the connection: nothing comes any more, and nobody receives."""
         self._on_control = _ignore
         self.reader.inflater = None
+        if self._turn is not None:
+            self._turn.cancel()
 
     @property
     def is_behind(self) -> bool:
-        """Whether something is unread, so that a pong may be in it."""
-        return self._is_paused or self.reader.has_more
+        """Whether the application keeps the transport from reading, so that a pong may wait in the kernel."""
+        return self._flow is Flow.PAUSED and self._turn is None
 
     def _wake(self) -> None:
         waiter = self.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _resume(self) -> None:
-        if self._is_paused and not self._writer.transport.is_closing():
-            self._is_paused = False
+    def _on_taken(self) -> None:
+        """Read on: the application has taken everything that kept the transport or the reader waiting."""
+        self._bytes = 0
+        if self._flow is Flow.PAUSED:
             self.resumed_at = self._loop.time()
-            self._writer.transport.resume_reading()
+        self._settle()
 
-    async def receive(self) -> ASGIEvent:
-        """The next event (ASGI, "WebSocket"); after the disconnect event that one again."""
+    async def receive(self) -> ASGIEvent:  # noqa: C901 -- each call less is one for each message
+        """Return the next event (ASGI, "WebSocket"); after the disconnect event that one again."""
         events = self.events
         while not events:
             self._bytes = 0
             if self.reader.has_more:
-                self._take(self.reader.feed(b"", self._max_messages))
+                if self._reads:
+                    self._reads -= 1
+                    self._read_on()
+                    continue
             elif self._last is not None:
                 self._end_reading()
+                continue
             elif self._end is not None:
                 if self._is_told:
-                    # Whoever asks for ever must not keep the loop.
+                    # An application that asks for ever must not keep the loop.
                     await asyncio.sleep(0)
                 self._is_told = True
                 return dict(self._end)
-            elif self.waiter is not None and not self.waiter.done():
+            if self.waiter is not None and not self.waiter.done():
                 # Another task waits; the two share what comes, as they would a queue.
                 await asyncio.wait([self.waiter])
-            else:
-                self._resume()
-                self._writer.rest()
-                self.waiter = waiter = self._loop.create_future()
-                try:
-                    await waiter
-                finally:
-                    # Another task may wait by now.
-                    self.waiter = None if self.waiter is waiter else self.waiter
-        # What waits has a bound, so who receives comes to a wait.
+                continue
+            self._writer.rest()
+            self._reads = _MOST_READS
+            self.waiter = waiter = self._loop.create_future()
+            try:
+                await waiter
+            finally:
+                # Another task may wait by now.
+                self.waiter = None if self.waiter is waiter else self.waiter
+        # What waits has a bound, so an application that receives comes to a wait.
         self._writer.sent = 0
         event = events.popleft()
+        if self._flow is not _READING and not events and self._turn is None:
+            self._on_taken()
         if isinstance(event, str):
             return {"type": "websocket.receive", "text": event}
         if isinstance(event, bytes):
             return {"type": "websocket.receive", "bytes": event}
+        if isinstance(event, Utf8):
+            return {"type": "websocket.receive", "text": event.decode()}
         return event
 
 
+def _size(event: Event) -> int:
+    """Return the bytes that an event has of the bound on what waits."""
+    if isinstance(event, Utf8):
+        return len(event.payload)
+    return len(event) if isinstance(event, (str, bytes)) else 0
+
+
 def _ignore(event: Ping | Pong | Close | Failed) -> None:
-    """For an inbox that nothing more comes to."""
+    """Ignore what comes to an inbox that nobody reads."""

@@ -7,17 +7,22 @@ from collections.abc import Callable
 from typing import Final
 
 from ..wire.frames import ping_frame
+from .acknowledged import seconds_since_acknowledgement
 from .inbox import Inbox
 from .writer import Writer
 
 _PAYLOAD_BYTES: Final = 4
+# How far the kernel's clock may be from ours, in seconds: it counts in ticks of up to 10 ms.
+_TICKS_SECONDS: Final = 0.02
 
 
 class KeepAlive:
     """Sends a ping at intervals, and gives a peer up that does not answer one in time.
 
-    While the transport does not read, the time stands still: the pong may be behind what is unread. A transport that
-    cannot write has no way to send a ping: there the peer has that time to take anything at all.
+    While messages are unread the pong may be behind them, so any bytes that come after the ping stand for it. Once the
+    transport does not read either, its kernel is asked for any acknowledgement by the peer's since the ping; where
+    there is no such answer, the time stands still. A transport that cannot write has no way to send a ping: there the
+    peer has that time to take anything at all.
 
     Args:
         interval: seconds from one ping to the next; None or 0 for no pings.
@@ -98,8 +103,13 @@ class KeepAlive:
         self._timer = self._loop.call_later(max(0.0, self._interval - passed), self._ping)
 
     def pong(self, payload: bytes) -> None:
-        """A pong came; one that answers no ping of ours says nothing."""
-        if payload != self._payload:
+        """Take note of a pong, unless it answers no ping of ours."""
+        if payload == self._payload:
+            self.hear()
+
+    def hear(self) -> None:
+        """Take note of a sign of life: the pong, or what may hide it."""
+        if self._payload is None:
             return
         self._payload = None
         if self._timeout:
@@ -117,7 +127,14 @@ class KeepAlive:
             self._ping()
             return
         else:
-            seconds = self._timeout if inbox.is_behind else grace
+            seconds = grace
+            if inbox.is_behind:
+                silent = seconds_since_acknowledgement(writer.transport)
+                if silent is None:
+                    seconds = self._timeout
+                elif silent < self._loop.time() - self._sent_at + _TICKS_SECONDS:
+                    self.hear()
+                    return
         if seconds > 0:
             self._wait(seconds)
         else:

@@ -126,7 +126,6 @@ class WebSocketProtocol(Connection):
         reader = FrameReader(
             max_message_bytes=self._config.ws_max_size,
             max_fragments=self.max_fragments,
-            max_inflated_bytes=self.max_queue_bytes,
         )
         handover.clear(stream)
         self._attach(stream, reader, max_messages=max(1, self._config.ws_max_queue), max_bytes=self.max_queue_bytes)

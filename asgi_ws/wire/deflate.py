@@ -5,7 +5,6 @@ larger than zlib does by default; zlib-ng compresses to the same size with a ten
 of it, but takes five times the memory for each connection, which is not worth a dependency.
 """
 
-import io
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 _TAIL: Final = b"\x00\x00\xff\xff"
 # The empty message (RFC 7692, 7.2.3.6).
 _EMPTY: Final = b"\x00"
-# Bytes that a step of inflation takes and gives at most. zlib copies what a step leaves over.
-_INPUT: Final = 16 * 1024
+# Bytes that a call gives at most, so that its caller can do something else between two of them.
 _OUTPUT: Final = 128 * 1024
 # So many streams may end in a payload, and one more for each so many of its bytes: streams of two bytes, which say
 # nothing, would cost a hundred times what data does.
@@ -77,9 +75,10 @@ class Deflate:
 
     Attributes:
         minimum: bytes of a payload below which compressing costs more than it saves: send it as it is.
+        rest: gives what the last part inflates to beyond what `inflate` has returned. None where that was all.
     """
 
-    __slots__ = ("_compressor", "_inflater", "_level", "_memory_level", "_parameters", "_settings", "minimum")
+    __slots__ = ("_compressor", "_inflater", "_level", "_memory_level", "_parameters", "_settings", "minimum", "rest")
 
     def __init__(self, parameters: Parameters, *, level: int | None = None, memory_level: int = 5) -> None:
         self._parameters = parameters
@@ -87,6 +86,7 @@ class Deflate:
         self._memory_level = memory_level
         # What the client refers back to. None before its first message, and between messages that stand alone.
         self._inflater: _Decompress | None = None
+        self.rest: Iterator[bytes] | None = None
         # What the server refers back to, and how it was made. None before its first message, after `release`, and
         # without context takeover.
         self._compressor: _Compress | None = None
@@ -94,41 +94,40 @@ class Deflate:
         self.minimum = 128 if parameters.server_no_context_takeover else 16
 
     def inflate(self, payload: BytesLike, *, final: bool, room: int) -> bytes:
-        """What the next part of a compressed message inflates to.
+        """Inflate a part of a compressed message, and return the first of what that gives, 128 KiB at most.
 
-        Its time is linear in what it takes and gives; its memory is that of what it gives, an eighth more, and a few
-        hundred kibibytes.
+        Where `rest` is an iterator after that, there is more to come, in steps of 128 KiB. Each takes time in
+        proportion to what it gives and to the payload, so give it large ones in parts of 16 KiB.
 
         A client may end its stream and begin another, also within a message (RFC 7692, 7.2.3.4). A message that is cut
         short within a block gives what there is of it: that there was more cannot be seen.
 
         Args:
             payload: unmasked, of a frame or a part of one.
-            final: it is the message's last part.
-            room: the most bytes that it may give.
+            final: whether it is the message's last part.
+            room: the most bytes that it may give, `rest` included.
 
         Raises:
             TooLong: as soon as there would be more. The connection cannot go on after it.
-            NotDeflate: for what is no deflated data. Likewise.
+            NotDeflate: for data that is not deflated. Likewise.
         """
         tail = _TAIL if final else b""
-        if len(payload) > _INPUT:
-            data = self._inflate_steps(_steps(payload, tail), b"", room, len(payload))
-        else:
-            inflater = self._inflater
-            if inflater is None:
-                # Where a stream ended with the part before this one, its tail begins no other.
-                if not payload:
-                    return b""
-                inflater = self._begin()
-            limit = min(room + 1, _OUTPUT)
-            try:
-                data = inflater.decompress(b"".join((payload, tail)), limit)
-            except zlib.error:
-                raise NotDeflate from None
-            if inflater.eof or len(data) == limit:
-                data = self._inflate_steps(_rest(inflater, tail), data, room, len(payload))
-        if final and self._parameters.client_no_context_takeover:
+        inflater = self._inflater
+        if inflater is None:
+            # Where a stream ended with the part before this one, its tail begins no other.
+            if not payload:
+                return b""
+            inflater = self._begin()
+        limit = min(room + 1, _OUTPUT)
+        try:
+            data = inflater.decompress(b"".join((payload, tail)), limit)
+        except zlib.error:
+            raise NotDeflate from None
+        if len(data) > room:
+            raise TooLong
+        if inflater.eof or len(data) == limit:
+            self.rest = self._inflate_rest(_rest(inflater, tail), room - len(data), len(payload), final=final)
+        elif final and self._parameters.client_no_context_takeover:
             self._inflater = None
         return data
 
@@ -166,15 +165,12 @@ class Deflate:
         self._inflater = zlib.decompressobj(-self._parameters.client_max_window_bits)
         return self._inflater
 
-    def _inflate_steps(self, steps: Iterable[BytesLike], data: bytes, room: int, size: int) -> bytes:
-        """What a payload of so many bytes inflates to: what it gave already, and what these steps give."""
-        # Unlike a list that is joined in the end, this never holds all of it twice.
-        result = io.BytesIO()
-        result.write(data)
+    def _inflate_rest(self, parts: Iterable[BytesLike], room: int, size: int, *, final: bool) -> Iterator[bytes]:
+        """Yield what the rest of a payload of `size` bytes inflates to, which stands in these parts."""
         ends = _ENDS + size // _BYTES_FOR_AN_END
-        for step in steps:
-            left = step
-            while result.tell() <= room:
+        for part in parts:
+            left: BytesLike | None = part
+            while left is not None:
                 inflater = self._inflater
                 if inflater is None or inflater.eof:
                     self._inflater = None
@@ -184,29 +180,29 @@ class Deflate:
                         raise NotDeflate
                     ends -= 1
                     inflater = self._begin()
-                limit = min(room + 1 - result.tell(), _OUTPUT)
-                try:
-                    given = result.write(inflater.decompress(left, limit))
-                except zlib.error:
-                    raise NotDeflate from None
+                limit = min(room + 1, _OUTPUT)
+                data = _decompressed(inflater, left, limit)
+                room -= len(data)
+                if room < 0:
+                    raise TooLong
                 if inflater.eof:
-                    left = b"" if step is _TAIL else inflater.unused_data
-                elif given < limit:
-                    break
+                    left = b"" if part is _TAIL else inflater.unused_data
+                elif len(data) < limit:
+                    left = None
                 else:
                     # It may be empty while there still is something to come.
                     left = inflater.unconsumed_tail
-            else:
-                raise TooLong
-        return result.getvalue()
+                yield data
+        if final and self._parameters.client_no_context_takeover:
+            self._inflater = None
+        self.rest = None
 
 
-def _steps(payload: BytesLike, tail: bytes) -> Iterator[BytesLike]:
-    view = memoryview(payload)
-    for start in range(0, len(view), _INPUT):
-        yield view[start : start + _INPUT]
-    if tail:
-        yield tail
+def _decompressed(inflater: "_Decompress", data: BytesLike, limit: int) -> bytes:
+    try:
+        return inflater.decompress(data, limit)
+    except zlib.error:
+        raise NotDeflate from None
 
 
 def _rest(inflater: "_Decompress", tail: bytes) -> tuple[BytesLike, ...]:

@@ -1,8 +1,10 @@
-"""What a client's frames come to (RFC 6455), and what opens compressed ones.
+"""The events that a client's frames come to (RFC 6455), and the interface by which compressed payloads are inflated.
 
-A text message is a `str`, a binary one `bytes`; for control frames, and for what the peer did wrong, there are types.
+A text message is a `str` or, where a `str` would be much larger, a `Utf8`; a binary one is `bytes`. Control frames and
+violations have types of their own.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -10,14 +12,21 @@ from .masking import BytesLike
 
 
 class Inflater(Protocol):
-    """What opens compressed messages: `deflate.Deflate`."""
+    """Inflates compressed messages: `deflate.Deflate`.
+
+    Attributes:
+        rest: gives what the last part inflates to beyond what `inflate` has returned, in steps, and becomes None with
+            its end. It raises as `inflate` does, and comes before the next part.
+    """
+
+    rest: Iterator[bytes] | None
 
     def inflate(self, payload: BytesLike, *, final: bool, room: int) -> bytes:
-        """Open a part of a message, its last one where `final`.
+        """Inflate a part of a message, its last one where `final`, and return the first of what that gives.
 
         Raises:
             TooLong: for more than `room` bytes.
-            NotDeflate: for what is no such data.
+            NotDeflate: for data that is not deflated.
         """
         ...
 
@@ -28,6 +37,20 @@ class TooLong(Exception):
 
 class NotDeflate(Exception):
     """The data of a compressed message cannot be inflated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utf8:
+    """A text message that stays encoded until it is wanted: valid, and as long as it was on the wire or inflated.
+
+    One character outside the Basic Multilingual Plane makes each of a `str` take four bytes.
+    """
+
+    payload: bytes
+
+    def decode(self) -> str:
+        """Return the text."""
+        return self.payload.decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +77,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What the peer sent ends the connection (RFC 6455 section 7.1.7).
+    """A violation that ends the connection (RFC 6455 section 7.1.7).
 
     Attributes:
         code: the close code to answer with: 1002, 1007 or 1009.
@@ -65,4 +88,5 @@ class Failed:
     reason: str
 
 
-Event: TypeAlias = str | bytes | Ping | Pong | Close | Failed
+Message: TypeAlias = str | bytes | Utf8
+Event: TypeAlias = Message | Ping | Pong | Close | Failed

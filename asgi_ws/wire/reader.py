@@ -1,12 +1,17 @@
 """Frames as a server receives them (RFC 6455), sans-IO: bytes in, events out."""
 
 import codecs
+import io
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
-from ..bounds import MIB
+from ..bounds import KIB, MIB
 from ..errors import UsageError
 from ..lifecycle import CloseCode, check_close
-from .events import Close, Event, Failed, Inflater, NotDeflate, Ping, Pong, TooLong
+from .events import Close, Event, Failed, Inflater, NotDeflate, Ping, Pong, TooLong, Utf8
 from .frames import (
     BINARY,
     BINARY_OPCODE,
@@ -20,7 +25,56 @@ from .frames import (
     TEXT,
     TEXT_OPCODE,
 )
-from .masking import unmask
+from .masking import BytesLike, unmask
+
+
+class Reading(Enum):
+    """What a reader expects next."""
+
+    MESSAGE = 0
+    """The first frame of a message."""
+    FRAGMENT = 1
+    """The next frame of a message."""
+    PAYLOAD = 2
+    """More of the payload of a frame that does not end its message."""
+    LAST_PAYLOAD = 3
+    """More of the payload of a frame that ends its message."""
+    NOTHING = 4
+    """Nothing: a close frame or a violation has ended the reading."""
+
+    # The members are what the table is read by, and Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
+
+_MESSAGE = Reading.MESSAGE
+_FRAGMENT = Reading.FRAGMENT
+_PAYLOAD = Reading.PAYLOAD
+_LAST_PAYLOAD = Reading.LAST_PAYLOAD
+_NOTHING = Reading.NOTHING
+
+# The header of a data frame as a step: its first byte without the reserved bits. The other steps are longer than that.
+_CONTINUATION: Final = 0
+_LAST_CONTINUATION: Final = FIN
+_END_OF_PAYLOAD: Final = 0x100
+_END: Final = 0x101
+
+# RFC 6455 section 5.4: the fragments of one message stand between those of no other. A header that leads nowhere is a
+# violation. Control frames lead nowhere else, but for the close frame.
+TRANSITIONS: Final = MappingProxyType(
+    {
+        _MESSAGE: {
+            TEXT_OPCODE: _PAYLOAD,
+            BINARY_OPCODE: _PAYLOAD,
+            TEXT: _LAST_PAYLOAD,
+            BINARY: _LAST_PAYLOAD,
+            _END: _NOTHING,
+        },
+        _FRAGMENT: {_CONTINUATION: _PAYLOAD, _LAST_CONTINUATION: _LAST_PAYLOAD, _END: _NOTHING},
+        _PAYLOAD: {_END_OF_PAYLOAD: _FRAGMENT, _END: _NOTHING},
+        _LAST_PAYLOAD: {_END_OF_PAYLOAD: _MESSAGE, _END: _NOTHING},
+        _NOTHING: {},
+    }
+)
 
 # RFC 6455 section 5.2, the first byte and the second.
 _RSV2_RSV3: Final = 0x30
@@ -33,17 +87,33 @@ _MASKED_IN_2_BYTES: Final = _MASKED | IN_2_BYTES
 _WHOLE: Final = frozenset({TEXT, BINARY})
 _MAX_LENGTH: Final = 2**63 - 1
 _MAX_CONTROL: Final = 125
-# From this size on a view is cheaper than a copy.
-_LARGE: Final = 4096
+# From this size on a view is cheaper than a copy, and a `str` is looked at for its width.
+_LARGE: Final = 4 * KIB
 _UNBOUNDED: Final = 2**63
+# Bytes that a header takes at least, and bytes after which the reader goes on within a payload.
+_HEADER: Final = 2
+_ANY: Final = 1
+# A payload is inflated in parts of this size: it may give a thousand times as much.
+_INFLATED_PART: Final = 16 * KIB
+# The work of a frame that is not a short message, in bytes: that of inflating so many.
+_FRAME_WORK: Final = 128
 
 
 class _Violation(Exception):
-    """What becomes a `Failed`."""
+    """Becomes a `Failed`."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
         self.failed = Failed(code, reason)
+
+
+class _Discarded:
+    """An `Inflater` that gives nothing, whatever it gets."""
+
+    rest: Iterator[bytes] | None = None
+
+    def inflate(self, payload: BytesLike, *, final: bool, room: int) -> bytes:
+        return b""
 
 
 class FrameReader:
@@ -52,33 +122,34 @@ class FrameReader:
     Args:
         max_message_bytes: of one message, after inflation. Past it: 1009, as soon as the length is known.
         max_fragments: of one message. Past it: 1009.
-        max_inflated_bytes: after so much of compressed messages `feed` leaves the rest to the next call.
+        max_work: after so much work `feed` leaves the rest to the next call: bytes inflated, and 128 for each frame.
 
     Attributes:
-        inflater: opens compressed messages; without one a frame that says to be compressed is 1002.
-        has_more: whether the last `feed` stopped at its bound, and there may be an event in what it left.
+        inflater: inflates compressed messages; None where a frame that says to be compressed is 1002.
+        has_more: whether the last `feed` stopped at one of its bounds, and held bytes may finish an event.
     """
 
     __slots__ = (
         "_data",
         "_fragments",
-        "_inflatable",
-        "_is_discarding",
-        "_is_ended",
-        "_is_final",
-        "_is_text",
-        "_is_under_way",
+        "_inflater_of_message",
+        "_later",
         "_mask",
         "_max_fragments",
-        "_max_inflated_bytes",
         "_max_message_bytes",
+        "_max_work",
         "_message",
         "_missing",
-        "_opens",
+        "_needed",
+        "_opcode",
+        "_plain",
         "_position",
         "_received",
         "_short",
+        "_state",
         "_utf8",
+        "_whole",
+        "_work",
         "has_more",
         "inflater",
     )
@@ -88,81 +159,106 @@ class FrameReader:
         *,
         max_message_bytes: int = 16 * MIB,
         max_fragments: int = 131_072,
-        max_inflated_bytes: int = MIB,
+        max_work: int = 128 * KIB,
         inflater: Inflater | None = None,
     ) -> None:
         self._max_message_bytes = max_message_bytes
         self._max_fragments = max_fragments
-        self._max_inflated_bytes = max_inflated_bytes
+        self._max_work = max_work
         self.inflater = inflater
-        # The highest second byte of a frame that has its length there and is not too long.
+        # For messages that are not compressed: None, or a `_Discarded`.
+        self._plain: Inflater | None = None
+        # The longest message that is read in one go, and the highest second byte of a frame that is one and has its
+        # length there.
+        self._whole = max_message_bytes
         self._short = _MASKED + min(IN_2_BYTES - 1, max_message_bytes)
-        # What is to be read, from `_position` on.
+        # What is to be read, from `_position` on, and what came after it.
         self._data = b""
         self._position = 0
+        self._later = bytearray()
+        self._state = _MESSAGE
+        # With so many bytes held the reader comes further: 0 while the inflater has more to give.
+        self._needed = _HEADER
         self.has_more = False
-        self._is_ended = False
-        self._is_discarding = False
-        # How much this call may still inflate.
-        self._inflatable = 0
-        # The message under way, if there is one: its frames so far, their bytes on the wire, and what they held.
-        self._is_under_way = False
-        self._is_text = False
-        self._opens: Inflater | None = None
+        # How much this call may still do.
+        self._work = 0
+        # The message under way: its opcode, its frames so far, their bytes on the wire, and what inflates it.
+        self._opcode = 0
         self._fragments = 0
         self._received = 0
-        self._message: bytearray | None = None
+        self._inflater_of_message: Inflater | None = None
+        # What it held so far, and what has checked that as text. None before the end of its first part.
+        self._message: io.BytesIO | None = None
         self._utf8: codecs.IncrementalDecoder | None = None
-        # The data frame under way: the bytes that are missing, the mask from the next of them on, and whether the
-        # message ends with it.
+        # The data frame under way: the bytes that are missing, and the mask from the next of them on.
         self._missing = 0
         self._mask = b""
-        self._is_final = False
+
+    @property
+    def held(self) -> int:
+        """Bytes that are held and not read."""
+        return len(self._data) - self._position + len(self._later)
 
     def feed(self, data: bytes = b"", most: int = _UNBOUNDED) -> list[Event]:
-        """All events that are complete now, at most so many; what is left comes with the next call.
+        """Return all events that are complete now, at most so many messages among them; keep the rest for later.
 
-        After a `Close` or a `Failed` there is nothing more, and input is ignored.
+        With `most` 0 the data is held and not looked at. After a `Close` or a `Failed` there is nothing more, and input
+        is ignored.
         """
         events: list[Event] = []
-        if self._is_ended:
+        if self._state is _NOTHING:
             return events
         position = 0
-        if self._data:
-            if data:
-                data = self._data[self._position :] + data
-            else:
-                data, position = self._data, self._position
+        if self.has_more:
+            # Not joined before all in front of it is read: small pieces behind a large one would be its square.
+            self._later += data
+            data, position = self._data, self._position
+        elif self._data:
+            # The beginning of a header or of a control frame.
+            data = self._data[self._position :] + data
+        self._work = self._max_work
         try:
             position = self._read(data, position, events, most)
+            if self._later and len(data) - position < self._needed:
+                data, position = b"".join((data[position:], self._later)), 0
+                self._later.clear()
+                position = self._read(data, position, events, most)
         except _Violation as violation:
             events.append(violation.failed)
-            self._is_ended = True
+            self._end()
         except UnicodeDecodeError:
             events.append(Failed(CloseCode.INVALID_PAYLOAD, "invalid UTF-8"))
-            self._is_ended = True
-        if self._is_ended:
-            self._data = b""
-            self._message = self._utf8 = self._opens = self.inflater = None
+            self._end()
+        if self._state is _NOTHING:
             self.has_more = False
-        elif position < len(data):
-            self._data = data
-            self._position = position
-        elif self._data:
-            self._data = b""
+            return events
+        left = len(data) - position
+        self.has_more = left >= self._needed
+        self._data, self._position = (data, position) if left else (b"", 0)
         return events
 
     def discard(self) -> None:
         """Keep and inflate no more of the messages, which come out empty; what ends the reading is still found."""
-        self._is_discarding = True
+        self._plain = self._inflater_of_message = _Discarded()
+        if self.inflater is not None:
+            self.inflater = self._plain
+        if self._needed == 0:
+            self._needed = _ANY
+        self._whole = self._short = -1
         self._message = None
 
-    def whole(self, data: bytes) -> str | bytes | None:
-        """The message that `data` is, where that is one frame of less than 64 KiB and nothing is under way; else None.
+    def restrict(self, max_message_bytes: int) -> None:
+        """Lower the bound on messages, for the one under way from its next part on; a higher one changes nothing."""
+        largest = self._max_message_bytes = min(self._max_message_bytes, max_message_bytes)
+        self._whole = min(self._whole, largest)
+        self._short = min(self._short, _MASKED + largest)
+
+    def whole(self, data: bytes) -> str | bytes | Utf8 | None:
+        """Return the message that `data` is, if that is one frame of less than 64 KiB and nothing is under way.
 
         The same as `feed` in a third of its time, for what most reads are. After None `feed` is to read it.
         """
-        if len(data) < 6 or self._data or self._is_under_way or self._is_ended:
+        if len(data) < 6 or self._data or self._state is not _MESSAGE:
             return None
         first = data[0]
         second = data[1]
@@ -171,7 +267,7 @@ class FrameReader:
         if length == IN_2_BYTES:
             start = 8
             length = int.from_bytes(data[2:4], "big")
-            if not IN_2_BYTES <= length <= self._max_message_bytes:
+            if not IN_2_BYTES <= length <= self._whole:
                 return None
         elif second > self._short:
             return None
@@ -181,83 +277,96 @@ class FrameReader:
         if first == BINARY:
             return payload
         try:
-            return payload.decode()
+            return payload.decode() if length < _LARGE else _text(payload)
         except UnicodeDecodeError:
             return None
 
     def _read(self, data: bytes, position: int, events: list[Event], most: int) -> int:
-        """Read frames from `position` on; where the first begins that is not complete, or left to the next call."""
+        """Read from `position` on; return where that begins which is not complete, or left to the next call."""
         end = len(data)
         short = self._short
-        self._inflatable = self._max_inflated_bytes
-        if self._missing and most:
+        if most <= 0:
+            return position
+        if self._needed < _HEADER:
             position = self._read_payload(data, position, events)
-        while end - position >= 2 and len(events) < most and self._inflatable > 0:
+        else:
+            self._needed = _HEADER
+        while end - position >= _HEADER and len(events) < most and self._work > 0:
             first = data[position]
             second = data[position + 1]
             # Most frames are a message by themselves, and all there is to check of them is the text.
-            if (first == TEXT or first == BINARY) and not self._is_under_way:  # noqa: PLR1714, SIM109 -- half the time of a set
+            if (first == TEXT or first == BINARY) and self._state is _MESSAGE:  # noqa: PLR1714, SIM109 -- half the time of a set
                 start = position + 6
                 stop = start + second - _MASKED
                 is_short = _MASKED <= second <= short
                 if second == _MASKED_IN_2_BYTES and end - position >= 4:
                     start += 2
                     stop = start + (data[position + 2] << 8) + data[position + 3]
-                    is_short = IN_2_BYTES <= stop - start <= self._max_message_bytes
+                    is_short = IN_2_BYTES <= stop - start <= self._whole
                 if is_short and stop <= end:
                     payload = unmask(data[start:stop], data[start - 4 : start])
-                    events.append(payload.decode() if first == TEXT else payload)
+                    if first == BINARY:
+                        events.append(payload)
+                    else:
+                        events.append(payload.decode() if stop - start < _LARGE else _text(payload))
                     position = stop
                     continue
-            following = self._read_frame(data, position, first, second, events)
-            if following == position or self._is_ended:
-                self.has_more = False
+            following = self._read_frame(data, position, events)
+            if following == position or self._state is _NOTHING:
                 return following
+            if first & CLOSE_OPCODE:
+                # A control frame is not a message.
+                most += 1
             position = following
-        # One byte is no header, and nothing more can be in it.
-        self.has_more = end - position >= 2
         return position
 
-    def _read_frame(self, data: bytes, position: int, first: int, second: int, events: list[Event]) -> int:
-        """Read a frame of any kind; where the next begins, or `position` itself while its header is not complete."""
+    def _read_frame(self, data: bytes, position: int, events: list[Event]) -> int:
+        """Read a frame of any kind; return where the next begins, or `position` while its header is not complete."""
+        first = data[position]
+        second = data[position + 1]
         opcode = first & _OPCODE
-        self._check_header(first, second, opcode)
+        following = self._check_header(first, second, opcode)
         length = second & _LENGTH
-        start = position + 2
+        start = position + _HEADER
         if length >= IN_2_BYTES:
             size, least = (2, IN_2_BYTES) if length == IN_2_BYTES else (8, MIN_IN_8_BYTES)
             if len(data) < start + size:
-                return position
+                return self._wait_for(start + size, position)
             length = int.from_bytes(data[start : start + size], "big")
             start += size
             if not least <= length <= _MAX_LENGTH:
                 raise _Violation(CloseCode.PROTOCOL_ERROR, "length in too many bytes, or too large for any frame")
-        is_control = opcode >= CLOSE_OPCODE
-        opens = self._opens
-        if not is_control:
-            if opcode:
-                opens = self.inflater if first & RSV1 else None
-            self._check_size(length, is_compressed=opens is not None)
-        if len(data) < start + 4:
-            return position
-        mask = data[start : start + 4]
         start += 4
-        if is_control:
-            if len(data) < start + length:
-                return position
-            self._read_control(opcode, unmask(data[start : start + length], mask), events)
-            return start + length
+        if opcode >= CLOSE_OPCODE:
+            stop = start + length
+            if len(data) < stop:
+                return self._wait_for(stop, position)
+            self._work -= _FRAME_WORK
+            self._read_control(opcode, unmask(data[start:stop], data[start - 4 : start]), events)
+            return stop
+        inflater = self._inflater_of_message
         if opcode:
-            self._is_under_way = True
-            self._is_text = opcode == TEXT_OPCODE
-            self._opens = opens
+            inflater = self.inflater if first & RSV1 else self._plain
+        self._check_size(length, is_compressed=inflater is not None)
+        if len(data) < start:
+            return self._wait_for(start, position)
+        if opcode:
+            self._opcode = opcode
+            self._inflater_of_message = inflater
+        self._work -= _FRAME_WORK
         self._fragments += 1
         self._received += length
-        self._missing, self._mask, self._is_final = length, mask, bool(first & FIN)
+        self._state = following
+        self._missing, self._mask = length, data[start - 4 : start]
         return self._read_payload(data, start, events)
 
-    def _check_header(self, first: int, second: int, opcode: int) -> None:
-        """Check what can be told from the first two bytes of a frame (RFC 6455 sections 5.1, 5.2, 5.4 and 5.5)."""
+    def _wait_for(self, end: int, position: int) -> int:
+        """Note that a frame from `position` on has to be held up to `end` at least, and return where it begins."""
+        self._needed = end - position
+        return position
+
+    def _check_header(self, first: int, second: int, opcode: int) -> Reading:
+        """Check the first two bytes of a frame (RFC 6455 sections 5.1, 5.2, 5.4 and 5.5); return where they lead."""
         if first & _RSV2_RSV3 or (
             first & RSV1 and (self.inflater is None or opcode not in (TEXT_OPCODE, BINARY_OPCODE))
         ):
@@ -271,18 +380,21 @@ class FrameReader:
                 raise _Violation(CloseCode.PROTOCOL_ERROR, "fragmented control frame")
             if second & _LENGTH > _MAX_CONTROL:
                 raise _Violation(CloseCode.PROTOCOL_ERROR, "control frame too long")
-        elif opcode > BINARY_OPCODE:
+            return self._state
+        if opcode > BINARY_OPCODE:
             raise _Violation(CloseCode.PROTOCOL_ERROR, "reserved opcode")
-        elif opcode and self._is_under_way:
-            raise _Violation(CloseCode.PROTOCOL_ERROR, "message not finished")
-        elif not opcode and not self._is_under_way:
-            raise _Violation(CloseCode.PROTOCOL_ERROR, "nothing to continue")
+        following = TRANSITIONS[self._state].get(first & ~RSV1)
+        if following is None:
+            raise _Violation(CloseCode.PROTOCOL_ERROR, "message not finished" if opcode else "nothing to continue")
+        return following
 
     def _check_size(self, length: int, *, is_compressed: bool) -> None:
         largest = self._max_message_bytes
         if is_compressed:
-            # What cannot be compressed gets a little longer (RFC 1951 section 3.2.4).
-            largest += largest // 1024 + 64
+            # Data that cannot be compressed gets longer: by an eighth and a 64th with the smallest window and memory
+            # level (zlib's `deflateBound`), and by the end of a block for each fragment. It is not held, and what it
+            # inflates to has the bound itself.
+            largest += largest // 8 + largest // 64 + 64 + 8 * self._fragments
         if self._received + length > largest:
             raise _Violation(CloseCode.MESSAGE_TOO_BIG, "message too big")
         if self._fragments >= self._max_fragments:
@@ -291,47 +403,71 @@ class FrameReader:
     def _read_control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
         if opcode == CLOSE_OPCODE:
             events.append(_close(payload))
-            self._is_ended = True
+            self._end()
         else:
             events.append(Ping(payload) if opcode == PING_OPCODE else Pong(payload))
 
-    def _read_payload(self, data: bytes, start: int, events: list[Event]) -> int:
-        """Read what there is of the data frame under way; where it ends."""
-        stop = min(start + self._missing, len(data))
-        size = stop - start
-        part = unmask(data[start:stop] if size < _LARGE else memoryview(data)[start:stop], self._mask)
-        self._missing -= size
-        if self._missing:
-            turn = size % 4
-            self._mask = self._mask[turn:] + self._mask[:turn]
-        is_last = self._is_final and not self._missing
-        if self._is_discarding:
-            part = b""
-        elif self._opens is not None:
-            part = self._inflated(self._opens, part, final=is_last)
+    def _read_payload(self, data: bytes, position: int, events: list[Event]) -> int:
+        """Read on in the data frame under way; return where that ends which was read."""
+        inflater = self._inflater_of_message
+        end = len(data)
+        part = b""
+        while True:
+            if inflater is None or inflater.rest is None:
+                size = min(self._missing, end - position)
+                if inflater is not None and size > _INFLATED_PART:
+                    size = _INFLATED_PART
+                stop = position + size
+                part = unmask(data[position:stop] if size < _LARGE else memoryview(data)[position:stop], self._mask)
+                position = stop
+                self._missing -= size
+                if self._missing:
+                    turn = size % 4
+                    self._mask = self._mask[turn:] + self._mask[:turn]
+            is_last = not self._missing and self._state is _LAST_PAYLOAD
+            if inflater is not None:
+                part = self._inflated(inflater, part, final=is_last)
+            if not self._missing and (inflater is None or inflater.rest is None):
+                break
+            self._keep(part)
+            self._needed = _ANY if inflater is None or inflater.rest is None else 0
+            if end - position < self._needed or self._work <= 0:
+                return position
         if is_last:
             self._finish(part, events)
         else:
             self._keep(part)
-        return stop
+        self._needed = _HEADER
+        self._state = TRANSITIONS[self._state][_END_OF_PAYLOAD]
+        return position
 
-    def _inflated(self, opens: Inflater, part: bytes, *, final: bool) -> bytes:
-        room = self._max_message_bytes - (0 if self._message is None else len(self._message))
+    def _inflated(self, inflater: Inflater, part: bytes, *, final: bool) -> bytes:
+        """Return the next of what a part inflates to."""
+        room = self._max_message_bytes - (0 if self._message is None else self._message.tell())
         try:
-            part = opens.inflate(part, final=final, room=room)
+            if inflater.rest is not None:
+                part = next(inflater.rest, b"")
+            elif room >= 0:
+                part = inflater.inflate(part, final=final, room=room)
+            else:
+                # The bound was lowered meanwhile.
+                raise TooLong
         except TooLong:
             raise _Violation(CloseCode.MESSAGE_TOO_BIG, "message too big") from None
         except NotDeflate:
             raise _Violation(CloseCode.INVALID_PAYLOAD, "invalid compressed data") from None
-        self._inflatable -= len(part)
+        self._work -= len(part) + _FRAME_WORK
         return part
 
     def _keep(self, part: bytes) -> None:
         """Keep a part of a message that is to be continued, and check what can be checked of its text by now."""
         if self._message is None:
-            self._message = bytearray()
-            self._utf8 = codecs.getincrementaldecoder("utf-8")() if self._is_text else None
-        self._message += part
+            self._message = io.BytesIO()
+            self._utf8 = codecs.getincrementaldecoder("utf-8")() if self._opcode == TEXT_OPCODE else None
+        self._message.write(part)
+        if self._message.tell() > self._max_message_bytes:
+            # The bound was lowered meanwhile.
+            raise _Violation(CloseCode.MESSAGE_TOO_BIG, "message too big")
         # Most text is ASCII, and to see that is cheaper than to decode it.
         if self._utf8 is not None and not (part.isascii() and not self._utf8.getstate()[0]):
             self._utf8.decode(part)
@@ -340,18 +476,41 @@ class FrameReader:
                 raise _Violation(CloseCode.INVALID_PAYLOAD, "invalid UTF-8")
 
     def _finish(self, part: bytes, events: list[Event]) -> None:
-        message: bytes | bytearray = part
-        if self._message is not None:
-            self._message += part
-            message = self._message
-        events.append(message.decode() if self._is_text else bytes(message))
-        self._is_under_way = False
+        if self._message is None:
+            events.append(_text(part) if self._opcode == TEXT_OPCODE else part)
+        else:
+            self._keep(part)
+            # Not a copy: it is the object's own buffer.
+            message = self._message.getvalue()
+            events.append(_text(message, self._utf8) if self._utf8 is not None else message)
         self._fragments = self._received = 0
-        self._message = None
+        self._message = self._utf8 = None
+
+    def _end(self) -> None:
+        """Read nothing more, and hold nothing."""
+        self._state = TRANSITIONS[self._state][_END]
+        self._data, self._position = b"", 0
+        self._later.clear()
+        self._message = self._utf8 = self._inflater_of_message = self.inflater = None
+
+
+def _text(payload: bytes, checked: codecs.IncrementalDecoder | None = None) -> str | Utf8:
+    """Return a text message as what takes little memory; `checked` has seen all of it.
+
+    Raises:
+        UnicodeDecodeError: for a payload that is not UTF-8.
+    """
+    if len(payload) < _LARGE:
+        return payload.decode()
+    if checked is not None:
+        checked.decode(b"", final=True)
+        return Utf8(payload)
+    text = payload.decode()
+    return Utf8(payload) if sys.getsizeof(text) > 2 * len(payload) else text
 
 
 def _close(payload: bytes) -> Close:
-    """A close frame from its payload (RFC 6455 section 5.5.1).
+    """Return the close frame with this payload (RFC 6455 section 5.5.1).
 
     Raises:
         UnicodeDecodeError: for a reason that is not UTF-8.

@@ -1,12 +1,14 @@
 """What is compressed: texts, the ways to make messages of them, and the parameters to do it with."""
 
 import functools
+import io
 import json
 import random
 import zlib
 from typing import Final
 
 from asgi_ws.wire.deflate import Deflate
+from asgi_ws.wire.masking import BytesLike
 from asgi_ws.wire.negotiation import Parameters
 
 KIB: Final = 1024
@@ -33,5 +35,14 @@ def compressed(data: bytes, *, wbits: int = -12, mode: int = zlib.Z_SYNC_FLUSH) 
     return (compressor.compress(data) + compressor.flush(mode)).removesuffix(TAIL)
 
 
-def inflate(own: Deflate, payload: bytes, *, room: int = MIB) -> bytes:
-    return own.inflate(payload, final=True, room=room)
+def inflate(own: Deflate, payload: BytesLike, *, final: bool = True, room: int = MIB) -> bytes:
+    """All that a payload inflates to, given in parts as a reader gives it."""
+    data = io.BytesIO()
+    view = memoryview(payload)
+    for start in range(0, len(view) or 1, 16 * KIB):
+        part = view[start : start + 16 * KIB]
+        is_last = final and start + len(part) == len(view)
+        data.write(own.inflate(part, final=is_last, room=room - data.tell()))
+        while own.rest is not None:
+            data.write(next(own.rest, b""))
+    return data.getvalue()

@@ -2,13 +2,13 @@
 
 import itertools
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hypothesis import strategies as st
 
-from asgi_ws.wire.events import Close, Event, Failed, NotDeflate, Ping, Pong, TooLong
+from asgi_ws.wire.events import Close, Event, Failed, NotDeflate, Ping, Pong, TooLong, Utf8
 from asgi_ws.wire.masking import BytesLike
 from asgi_ws.wire.reader import FrameReader
 
@@ -68,13 +68,14 @@ def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 
 def drain(reader: FrameReader, data: bytes, most: int | None = None) -> list[Event]:
-    """All that a reader makes of `data`, at most so many events with a call."""
+    """All that a reader makes of `data`, at most so many messages with a call; text as `str`."""
     events: list[Event] = []
-    # A reader holds back less than a header and reads a frame with each call: one that has more for ever is found.
-    for _ in range(len(data) + 16):
+    # With each call a reader reads a frame, or inflates 128 KiB of a message of 64 MiB at most: one that has more for
+    # ever is found.
+    for _ in range(len(data) + 600):
         found = reader.feed(data) if most is None else reader.feed(data, most)
-        assert most is None or len(found) <= most
-        events += found
+        assert most is None or sum(isinstance(event, str | bytes | Utf8) for event in found) <= most
+        events += [event.decode() if isinstance(event, Utf8) else event for event in found]
         if not reader.has_more:
             return events
         data = b""
@@ -93,6 +94,7 @@ class PlainInflater:
     """RFC 7692 with nothing beside zlib: an `Inflater` that says how it was called."""
 
     def __init__(self) -> None:
+        self.rest: Iterator[bytes] | None = None
         self.calls: list[tuple[bytes, bool, int]] = []
         self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
 

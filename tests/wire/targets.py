@@ -50,7 +50,7 @@ def check(data: bytes, *, traced: bool = False) -> tuple[object, ...]:
 # -- frames
 
 
-def _reader(flags: int, max_inflated_bytes: int = MIB) -> FrameReader:
+def _reader(flags: int, max_work: int = 128 * 1024) -> FrameReader:
     alone = bool(flags & NO_TAKEOVER)
     deflate = Deflate(
         Parameters(
@@ -62,10 +62,8 @@ def _reader(flags: int, max_inflated_bytes: int = MIB) -> FrameReader:
     )
     inflater = deflate if flags & DEFLATE else None
     if flags & SMALL_LIMITS:
-        return FrameReader(
-            max_message_bytes=200, max_fragments=4, max_inflated_bytes=max_inflated_bytes, inflater=inflater
-        )
-    return FrameReader(max_message_bytes=MIB, max_inflated_bytes=max_inflated_bytes, inflater=inflater)
+        return FrameReader(max_message_bytes=200, max_fragments=4, max_work=max_work, inflater=inflater)
+    return FrameReader(max_message_bytes=MIB, max_work=max_work, inflater=inflater)
 
 
 def check_frames(sent: bytes, flags: int, *, traced: bool) -> tuple[object, ...]:
@@ -91,7 +89,7 @@ def check_frames(sent: bytes, flags: int, *, traced: bool) -> tuple[object, ...]
         [chance.randrange(len(sent) + 1) for _ in range(chance.randrange(1, 8))],
         range(1, min(len(sent), _PIECES_OF_ONE)),
     ):
-        again = _reader(flags, chance.choice((1, 100, MIB)))
+        again = _reader(flags, chance.choice((1, 300, 128 * 1024)))
         _check_same(events, _read_in_pieces(again, sent, cuts, chance), flags)
     if breaks_section_5(sent, compressed=bool(flags & DEFLATE)):
         assert events

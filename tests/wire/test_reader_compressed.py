@@ -3,6 +3,7 @@
 The inflater is zlib itself where its calls are looked at, and for the rest our own too.
 """
 
+import random
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from .streams import (
     CONT,
     PING,
     RSV1,
+    SYNC_FLUSH,
     TEXT,
     PlainInflater,
     close,
@@ -181,23 +183,50 @@ def test_the_limit_counts_what_came_in_the_fragments_before(inflater: Callable[[
     assert reader.feed(second) == [Failed(1009, "message too big")]
 
 
+WORST: Final = [
+    # Level, window and memory level: stored blocks, and what makes the most of data that cannot be compressed.
+    (0, 15, 8),
+    (1, 9, 1),
+    (9, 9, 1),
+    (1, 15, 1),
+    (1, 15, 8),
+    (9, 12, 5),
+]
+
+
 @either
-@pytest.mark.parametrize("size", [1, 1000, 70_000])
-def test_what_gets_longer_by_compression_has_room(size: int, inflater: Callable[[], Inflater]) -> None:
-    # Stored blocks: the worst that a compressor makes of what cannot be compressed.
-    compressor = zlib.compressobj(0, wbits=-15)
-    message = bytes(range(256)) * (size // 256) + bytes(size % 256)
-    payload = deflated(message, compressor)
-    assert len(payload) > size
-    reader = FrameReader(max_message_bytes=size, inflater=inflater())
-    assert read(frame(BINARY, payload, rsv=RSV1), reader=reader) == [message]
+@pytest.mark.parametrize("size", [1, 1000, 64 * 1024, MIB])
+@pytest.mark.parametrize(("level", "window_bits", "memory_level"), WORST)
+def test_a_message_that_gets_longer_by_compression_is_not_too_big(
+    level: int, window_bits: int, memory_level: int, size: int, inflater: Callable[[], Inflater]
+) -> None:
+    chance = random.Random(size)
+    # Random bytes, and random bytes above 143, of which each takes nine bits with the fixed codes of RFC 1951.
+    for message in (chance.randbytes(size), bytes(144 + byte % 112 for byte in chance.randbytes(size))):
+        payload = deflated(message, zlib.compressobj(level, zlib.DEFLATED, -window_bits, memory_level))
+        reader = FrameReader(max_message_bytes=size, inflater=inflater())
+        assert read(frame(BINARY, payload, rsv=RSV1, mask=bytes(4)), reader=reader) == [message]
+
+
+@either
+def test_fragments_that_are_compressed_one_by_one_are_not_too_big(inflater: Callable[[], Inflater]) -> None:
+    compressor = zlib.compressobj(wbits=-9)
+    message = random.Random(1).randbytes(1000)
+    parts = [
+        compressor.compress(message[at : at + 4]) + compressor.flush(zlib.Z_SYNC_FLUSH) for at in range(0, 1000, 4)
+    ]
+    parts[-1] = parts[-1].removesuffix(SYNC_FLUSH)
+    assert sum(map(len, parts)) > 2000
+    reader = FrameReader(max_message_bytes=1000, inflater=inflater())
+    assert read(b"".join(fragments(BINARY, parts, rsv=RSV1)), reader=reader) == [message]
 
 
 def test_a_compressed_message_longer_than_any_right_one_is_refused_with_its_length() -> None:
+    most = 1024 + 1024 // 8 + 1024 // 64 + 64
     reader = FrameReader(max_message_bytes=1024, inflater=PlainInflater())
-    assert reader.feed(frame(BINARY, length=1024 + 65, rsv=RSV1)[:8]) == []
+    assert reader.feed(frame(BINARY, length=most, rsv=RSV1)[:8]) == []
     reader = FrameReader(max_message_bytes=1024, inflater=PlainInflater())
-    assert reader.feed(frame(BINARY, length=1024 + 66, rsv=RSV1)[:4]) == [Failed(1009, "message too big")]
+    assert reader.feed(frame(BINARY, length=most + 1, rsv=RSV1)[:4]) == [Failed(1009, "message too big")]
 
 
 @either
@@ -213,7 +242,7 @@ def test_a_bomb_is_refused_with_little_memory(inflater: Callable[[], Inflater]) 
 
 def test_a_call_leaves_the_rest_when_it_has_inflated_enough() -> None:
     one = frame(BINARY, deflated(bytes(100)), rsv=RSV1)
-    reader = FrameReader(inflater=PlainInflater(), max_inflated_bytes=250)
+    reader = FrameReader(inflater=PlainInflater(), max_work=3 * (2 * 128 + 100))
     assert reader.feed(frame(PING) + one * 7 + frame(PING)) == [Ping(b""), *[bytes(100)] * 3]
     assert reader.has_more
     assert reader.feed() == [bytes(100)] * 3
@@ -225,7 +254,7 @@ def test_a_call_leaves_the_rest_when_it_has_inflated_enough() -> None:
 def test_a_call_that_has_inflated_a_part_of_a_message_leaves_the_rest_of_it_too() -> None:
     whole = deflated(bytes(1000))
     parts = fragments(BINARY, [whole[:-1], whole[-1:]], rsv=RSV1)
-    reader = FrameReader(inflater=PlainInflater(), max_inflated_bytes=100)
+    reader = FrameReader(inflater=PlainInflater(), max_work=300)
     assert reader.feed(b"".join(parts)) == []
     assert reader.has_more
     assert reader.feed() == [bytes(1000)]
@@ -234,7 +263,7 @@ def test_a_call_that_has_inflated_a_part_of_a_message_leaves_the_rest_of_it_too(
 
 def test_a_call_that_completes_a_large_message_leaves_the_next_one() -> None:
     one = frame(BINARY, deflated(bytes(1000)), rsv=RSV1)
-    reader = FrameReader(inflater=PlainInflater(), max_inflated_bytes=100)
+    reader = FrameReader(inflater=PlainInflater(), max_work=300)
     assert reader.feed(one[:7]) == []
     assert reader.feed(one[7:] + one) == [bytes(1000)]
     assert reader.has_more
@@ -242,7 +271,7 @@ def test_a_call_that_completes_a_large_message_leaves_the_next_one() -> None:
 
 
 def test_what_is_not_compressed_is_not_bounded_by_what_may_be_inflated() -> None:
-    reader = FrameReader(inflater=PlainInflater(), max_inflated_bytes=10)
+    reader = FrameReader(inflater=PlainInflater(), max_work=10_000)
     assert reader.feed(frame(BINARY, bytes(200)) * 5) == [bytes(200)] * 5
     assert not reader.has_more
 

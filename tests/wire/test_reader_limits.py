@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from asgi_ws.bounds import MIB
-from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
+from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong, Utf8
 from asgi_ws.wire.reader import FrameReader
 
 from .streams import (
@@ -15,8 +15,11 @@ from .streams import (
     CONT,
     PING,
     PONG,
+    RSV1,
     TEXT,
+    PlainInflater,
     close,
+    deflated,
     drain,
     fragments,
     frame,
@@ -115,15 +118,61 @@ MIXED = frame(TEXT, b"1") + frame(PING, b"2") + b"".join(fragments(BINARY, [b"3"
 MIXED_EVENTS: list[Event] = ["1", Ping(b"2"), b"34", Pong(b""), Close(1005, "")]
 
 
-@pytest.mark.parametrize("most", range(1, 7))
-def test_a_call_gives_at_most_so_many_events_and_the_next_ones_the_rest(most: int) -> None:
+@pytest.mark.parametrize(
+    ("most", "calls"),
+    [
+        (1, [MIXED_EVENTS[:1], MIXED_EVENTS[1:3], MIXED_EVENTS[3:]]),
+        (2, [MIXED_EVENTS[:3], MIXED_EVENTS[3:]]),
+        (3, [MIXED_EVENTS]),
+    ],
+)
+def test_a_call_gives_at_most_so_many_messages_and_the_next_ones_the_rest(most: int, calls: list[list[Event]]) -> None:
     reader = FrameReader()
-    assert reader.feed(MIXED, most) == MIXED_EVENTS[:most]
-    assert reader.has_more == (most < 5)
-    for start in range(most, 5, most):
-        assert reader.feed(b"", most) == MIXED_EVENTS[start : start + most]
-    assert not reader.has_more
+    data = MIXED
+    for events in calls:
+        assert reader.feed(data, most) == events
+        assert reader.has_more == (events is not calls[-1])
+        data = b""
     assert reader.feed(b"", most) == []
+
+
+def test_a_call_that_may_give_nothing_holds_what_it_gets_and_knows_what_may_be_in_it() -> None:
+    reader = FrameReader()
+    first, last = frame(TEXT, b"abc")[:-1], frame(TEXT, b"abc")[-1:]
+    assert reader.feed(first) == []
+    assert reader.feed(last, 0) == []
+    assert reader.has_more
+    assert reader.held == 1
+    assert reader.feed() == ["abc"]
+    assert not reader.has_more
+
+
+@pytest.mark.parametrize("place", range(1, len(MIXED)))
+def test_what_is_held_finishes_what_was_begun_wherever_it_is_cut(place: int) -> None:
+    reader = FrameReader()
+    events = reader.feed(MIXED[:place])
+    assert reader.feed(MIXED[place:], 0) == []
+    assert reader.has_more
+    assert [*events, *drain(reader, b"", 1)] == MIXED_EVENTS
+
+
+def test_a_header_that_came_in_two_pieces_does_not_hide_the_frame_behind_it() -> None:
+    message = frame(BINARY, bytes(126))
+    reader = FrameReader()
+    assert reader.feed(message[:3]) == []
+    assert reader.feed(message[3:] + frame(TEXT, b"x"), 1) == [bytes(126)]
+    assert reader.has_more
+    assert reader.feed() == ["x"]
+
+
+def test_a_call_reads_at_most_so_many_frames() -> None:
+    reader = FrameReader()
+    assert len(reader.feed(frame(PING) * 5000)) == 1024
+    assert reader.has_more
+    reader = FrameReader()
+    assert reader.feed(frame(BINARY, fin=False) + frame(CONT, fin=False) * 5000) == []
+    assert reader.held == 6 * (5001 - 1024)
+    assert reader.has_more
 
 
 def test_what_a_bound_left_comes_before_what_comes_later() -> None:
@@ -253,17 +302,17 @@ def test_what_a_reader_holds_of_many_fragments_is_their_bytes() -> None:
     assert reader.feed(frame(BINARY, b"ab", fin=False)) == []
     for _ in range(50):
         assert reader.feed(frame(CONT, b"ab", fin=False) * 1000) == []
-        reader.feed(frame(PING))
+        assert reader.feed(frame(PING)) == [Ping(b"")]
     assert tracemalloc.get_traced_memory()[0] - before < 1.2 * 100_002 + 5000
 
 
 def test_a_million_fragments_of_two_bytes_are_one_message() -> None:
     reader = FrameReader(max_fragments=1_000_000)
-    assert reader.feed(frame(BINARY, b"ab", fin=False)) == []
+    assert drain(reader, frame(BINARY, b"ab", fin=False)) == []
     for _ in range(99):
-        assert reader.feed(frame(CONT, b"ab", fin=False) * 10_000) == []
-    assert reader.feed(frame(CONT, b"ab", fin=False) * 9998) == []
-    assert reader.feed(frame(CONT, b"cd")) == [b"ab" * 999_999 + b"cd"]
+        assert drain(reader, frame(CONT, b"ab", fin=False) * 10_000) == []
+    assert drain(reader, frame(CONT, b"ab", fin=False) * 9998) == []
+    assert drain(reader, frame(CONT, b"cd")) == [b"ab" * 999_999 + b"cd"]
 
 
 @pytest.mark.usefixtures("_traced")
@@ -274,8 +323,93 @@ def test_the_end_gives_back_what_was_held(end: bytes) -> None:
     reader.feed(frame(TEXT, bytes(MIB), fin=False, mask=NO_MASK))
     assert tracemalloc.get_traced_memory()[0] - before >= MIB
     # The end comes with much that is left to the next call.
-    assert len(reader.feed(frame(PING) + end + bytes(MIB), 1)) == 1
-    assert len(reader.feed(b"", 1)) == 1
+    assert len(reader.feed(frame(PING) * 1024 + end + bytes(MIB))) == 1024
+    assert reader.has_more
+    assert len(reader.feed()) == 1
     assert tracemalloc.get_traced_memory()[0] - before < MIB // 10
     assert reader.feed(bytes(MIB)) == []
     assert tracemalloc.get_traced_memory()[0] - before < MIB // 10
+
+
+@pytest.mark.usefixtures("_traced")
+def test_small_pieces_behind_much_that_is_held_are_copied_once() -> None:
+    held = frame(BINARY, b"x") * 20_000
+    costs = []
+    for count in (250, 1000):
+        reader = FrameReader()
+        reader.feed(held, 0)
+        cost = 0
+        for _ in range(count):
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            reader.feed(b"\x82", 0)
+            cost += tracemalloc.get_traced_memory()[1] - before
+        costs.append(cost)
+    assert costs[1] < 5 * costs[0] + len(held)
+
+
+@pytest.mark.usefixtures("_traced")
+def test_a_text_is_held_as_long_as_it_came_and_not_in_four_bytes_for_a_character() -> None:
+    text = "a" * (MIB - 4) + "\U0001f600"
+    for parts in ([text.encode()], [text[:-1].encode() + b"\xf0\x9f", b"\x98\x80"]):
+        data = b"".join(fragments(TEXT, parts))
+        reader = FrameReader()
+        before, _ = tracemalloc.get_traced_memory()
+        (event,) = reader.feed(data)
+        assert isinstance(event, Utf8)
+        assert tracemalloc.get_traced_memory()[0] - before < 1.2 * MIB
+        assert event.decode() == text
+
+
+def test_a_text_that_is_held_encoded_was_checked() -> None:
+    for payload in (b"a" * 5000 + b"\xff", b"a" * 5000 + b"\xf0\x9f"):
+        assert without_reasons(read(frame(TEXT, payload))) == [Failed(1007, "")]
+        assert without_reasons(read(frame(TEXT, payload), cuts=[3000])) == [Failed(1007, "")]
+        assert FrameReader().whole(frame(TEXT, payload)) is None
+
+
+# -- a bound that is lowered
+
+
+def test_a_lower_bound_holds_for_the_next_message() -> None:
+    reader = FrameReader()
+    reader.restrict(10)
+    assert reader.whole(frame(BINARY, bytes(10))) == bytes(10)
+    assert reader.whole(frame(BINARY, bytes(11))) is None
+    assert reader.whole(frame(BINARY, bytes(200))) is None
+    assert reader.feed(frame(BINARY, bytes(10)) + frame(BINARY, length=11)[:2]) == [bytes(10), *TOO_BIG]
+
+
+@pytest.mark.parametrize("size", [126, 5000])
+def test_a_lower_bound_holds_for_longer_messages(size: int) -> None:
+    reader = FrameReader()
+    reader.restrict(size)
+    assert reader.whole(frame(BINARY, bytes(size))) == bytes(size)
+    assert reader.feed(frame(BINARY, bytes(size)) + frame(BINARY, length=size + 1)[:4]) == [bytes(size), *TOO_BIG]
+
+
+def test_a_higher_bound_changes_nothing() -> None:
+    reader = FrameReader(max_message_bytes=10)
+    reader.restrict(1000)
+    assert reader.feed(frame(BINARY, length=11)[:2]) == TOO_BIG
+
+
+def test_a_lower_bound_holds_for_the_message_under_way() -> None:
+    whole = frame(BINARY, bytes(100))
+    reader = FrameReader()
+    assert reader.feed(whole[:60]) == []
+    reader.restrict(50)
+    assert reader.feed(whole[60:]) == TOO_BIG
+    first, second = fragments(BINARY, [bytes(20), bytes(40)])
+    reader = FrameReader()
+    assert reader.feed(first) == []
+    reader.restrict(50)
+    assert reader.feed(second[:2]) == TOO_BIG
+
+
+def test_a_lower_bound_holds_for_what_a_message_under_way_inflates_to() -> None:
+    first, second = fragments(BINARY, [deflated(bytes(100)), b"\x00"], rsv=RSV1)
+    reader = FrameReader(inflater=PlainInflater())
+    assert reader.feed(first) == []
+    reader.restrict(50)
+    assert reader.feed(second) == TOO_BIG
