@@ -39,7 +39,8 @@ format: $(VENV)/.dev ## Mend what can be mended of the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-fuzz: $(VENV)/.dev ## Feed the parsers of the wire with what breaks parsers, for ten minutes
+fuzz: $(VENV)/.dev ## Feed the inbox and the parsers of the wire with what breaks them, for a quarter of an hour
+	$(BIN)/python -m tests.uvicorn_protocol.fuzz_inbox --cases 100000
 	$(BIN)/python -m tests.wire.fuzz --seconds 600 $(ARGS)
 
 autobahn: $(VENV)/.dev ## Run the Autobahn suite against WebSocketProtocol, in about ten minutes
