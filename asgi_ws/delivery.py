@@ -272,8 +272,6 @@ class Delivery:
             raise
 
     def _run(self) -> bool:
-        if self._late:
-            return True
         self._slice.begin()
         messages = self._messages
         while messages:

@@ -124,6 +124,23 @@ async def test_a_wait_ends_when_all_have_taken_something_or_are_gone() -> None:
         await until(lambda: len(peers[0].taken) == 7)
 
 
+async def test_a_wait_goes_on_until_there_is_space_for_the_whole_message() -> None:
+    with VirtualClock() as clock:
+        hub, peer = Hub(outbox=OutboxLimits(max_bytes=4)), Peer()
+        membership = hub.join(peer.send, ROOM)
+        peer.stall()
+        await burst_of(hub, 5)
+        publishing = asyncio.create_task(hub.publish(ROOM, "6" * 3))
+        for _ in range(3):
+            await clock.settle()
+            assert not publishing.done()
+            peer.take_one()
+        await clock.settle()
+        assert publishing.done()
+        assert membership.active
+        peer.die()
+
+
 async def test_a_stop_ends_a_wait() -> None:
     with VirtualClock() as clock:
         async with Hub(outbox=LIMITS) as hub:

@@ -10,7 +10,7 @@ from asgi_ws._asgi import Broadcast, Event
 from asgi_ws.testing import VirtualClock
 
 from ..outcomes import until
-from .peers import Narrator, Peer
+from .peers import Narrator, Peer, accepted_by_hand
 
 ROOM = "room"
 SIZE = 1000
@@ -91,14 +91,24 @@ async def test_a_notice_of_what_was_dropped_comes_in_its_turn_too() -> None:
 async def test_what_gets_too_old_while_a_connection_ends_is_not_sent_when_its_turn_comes() -> None:
     with VirtualClock() as clock:
         hub, peer = Hub(outbox=OutboxLimits(max_age=2)), Pushing()
-
-        async def handler() -> None:
-            async with hub.join(peer.send, ROOM):
-                await published(hub, 1)
-
-        handling = asyncio.create_task(handler())
+        ws = await accepted_by_hand(peer)
+        hub.join(ws, ROOM)
+        await published(hub, 1)
+        closing = asyncio.create_task(ws.close(4001))
         await clock.advance(2.1)
+        assert (hub.statistics().dropped, closing.done()) == (1, False)
         peer.free(1)
         await clock.settle()
-        assert handling.done()
-        assert (peer.taken, hub.statistics().dropped) == ([], 1)
+        assert closing.done()
+        assert (peer.taken, peer.sends[-1]["code"]) == ([], 4001)
+
+
+async def test_a_server_that_has_no_turns_to_wait_for_is_sent_what_it_refused() -> None:
+    class Refusing(Peer):
+        def push_broadcast(self, broadcast: Broadcast) -> bool:
+            return False
+
+    hub, peer = Hub(), Refusing()
+    hub.join(peer.send, ROOM)
+    await hub.publish(ROOM, "hello")
+    assert (peer.taken, hub.statistics().delivered) == (["hello"], 1)
