@@ -17,9 +17,9 @@ from .writer import Writer
 _ANSWER_SECONDS: Final = 1.0
 # Reading is spread over iterations of the event loop, so that no client holds it for more than a few milliseconds: it
 # goes on in the next one after so many messages, after what a reader calls its work, and after a read of so many bytes.
-# Both loops read up to 256 KiB at a time, and uvloop does so 32 times in an iteration.
+# asyncio reads up to 256 KiB at a time; uvloop 250, and up to 32 times in an iteration while there is as much.
 _MOST_MESSAGES: Final = 1024
-_LARGE_READ: Final = 256 * KIB
+_LARGE_READ: Final = 128 * KIB
 # So often `receive` reads on without a wait of the application's.
 _MOST_READS: Final = 4
 
