@@ -15,7 +15,7 @@ from ._asgi import Event, Receive, Scope, Send
 from .deadline import Deadline
 from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
 from .idle import IdleTimer, measure_of
-from .lifecycle import ABORT_EXTENSION, CloseCode, WebSocketState, as_private_code
+from .lifecycle import ABORT_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, WebSocketState, as_private_code
 from .limits import Limits, Refusal, Usage
 from .queues import Kept, PendingReceive, Turns, size_of
 from .states import SHUT, Shut, States, means_gone
@@ -118,6 +118,12 @@ class Channel(States):
         self._on_end: Callable[[int], Awaitable[None]] | None = None
 
     # -- states
+
+    def _seen(self, event: Event) -> None:
+        super()._seen(event)
+        if MESSAGE_BYTES_EXTENSION in event:
+            # The server has ended the connection for our limit, before the message was whole.
+            self._usage.refused[Refusal.MESSAGE_BYTES.name] += 1
 
     def _apply(self, event_type: str, call: str) -> None:
         super()._apply(event_type, call)

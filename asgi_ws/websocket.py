@@ -18,7 +18,14 @@ from .errors import (
     leaves,
 )
 from .headers import encode_body, encode_headers
-from .lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState, check_close
+from .lifecycle import (
+    ABORT_EXTENSION,
+    DENIAL_EXTENSION,
+    MESSAGE_BYTES_EXTENSION,
+    CloseCode,
+    WebSocketState,
+    check_close,
+)
 from .limits import Limits, Usage
 from .queues import Kept, outlived
 from .security import check_subprotocol, offered_subprotocols
@@ -101,8 +108,11 @@ class WebSocket(Channel):
                 raise InvalidHeader(name, value, "the server sets this header of the handshake")
         await self._connect()
         self._apply("websocket.accept", "accept()")
+        accept: Event = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw_headers}
+        if self._limits.max_message_bytes is not None and MESSAGE_BYTES_EXTENSION in self._extensions:
+            accept[MESSAGE_BYTES_EXTENSION] = self._limits.max_message_bytes
         try:
-            await self._in_turn({"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw_headers})
+            await self._in_turn(accept)
         except asyncio.CancelledError:
             # The server may have accepted or not. A close ends the connection in either case.
             if not self.closed:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import ClassVar, Final
 
-from ..lifecycle import CloseCode, check_close
+from ..lifecycle import MESSAGE_BYTES_EXTENSION, CloseCode, check_close
 from ..wire.events import Close, Failed, Ping, Pong
 from ..wire.frames import close_frame
 from ..wire.handshake import HandshakeRefused, refusal
@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_is_reading",
         "_keepalive",
         "_loop",
+        "_max_message_bytes",
         "_phase",
         "_writer",
     )
@@ -75,6 +76,8 @@ class Connection(asyncio.Protocol):
         # Whether the transport is closed.
         self._is_lost = False
         self._keepalive: KeepAlive | None = None
+        # The application's own limit, where it is below the server's; None where it has none.
+        self._max_message_bytes: int | None = None
         # What happens if the phase does not end before.
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -146,7 +149,9 @@ class Connection(asyncio.Protocol):
     def _fail(self, failed: Failed) -> None:
         """Answer a violation with a close frame (RFC 6455 section 7.1.7)."""
         logger.debug("WebSocket failed by its client: %d %s", failed.code, failed.reason)
-        self._inbox.finish(failed.code, failed.reason)
+        is_refused = self._max_message_bytes is not None and failed.code == CloseCode.MESSAGE_TOO_BIG
+        keys = {MESSAGE_BYTES_EXTENSION: self._max_message_bytes} if is_refused else {}
+        self._inbox.finish(failed.code, failed.reason, keys)
         if self._phase is Phase.OPEN:
             self._writer.write(close_frame(failed.code, failed.reason))
         if self._phase is not Phase.ENDED:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
 from .._asgi import Event as ASGIEvent
@@ -215,7 +216,7 @@ class Inbox:
         self.events.append(event)
         self._wake()
 
-    def finish(self, code: int, reason: str = "") -> None:
+    def finish(self, code: int, reason: str = "", keys: Mapping[str, object] = MappingProxyType({})) -> None:
         """Let the application receive that the connection has ended, after everything else.
 
         The first code stays, but for 1006, which stands for none: what was read but not looked at may have a better,
@@ -223,7 +224,7 @@ class Inbox:
         """
         is_better = code != CloseCode.ABNORMAL and not self._is_told
         if self._end is None or (is_better and self._end["code"] == CloseCode.ABNORMAL):
-            self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
+            self._end = {"type": "websocket.disconnect", "code": code, "reason": reason, **keys}
             self._wake()
 
     @property

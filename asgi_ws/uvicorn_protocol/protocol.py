@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from .._asgi import ASGIApp, Broadcast, Event, Scope
 from ..bounds import KIB
 from ..errors import InvalidMessage, LifecycleError, leaves
-from ..lifecycle import ABORT_EXTENSION, CloseCode, check_close
+from ..lifecycle import ABORT_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, check_close
 from ..wire.deflate import Deflate
 from ..wire.frames import BINARY, COMPRESSED, SHORT_HEADERS, TEXT, header
 from ..wire.handshake import (
@@ -445,6 +445,9 @@ class WebSocketProtocol(Connection):
         return True
 
     def _accept(self, event: Event) -> None:
+        largest = event.get(MESSAGE_BYTES_EXTENSION)
+        if largest is not None and (type(largest) is not int or largest < 1):
+            raise InvalidMessage(MESSAGE_BYTES_EXTENSION, "a positive whole number of bytes", largest)
         response = accept_response(
             self._handshake,
             subprotocol=event.get("subprotocol") or None,
@@ -452,6 +455,9 @@ class WebSocketProtocol(Connection):
             headers=[*self._default_headers(), *(event.get("headers") or ())],
         )
         self._log_answer("[accepted]")
+        if largest is not None and largest <= self._config.ws_max_size:
+            self._max_message_bytes = largest
+            self._inbox.reader.restrict(largest)
         if self._negotiated is not None:
             self._deflate = Deflate(self._negotiated[0])
             self._inbox.reader.inflater = self._deflate

@@ -165,6 +165,8 @@ BAD_ACCEPTS: Final[dict[str, dict[str, Any]]] = {
     "header of the extensions": {"headers": [(b"sec-websocket-extensions", b"permessage-deflate")]},
     "line break in the subprotocol": {"subprotocol": "a\r\nx-evil: b"},
     "subprotocol that was not offered": {"subprotocol": "c"},
+    "limit that is not positive": {"asgi_ws.max_message_bytes": 0},
+    "limit that is not a number": {"asgi_ws.max_message_bytes": "1"},
 }
 
 
