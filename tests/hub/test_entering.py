@@ -14,6 +14,8 @@ from .test_lifetime import Scripted
 
 ROOM = "room"
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 
 async def entered(membership: Membership) -> None:
     async with membership:

@@ -14,7 +14,7 @@ from .peers import LossyBroker, Narrator, Peer, SlowBroker
 
 ROOM = "room"
 
-pytestmark = pytest.mark.usefixtures("impatient")
+pytestmark = pytest.mark.usefixtures("impatient", "each_task_start")
 LIMITS = OutboxLimits(max_messages=3)
 KEPT = History(messages=5)
 

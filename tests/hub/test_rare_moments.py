@@ -14,6 +14,8 @@ from .peers import LossyBroker, Narrator, Peer, SlowBroker
 
 ROOM = "room"
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
+
 
 class Gated(MemoryBroker):
     """A broker that changes its subscriptions when a test lets it, and then fails where that says so."""
