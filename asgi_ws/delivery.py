@@ -22,10 +22,9 @@ _BYTES_LIKE_A_MEMBER: Final = 1024
 # share of the time it may do that again and again, however many of its members are slow.
 _PATIENCE_SECONDS: Final = 0.1
 _PATIENCE_SHARE: Final = 0.01
-# With less than this it does not start a timer.
+# A member that reads is given this much also by a room without patience, and then so many iterations of the loop as it
+# takes a server to write what its transport holds and to take more. On granian that is the work of another thread.
 _LEAST_PATIENCE_SECONDS: Final = 0.001
-# What a member that reads is given also by a room without patience: so many iterations of the loop it takes a server to
-# write what its transport holds and to take more.
 _GRACE_ITERATIONS: Final = 4
 
 
@@ -200,7 +199,7 @@ class Delivery:
         self._late_size = 0
         self._timer: asyncio.Handle | None = None
         self._wait_began = 0.0
-        # Iterations that are left of a wait without patience.
+        # Iterations that are left of a wait when its time is over.
         self._grace = 0
         # How long the room might have waited at that time.
         self._patience = _PATIENCE_SECONDS
@@ -344,8 +343,8 @@ class Delivery:
     def _wait(self, message: _Message, late: list[Recipient]) -> None:
         """Give them a moment before their policies are applied, all at once: many that do not read take no longer.
 
-        The room has one budget for that. Without any left it waits for the few iterations in which a server writes what
-        its transport holds, since a burst is to close no client that reads. A member that has taken nothing in a wait
+        The room has one budget for that. When it is spent, a member that reads still gets the moment in which its
+        server writes what it holds, since a burst is to close no such client. A member that has taken nothing in a wait
         gets no other before it takes something.
         """
         self._late = dict.fromkeys(recipient.outbox for recipient in late)
@@ -355,15 +354,12 @@ class Delivery:
         message.to, message.is_through = iter(late), False
         self._wait_began = now = self._loop.time()
         self._patience = min(_PATIENCE_SECONDS, self._patience + (now - self._patience_at) * _PATIENCE_SHARE)
-        if self._patience < _LEAST_PATIENCE_SECONDS:
-            self._grace = _GRACE_ITERATIONS
-            self._timer = self._loop.call_soon(self._pass_grace)
-        else:
-            self._timer = self._loop.call_later(self._patience, self._end_wait)
+        self._grace = _GRACE_ITERATIONS
+        self._timer = self._loop.call_later(max(self._patience, _LEAST_PATIENCE_SECONDS), self._pass_grace)
 
     def _pass_grace(self) -> None:
-        self._grace -= 1
         if self._grace:
+            self._grace -= 1
             self._timer = self._loop.call_soon(self._pass_grace)
         else:
             self._end_wait()

@@ -27,7 +27,8 @@ class Encoder:
     """Turns what happens in a room into messages. Subclass it for a protocol of your own.
 
     Each method is called once for each event and process, and what it returns is sent to every member that it concerns.
-    It must not wait. What it raises is logged, and nothing is sent.
+    `join` and `leave` are called when their turn in the room comes, and `leave` not at all where no member is left.
+    They must not wait. What they raise is logged, and nothing is sent.
     """
 
     def message(self, room: str, event: RoomEvent) -> str | bytes:

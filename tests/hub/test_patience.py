@@ -48,8 +48,8 @@ async def test_members_that_stop_reading_in_turn_hold_a_publisher_no_longer_than
         for peer in members:
             hub.join(peer.send, ROOM)
         count = await published_while(clock, hub, members, slow)
-    # A tenth of a second once, and then a hundredth of the time.
-    assert count > RATE * SECONDS * 0.97
+    # A tenth of a second once, then a hundredth of the time, and for each pause what a server takes to write.
+    assert count > RATE * SECONDS * 0.95
 
 
 async def test_a_member_that_takes_nothing_while_it_is_waited_for_is_not_waited_for_again() -> None:
