@@ -8,7 +8,7 @@ WORKERS ?= 4
 # Where results of benchmarks go.
 BENCH ?= build/benchmarks
 
-.PHONY: help run test test-all test-long lint format fuzz autobahn bench bench-all peers servers-table docs build clean
+.PHONY: help run test test-all test-long suites lint format fuzz autobahn bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ test-all: ## Run the test suite on each of PYTHONS that is installed, and hold t
 test-long: $(VENV)/.dev ## Run what takes minutes: 2,000 examples of the state machine of the hub, and the soaks
 	ASGI_WS_EXAMPLES=2000 $(BIN)/python -m pytest tests/hub/test_machine.py $(ARGS)
 	$(BIN)/python -m pytest -m long --timeout 600 tests/hub tests/uvicorn_protocol $(ARGS)
+
+suites: $(VENV)/.dev ## Run the test suites of Starlette, FastAPI and Channels with asgi_ws.testing, in about ten minutes
+	$(BIN)/python -m tests.suites $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from ._asgi import Scope
@@ -140,6 +140,13 @@ class Connection:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an entry of the scope, as Starlette's `websocket["user"]` does. Raises KeyError if there is none."""
+        return self.scope[key]
+
+    # Without this a loop would ask for the entries 0, 1, ... of the scope.
+    __iter__: ClassVar[None] = None
 
     @cached_property
     def headers(self) -> Headers:

@@ -354,3 +354,12 @@ def test_connections_are_counted_by_what_one_customer_of_a_network_has(host: str
 
 def test_a_unix_socket_has_no_client_to_count() -> None:
     assert client_key({"client": None}) is client_key({}) is None
+
+
+async def test_an_entry_of_the_scope_is_given_by_its_name_and_the_scope_is_not_iterated() -> None:
+    connection = Connection({"type": "http", "user": "ada"})
+    assert connection["user"] == "ada"
+    with pytest.raises(KeyError, match="session"):
+        connection["session"]
+    with pytest.raises(TypeError, match="not iterable"):
+        list(connection)  # type: ignore[call-overload] # what it refuses
