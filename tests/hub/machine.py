@@ -373,6 +373,7 @@ class Hubs(RuleBasedStateMachine):
         self.the_statistics_count_what_the_model_counts()
         assert self.hub._running is not None
         assert (self.hub._running.rooms, self.hub._running.subscribers) == ({}, {})
+        assert self.hub._running._services.identities == {}
         assert self.broker._rooms == set()
         assert not any(peer.ws._attached for conn, peer in self.peers.items() if conn.own)
         self.loop.run_until_complete(self._hang_up())
