@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextvars import Context
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from ._asgi import Event, Receive
 
@@ -143,13 +143,16 @@ class PendingReceive:
         self._is_cancelled = False
         self._asyncio_future_blocking = False
 
-    async def receive(self) -> Event:
-        """Return the next event."""
+    def receive(self) -> Self:
+        """Return what the next event is awaited by."""
+        return self
+
+    def __await__(self) -> Generator[Any, Any, Event]:
         steps = self._steps
         if steps is None:
             steps = self._receive().__await__()
         elif self._waits_for is not None:
-            await self
+            yield self._begun()
         while True:
             self._steps = None
             try:
@@ -159,11 +162,17 @@ class PendingReceive:
                 return event
             self._steps = steps
             if waits_for is None:
-                await asyncio.sleep(0)
-                continue
-            self._waits_for = waits_for
-            waits_for.add_done_callback(self._on_done)
-            await self
+                yield
+            else:
+                self._waits_for = waits_for
+                waits_for.add_done_callback(self._on_done)
+                yield self._begun()
+
+    def _begun(self) -> Self:
+        self._is_cancelled = False
+        # How asyncio knows a future that is awaited.
+        self._asyncio_future_blocking = True
+        return self
 
     def give_up(self) -> None:
         """Cancel the call that is under way."""
@@ -178,11 +187,6 @@ class PendingReceive:
             self._context.run(callback, self)
 
     # -- the future that a task waits for
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        self._is_cancelled = False
-        self._asyncio_future_blocking = True
-        yield self
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop that the server runs in."""

@@ -81,6 +81,10 @@ class Polled(Ready):
         return self.event
 
 
+async def next_of(pending: PendingReceive) -> Event:
+    return await pending.receive()
+
+
 MESSAGE = {"type": "websocket.receive", "text": "x"}
 
 
@@ -95,7 +99,7 @@ async def test_an_awaitable_that_is_no_future_is_awaited_as_it_is(kind: Callable
 
 async def test_a_call_that_was_cancelled_between_two_polls_goes_on() -> None:
     pending = PendingReceive(lambda: Ready(MESSAGE), Polled({"type": "websocket.connect"}))
-    caller = asyncio.create_task(pending.receive())
+    caller = asyncio.create_task(next_of(pending))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.wait([caller])
@@ -108,7 +112,7 @@ async def test_an_event_that_comes_around_a_cancellation_is_the_next_callers(whe
     call: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
     pending = PendingReceive(lambda: Ready({"type": "websocket.disconnect"}), call)
     tasks = asyncio.all_tasks()
-    caller = asyncio.create_task(pending.receive())
+    caller = asyncio.create_task(next_of(pending))
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {*tasks, caller}
     if when == "in the moment of the event":
@@ -117,7 +121,7 @@ async def test_an_event_that_comes_around_a_cancellation_is_the_next_callers(whe
     await asyncio.wait([caller])
     assert caller.cancelled()
     assert not call.cancelled()
-    again = asyncio.create_task(pending.receive())
+    again = asyncio.create_task(next_of(pending))
     await asyncio.sleep(0)
     if when == "before the event":
         call.set_result(MESSAGE)
@@ -157,7 +161,7 @@ async def test_an_error_of_the_server_is_raised_and_the_next_call_asks_it_anew()
 async def test_a_pending_call_can_be_given_up() -> None:
     call: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
     pending = PendingReceive(lambda: Ready(MESSAGE), call)
-    caller = asyncio.create_task(pending.receive())
+    caller = asyncio.create_task(next_of(pending))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.wait([caller])
