@@ -179,12 +179,11 @@ class Inbox:
             self._flow = flow = _READING
         else:
             self._flow = flow = Flow.PAUSED if self.reader.held > self._max_bytes else Flow.HOLDING
-        transport = self._writer.transport
-        if (before is Flow.PAUSED) != (flow is Flow.PAUSED) and not transport.is_closing():
+        if (before is Flow.PAUSED) != (flow is Flow.PAUSED) and not self._writer.transport.is_closing():
             if flow is Flow.PAUSED:
-                transport.pause_reading()
+                self._writer.pause_reading()
             else:
-                transport.resume_reading()
+                self._writer.resume_reading()
 
     def _take(self, events: Sequence[Event]) -> None:
         waiting = self._messages

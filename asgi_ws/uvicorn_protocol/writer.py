@@ -92,6 +92,7 @@ class Writer:
         "_flusher",
         "_is_finished",
         "_is_full_from_before",
+        "_is_reading",
         "_order",
         "_owed_pong",
         "_pushed_in",
@@ -129,6 +130,8 @@ class Writer:
         self._waiting = 0
         self._owed_pong: bytes | None = None
         self._is_finished = False
+        # Whether the transport reads.
+        self._is_reading = True
 
     def rest(self) -> None:
         """The application waits for a message: write what is corked."""
@@ -147,6 +150,8 @@ class Writer:
             self.flush()
         else:
             self.transport.write(frame)
+            if not self._is_reading:
+                self._notice_end()
 
     def cork(self, frame: bytes) -> None:
         """Let this wait for what comes next."""
@@ -174,6 +179,27 @@ class Writer:
             frames = b"".join(self.corked)
             self.corked.clear()
             self.transport.write(frames)
+            if not self._is_reading:
+                self._notice_end()
+
+    def pause_reading(self) -> None:
+        """Let the transport read no more."""
+        self._is_reading = False
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Let the transport read again."""
+        self._is_reading = True
+        self.transport.resume_reading()
+
+    def _notice_end(self) -> None:
+        """Let a TLS transport that does not read notice that the peer has closed its side.
+
+        asyncio's and uvloop's do so only when reading resumes. Until then they drop each write, and log a warning.
+        """
+        if self.always_corks and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.transport.pause_reading()
 
     def finish(self) -> None:
         """Write what is corked, and nothing after it; nobody waits for room any more."""

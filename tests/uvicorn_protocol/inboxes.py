@@ -52,6 +52,12 @@ class _Writer:
     def rest(self) -> None:
         pass
 
+    def pause_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self.transport.resume_reading()
+
 
 class Loop:
     """As much of an event loop as an inbox uses; an iteration is `turn`."""

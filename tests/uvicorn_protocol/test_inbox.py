@@ -31,6 +31,12 @@ class Writes:
     def rest(self) -> None:
         pass
 
+    def pause_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self.transport.resume_reading()
+
 
 class Held:
     """An inbox in the running loop, with notes of what it tells."""

@@ -149,6 +149,32 @@ async def test_while_nobody_receives_a_pong_may_be_late(pinging: Uvicorn) -> Non
     assert messages == sent + 1
 
 
+@pytest.mark.parametrize("count", [1, 40, 300])
+async def test_a_peer_that_vanishes_is_gone_though_its_messages_are_unread(pinging: Uvicorn, count: int) -> None:
+    """One that vanishes answers nothing, and ends nothing."""
+    async with opened(pinging, "greet") as peer:
+        assert await peer.message() == "hello"
+        for _ in range(count):
+            peer.send(text("x" * 100))
+            # In a read of its own.
+            await asyncio.sleep(0)
+        code, reason = await peer.close_frame(seconds=10)
+    assert (code, reason) == (1011, "keepalive ping timeout")
+
+
+@pytest.mark.parametrize("count", [40, 300])
+async def test_a_peer_that_answers_stays_though_its_messages_are_unread(pinging: Uvicorn, count: int) -> None:
+    async with opened(pinging, "count", query={"gate": 1}) as peer:
+        await peer.notes(until="ready")
+        peer.send(*[text("x" * 100)] * count)
+        for _ in range(4):
+            peer.send(frame(PONG, await _ping(peer)))
+        await peer.go()
+        peer.send(frame(0x8, b"\x03\xe8"))
+        messages, _, _ = (await peer.notes())["counted"][0]
+    assert messages == count
+
+
 async def _answer_pings(peer: Peer) -> None:
     while True:
         got = await peer.frame(seconds=10)

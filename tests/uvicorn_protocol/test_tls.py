@@ -1,6 +1,9 @@
 """The same through TLS, where no side can be closed by itself."""
 
+import asyncio
 import json
+import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -114,3 +117,20 @@ async def test_what_nobody_receives_waits_on_the_wire(server: Uvicorn) -> None:
             sent += 1
             assert sent < 64, "64 MiB are taken, and nobody receives them"
         assert server.held_bytes() - before < 8 * MIB
+
+
+async def test_a_client_that_ends_while_its_messages_are_unread_is_gone_at_once_and_no_write_complains(
+    server: Uvicorn,
+) -> None:
+    """asyncio's and uvloop's TLS transports do not notice the end while they do not read, and log each write."""
+    async with opened(server, "talk") as peer:
+        await server.until(lambda: bool(server.noted(peer.probe.id, "accepted")))
+        sock: socket.socket = peer.writer.get_extra_info("socket")
+        # More than is held before the transport pauses, and less than the kernel takes beside that.
+        peer.send(frame(BINARY, bytes(60 * KIB), mask=NO_MASKING) * 6)
+        await peer.writer.drain()
+        while peer.writer.transport.get_write_buffer_size():
+            await asyncio.sleep(0.01)
+        with socket.socket(fileno=os.dup(sock.fileno())) as same:
+            same.shutdown(socket.SHUT_WR)
+        assert await _noted(server, peer, "end")
