@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import Any, Final, NoReturn, Protocol, Self
 
 from ._asgi import Event, Receive, Scope, Send
-from .deadline import Deadline
+from .deadline import Deadline, ended
 from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
 from .idle import IdleTimer, measure_of
 from .lifecycle import ABORT_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, WebSocketState, as_private_code
@@ -265,7 +265,7 @@ class Channel(States):
         if self._deadline is not None:
             watcher = self._deadline.stop_watching(cancel=self.client_state is not _CONNECTING)
             if watcher is not None:
-                await asyncio.wait([watcher])
+                await ended(watcher)
         await self._take_connect()
         if self.client_state is _DISCONNECTED:
             raise self._closed_error()

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
+from .queues import resolve
+
 
 class Deadline:
     """Awaits `work`, and cancels the task once that takes too long or is in vain, unless it is lifted before.
@@ -108,5 +110,15 @@ class Deadline:
         """Lift it, and take its cancellation back; whether one that the task met just now was nobody else's."""
         self.lift()
         if self._watcher is not None:
-            await asyncio.wait([self._watcher])
+            await ended(self._watcher)
         return self.expired and self._task.uncancel() <= self._cancellations
+
+
+async def ended(task: "asyncio.Task[None]") -> None:
+    """Wait until a task has ended, however it does.
+
+    `asyncio.wait` does the same, and adds 16 of 73 µs to a handshake whose handler waits before it accepts.
+    """
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    task.add_done_callback(lambda _: resolve(waiter))
+    await waiter

@@ -25,6 +25,9 @@ LIMITS = [
 ]
 
 
+CONNECT: Event = {"type": "websocket.connect"}
+
+
 async def forever() -> None:
     await asyncio.Event().wait()
 
@@ -32,12 +35,12 @@ async def forever() -> None:
 class Server:
     """Runs an application for one handshake, with the events that a test gives, one after the other."""
 
-    def __init__(self, app: ASGIApp, **scope: object) -> None:
-        self.scope: Scope = {**websocket_scope(), **scope}
+    def __init__(self, app: ASGIApp, first: Event = CONNECT) -> None:
+        self.scope: Scope = websocket_scope()
         self.inbox: asyncio.Queue[Event] = asyncio.Queue()
         self.sent: list[Event] = []
         self.reads = 0
-        self.inbox.put_nowait({"type": "websocket.connect"})
+        self.inbox.put_nowait(first)
         self.task = asyncio.ensure_future(app(self.scope, self.receive, self.send))
 
     async def receive(self) -> Event:
@@ -132,6 +135,42 @@ async def test_calls_while_a_handler_is_cancelled_for_a_client_that_left_find_it
     server.inbox.put_nowait({"type": "websocket.disconnect", "code": 1006})
     assert await server.end() == []
     assert app.statistics().failed == 0
+
+
+async def test_a_client_that_left_before_it_was_announced_ends_the_handler() -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await forever()
+
+    server = Server(handler, {"type": "websocket.disconnect", "code": 1006})
+    assert await server.end() == []
+    assert (handler.statistics().open, handler.statistics().failed) == (0, 0)
+
+
+async def test_a_client_that_leaves_during_the_cleanup_of_a_late_handler_does_not_cancel_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cleaning, clean = asyncio.Event(), asyncio.Event()
+
+    @websocket_app(limits=Limits(accept_timeout=0.01))
+    async def handler(ws: WebSocket) -> None:
+        try:
+            await forever()
+        finally:
+            cleaning.set()
+            await clean.wait()
+
+    server = Server(handler)
+    async with asyncio.timeout(BOUND):
+        await cleaning.wait()
+    server.inbox.put_nowait({"type": "websocket.disconnect", "code": 1006})
+    while not server.inbox.empty():
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    clean.set()
+    # Nobody is left to refuse.
+    assert await server.end() == []
+    assert (handler.statistics().refused, caplog.records) == ({}, [])
 
 
 async def test_a_handler_that_fails_in_its_cleanup_is_a_failure() -> None:
