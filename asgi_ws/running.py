@@ -238,7 +238,7 @@ class Running:
 
     async def _on_interrupted(self) -> None:
         for room in tuple(self.rooms.values()):
-            if room.subscription.is_pending:
+            if room.subscription.is_due:
                 room.subscription.ask()
             else:
                 room.subscription.sequence.catch_up()

@@ -133,6 +133,11 @@ class Subscription:
         elif not wish:
             self._end()
 
+    @property
+    def is_due(self) -> bool:
+        """Return True if the broker has to be asked again, or for the first time."""
+        return self._retry is not None or self.is_pending
+
     def ask(self) -> None:
         """Ask now, not at the time of the next try."""
         self._cancel_retry()

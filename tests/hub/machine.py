@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from asgi_ws import History, Hub, Membership, OutboxLimits
-from asgi_ws.errors import AlreadyJoined
+from asgi_ws.errors import AlreadyJoined, ConnectionClosed, LifecycleError
 
 from .model import AGE, BYTES, GAP, KEPT, MESSAGES, STEP, Conn, Event, Model, Seat
-from .peers import Errors, LossyBroker, Narrator, Peer, TickingLoop
+from .peers import Errors, FailingBroker, Narrator, Peer, TickingLoop
 
 POLICIES = ("close", "drop_oldest", "drop_newest", "conflate", "conflate")
 
@@ -57,7 +57,7 @@ class Hubs(RuleBasedStateMachine):
         self.errors = Errors()
         logging.getLogger("asgi_ws").addHandler(self.errors)
         self.model = Model(self.rooms, hasty=self.hasty, age=self.age)
-        self.broker = LossyBroker()
+        self.broker = FailingBroker()
         self.hub: Hub
         self.peers: dict[Conn, Peer] = {}
         self.seats: dict[Seat, Membership] = {}
@@ -99,9 +99,13 @@ class Hubs(RuleBasedStateMachine):
         self.loop.settle()
         self.references += [weakref.ref(peer)] + ([weakref.ref(peer.socket)] if own else [])
 
+    @property
+    def open_conns(self) -> list[Conn]:
+        return [conn for conn in self.peers if not conn.ended]
+
     def conn(self, index: int) -> Conn | None:
         """One of those that are open, as far as the application knows."""
-        known = [conn for conn in self.peers if not conn.ended]
+        known = self.open_conns
         return known[index % len(known)] if known else None
 
     @rule(index=which, room=names, policy=policies, identity=identities)
@@ -123,9 +127,11 @@ class Hubs(RuleBasedStateMachine):
         assert (membership is None) is is_known
         if membership is not None:
             state = self.model.rooms[room]
-            last = len(state.events) if not state.seats else state.last
-            assert (membership.position.offset if membership.position else None) == (last if state.keeps else None)
-            self.seats[self.model.join(conn, state, policy, info, info)] = membership
+            seat = self.model.join(conn, state, policy, info, info)
+            assert (membership.position.offset if membership.position else None) == (
+                state.last if state.keeps else None
+            )
+            self.seats[seat] = membership
             self.rest()
 
     @rule(index=which, by_hub=st.booleans(), rarely=seldom)
@@ -144,6 +150,49 @@ class Hubs(RuleBasedStateMachine):
             self.hub.leave(self.peers[seat.conn].socket, seat.room.name)
         else:
             self.seats[seat].leave()
+
+    @rule(index=which)
+    def enter(self, index: int) -> None:
+        """Begin the block of a membership, which may have ended or begun before."""
+        seats = list(self.seats)
+        if not seats:
+            return
+        # Rather one of the newest.
+        seat = seats[-1 - index % min(len(seats), 8)]
+        if seat.active and not seat.entered and not seat.room.known:
+            return
+
+        async def enter() -> str:
+            try:
+                await self.seats[seat].__aenter__()
+            except LifecycleError as error:
+                # An unknown RuntimeError of a send is not a client that has left, and ends a membership like that.
+                return "CLOSED" if error.state == "FAILED" else error.state
+            except ConnectionClosed:
+                return "CLOSED"
+            return ""
+
+        assert self.loop.run_until_complete(enter()) == self.model.enter(seat)
+        self.rest()
+
+    @rule(room=names, rarely=seldom)
+    def scatter(self, room: str, rarely: bool) -> None:
+        """All members of a room leave, one by one and at once, and one comes again before anybody has heard."""
+        seats = list(self.model.rooms[room].seats)
+        if not seats or not rarely:
+            return
+
+        async def scatter() -> None:
+            for seat in seats:
+                self.seats[seat].leave()
+
+        self.loop.run_until_complete(scatter())
+        for seat in seats:
+            self.model.leave(seat)
+        conn = seats[0].conn
+        if not conn.ended:
+            self.join(self.open_conns.index(conn), room, seats[0].policy, None)
+        self.rest()
 
     @rule(index=which)
     def stall(self, index: int) -> None:
@@ -220,10 +269,13 @@ class Hubs(RuleBasedStateMachine):
             self.model.publish(self.model.rooms[room], Event(text, key, excluded))
             if leaving is not None and seats and len(tasks) == 1:
                 seat = seats[leaving % len(seats)]
-                tasks.append(self.loop.create_task(self._left(seat, by_hub=False)))
+                tasks.append(self.loop.create_task(self._left(seat, by_hub=False), name="leaving"))
                 self.model.leave(seat)
         self.rest()
-        assert all(task.done() and task.exception() is None for task in tasks)
+        assert all(task.done() for task in tasks)
+        fails = "publish" in self.model.failing
+        for task in tasks:
+            assert (task.exception() is not None) is (fails and task.get_name() != "leaving")
 
     @rule(index=which, more=st.lists(loads, min_size=2, max_size=9), later=st.lists(loads, max_size=4), takes=few)
     def overload(self, index: int, more: list[Load], later: list[Load], takes: int) -> None:
@@ -263,8 +315,20 @@ class Hubs(RuleBasedStateMachine):
     def _publish_in(self, own: list[str], messages: list[Load]) -> None:
         self.publish([(own[index % len(own)], *message, None) for index, *message in messages], None)
 
+    @precondition(lambda self: not (self.model.losing or self.model.failing or self.hasty or self.model.has_holes))
+    @rule(calls=st.sets(st.sampled_from(["subscribe", "unsubscribe", "publish", "read"]), min_size=1))
+    def fail(self, calls: set[str]) -> None:
+        self.broker.failing = self.model.failing = frozenset(calls)
+
+    @precondition(lambda self: self.model.failing)
+    @rule()
+    def mend(self) -> None:
+        self.loop.run_until_complete(self.broker.mend())
+        self.model.mend()
+        self.rest()
+
     # In haste it would matter in which turn a history is read.
-    @precondition(lambda self: not self.model.losing and not self.hasty)
+    @precondition(lambda self: not self.model.losing and not self.model.failing and not self.hasty)
     @rule()
     def lose(self) -> None:
         self.broker.losing = self.model.losing = True
@@ -331,8 +395,9 @@ class Hubs(RuleBasedStateMachine):
             return
         found, model = self.hub.statistics(), self.model
         conns = model.conns
-        assert (found.rooms, found.connections, found.members) == (
+        assert (found.rooms, found.pending_rooms, found.connections, found.members) == (
             len(model.alive),
+            sum(not room.known for room in model.alive),
             sum(bool(conn.seats) for conn in conns),
             sum(len(conn.seats) for conn in conns),
         )
@@ -364,6 +429,7 @@ class Hubs(RuleBasedStateMachine):
 
     def _end(self) -> None:
         """Everyone resumes and leaves: nothing is left of anybody."""
+        self.mend()
         for conn in list(self.peers):
             self._resume(conn, wholly=True)
         for seat in list(self.seats):

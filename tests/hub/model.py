@@ -23,6 +23,9 @@ class Seat:
     identity: str
     active: bool = True
     dropped: int = 0
+    # Why it has ended, by the name of the state that an error tells; and whether its block has begun.
+    ending: str = ""
+    entered: bool = False
 
 
 @dataclass(eq=False)
@@ -87,7 +90,10 @@ class Room:
 
     Attributes:
         events: all that were published, where a history is kept.
-        last: how many of them the members know of; None without members or history.
+        last: how many of them the members know of; None where the hub knows no position.
+        reached: whether the broker brings its messages.
+        known: whether the hub knows that; if not, it has to be asked again.
+        missed: whether there were members while the broker did not bring messages.
         coming: what is on its way to the members that there were when it came.
     """
 
@@ -96,7 +102,10 @@ class Room:
     seats: list[Seat] = field(default_factory=list)
     present: dict[str, tuple[str, int]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
-    last: int = 0
+    last: int | None = 0
+    reached: bool = False
+    known: bool = False
+    missed: bool = False
     coming: list[tuple[Event, list[Seat]]] = field(default_factory=list)
     busy: bool = False
 
@@ -109,6 +118,7 @@ class Model:
         alive: the rooms that have members, in the order of their first ones.
         behind: those of them that have to look for what they missed.
         losing: whether the broker loses events.
+        failing: the calls that the broker raises in.
         hasty: whether the hub lets others have their turn after each member.
         age: seconds that a message may wait.
     """
@@ -125,6 +135,7 @@ class Model:
         # Those whose close frame the server has not taken, for a second at most.
         self.closing: dict[Conn, None] = {}
         self.losing = False
+        self.failing: frozenset[str] = frozenset()
         self.now = 0.0
         self.serial = 0
         self.published = self.delivered = self.dropped = self.closed = 0
@@ -137,7 +148,7 @@ class Model:
         self.conns.setdefault(conn)
         conn.seats[room.name] = seat
         if not room.seats:
-            room.last = len(room.events)
+            self._subscribe(room)
             self.alive[room] = None
         room.seats.append(seat)
         count = room.present.get(identity, ("", 0))[1]
@@ -146,13 +157,29 @@ class Model:
             self.bring(room, Event(f"join {room.name} {info}", None, conn))
         return seat
 
+    def _subscribe(self, room: Room) -> None:
+        fails, reads = "subscribe" in self.failing, room.keeps
+        room.missed = fails
+        room.reached = room.reached or not fails
+        room.known = not fails and not (reads and "read" in self.failing)
+        room.last = len(room.events) if room.known else None
+
     def leave(self, seat: Seat) -> None:
         if seat.active:
+            seat.ending = "LEFT"
             self._tell_of(seat, self._take_out(seat))
+
+    def enter(self, seat: Seat) -> str:
+        """What comes of entering the block of a membership: nothing, or the state that an error tells."""
+        if seat.ending or seat.entered:
+            return seat.ending or "ENTERED"
+        seat.entered = True
+        return ""
 
     def _take_out(self, seat: Seat) -> str | None:
         """The word of its leaving, if it was the last of its identity."""
         seat.active = False
+        seat.ending = seat.ending or "CLOSED"
         room, conn = seat.room, seat.conn
         del conn.seats[room.name]
         self._rest(conn)
@@ -170,6 +197,7 @@ class Model:
         if not room.seats:
             self.alive.pop(room, None)
             self.behind.pop(room, None)
+            room.reached = room.reached and "unsubscribe" in self.failing
 
     def _rest(self, conn: Conn) -> None:
         if not conn.seats and conn.flying is None:
@@ -180,14 +208,16 @@ class Model:
     def publish(self, room: Room, event: Event) -> None:
         """Publish; what is missing before it is looked for later, see `settle`."""
         self.published += 1
+        if "publish" in self.failing:
+            return
         if room.keeps:
             room.events.append(event)
-        if self.losing or not room.seats or room in self.behind:
+        if self.losing or not room.seats or not room.reached or room in self.behind:
             return
         if not room.keeps:
             self.bring(room, event)
-        elif room.last == len(room.events) - 1:
-            room.last += 1
+        elif room.last in (None, len(room.events) - 1):
+            room.last = len(room.events)
             self.bring(room, event)
         else:
             self.behind[room] = None
@@ -197,6 +227,25 @@ class Model:
         if says_so:
             self.behind.update(self.alive)
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether a room has missed something and does not know."""
+        return any(room.keeps and room.known and room.last != len(room.events) for room in self.alive)
+
+    def mend(self) -> None:
+        """The broker fails no more, and says so."""
+        self.failing = frozenset()
+        for room in self.rooms.values():
+            room.reached = room in self.alive
+        for room in tuple(self.alive):
+            if room.known or (room.missed and not room.keeps):
+                self.behind[room] = None
+            elif room.last is None:
+                room.last = len(room.events)
+                if room.missed:
+                    self.bring(room, Event(f"{GAP}{room.name} None", None, None))
+            room.known, room.missed = True, False
+
     def settle(self) -> None:
         """Bring what is on its way, and look for what rooms have missed."""
         for room in self.rooms.values():
@@ -204,7 +253,7 @@ class Model:
                 self._go_on(room)
         while self.behind:
             room = next(iter(self.behind))
-            if room.keeps:
+            if room.last is not None and room.keeps:
                 first = max(room.last, len(room.events) - KEPT)
                 if first > room.last:
                     self.bring(room, Event(f"{GAP}{room.name} {first - room.last}", None, None))

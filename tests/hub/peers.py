@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from asgi_ws import Encoder, Gap, Member, MemoryBroker, Position, WebSocket, websocket_app
 from asgi_ws._asgi import Event, Scope
-from asgi_ws.brokers.base import BrokerState, HistoryPage, OnEvent, OnInterrupted, RoomEvent
+from asgi_ws.brokers.base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, RoomEvent
 from asgi_ws.lifecycle import ABORT_EXTENSION
 
 from ..asgi import websocket_scope
@@ -197,6 +197,39 @@ class LossyBroker(MemoryBroker):
             await self._on_interrupted()
 
 
+class FailingBroker(LossyBroker):
+    """A broker that raises in the calls that are `failing`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: frozenset[str] = frozenset()
+
+    def _reach(self, call: str) -> None:
+        if call in self.failing:
+            raise OSError(f"no {call}")
+
+    async def subscribe(self, room: str) -> None:
+        self._reach("subscribe")
+        await super().subscribe(room)
+
+    async def unsubscribe(self, room: str) -> None:
+        self._reach("unsubscribe")
+        await super().unsubscribe(room)
+
+    async def publish(self, room: str, envelope: Envelope, history: History | None) -> Position | None:
+        self._reach("publish")
+        return await super().publish(room, envelope, history)
+
+    async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
+        self._reach("read")
+        return await super().read(room, since, limit)
+
+    async def mend(self) -> None:
+        """Fail no more."""
+        self.failing = frozenset()
+        await self.recover()
+
+
 class SlowBroker(LossyBroker):
     """A broker whose histories are answered as they were asked for, once the `gate` is open."""
 
@@ -218,7 +251,9 @@ class Errors(logging.Handler):
         self.records: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(self.format(record))
+        # What a broker fails to do is told: `test_broker_failures` says how.
+        if not record.getMessage().startswith("broker failed to "):
+            self.records.append(self.format(record))
 
 
 async def accepted_by_hand(peer: Peer, scope: Scope | None = None) -> WebSocket:
