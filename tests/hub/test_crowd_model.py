@@ -51,7 +51,7 @@ class Crowd:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_room_of_a_thousand_is_what_its_lists_are(seed: int) -> None:
-    chance, crowd = random.Random(seed), Crowd()  # noqa: S311 -- not a secret
+    chance, crowd = random.Random(seed), Crowd()
     hub = crowd.hub
     for step in range(12):
         crowd.fill()
