@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from asgi_ws.uvicorn_protocol import keepalive
 from asgi_ws.uvicorn_protocol.acknowledged import seconds_since_acknowledgement
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="Linux alone has it")
@@ -41,3 +42,52 @@ def test_nothing_is_known_of_a_unix_socket_or_of_none() -> None:
     with one, other:
         assert seconds(one) is None
     assert seconds(None) is None
+
+
+class Behind:
+    """A writer, and an inbox whose transport waits for the application."""
+
+    is_full = False
+    is_behind = True
+    resumed_at = 0.0
+    resumes = 0
+    transport = None
+
+    def write(self, data: bytes) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answers", "ending"),
+    [
+        pytest.param([0.0] * 3, "pinged", id="a peer that acknowledges stays"),
+        pytest.param([1e9], "silent", id="a peer that does not is gone"),
+        pytest.param([None, None, 1e9], "silent", id="where nothing is known the time stands still"),
+    ],
+)
+async def test_while_nothing_is_read_the_kernel_is_asked_whether_the_peer_is_there(
+    monkeypatch: pytest.MonkeyPatch, answers: list[float | None], ending: str
+) -> None:
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    left = [*answers]
+
+    def ask(_transport: object) -> float | None:
+        if len(left) == 1 and ending == "pinged" and not ended.done():
+            ended.set_result("pinged")
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    monkeypatch.setattr(keepalive, "seconds_since_acknowledgement", ask)
+    both = cast("Any", Behind())
+    loop = asyncio.get_running_loop()
+    pings = keepalive.KeepAlive(
+        both,
+        both,
+        loop,
+        interval=0.001,
+        timeout=0.001,
+        on_silence=lambda: ended.set_result("silent"),
+        on_ping=lambda: None,
+    )
+    async with asyncio.timeout(10):
+        assert await ended == ending
+    pings.stop()

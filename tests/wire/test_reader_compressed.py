@@ -13,7 +13,7 @@ import pytest
 
 from asgi_ws.bounds import MIB
 from asgi_ws.wire.deflate import Deflate
-from asgi_ws.wire.events import Event, Failed, Inflater, Ping
+from asgi_ws.wire.events import Close, Event, Failed, Inflater, Ping
 from asgi_ws.wire.negotiation import Parameters
 from asgi_ws.wire.reader import FrameReader
 
@@ -280,3 +280,12 @@ def test_the_end_gives_back_the_inflater() -> None:
     reader = FrameReader(inflater=PlainInflater())
     reader.feed(frame(TEXT, HELLO, rsv=RSV1) + close(1000))
     assert reader.inflater is None
+
+
+def test_a_reader_that_discards_inflates_no_more_and_finds_the_close_frame() -> None:
+    bomb = frame(BINARY, deflated(bytes(MIB)), rsv=RSV1)
+    reader = FrameReader(inflater=ours())
+    assert reader.feed(bomb + frame(TEXT, b"\xff", rsv=RSV1) + close(1000)) == []
+    assert reader.has_more
+    reader.discard()
+    assert read(b"", reader=reader) == [b"", "", Close(1000, "")]
