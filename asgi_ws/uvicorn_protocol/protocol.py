@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from .._asgi import ASGIApp, Broadcast, Event, Scope
 from ..bounds import KIB
 from ..errors import InvalidMessage, LifecycleError, leaves
-from ..lifecycle import ABORT_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, check_close
+from ..lifecycle import ABORT_EXTENSION, CloseCode, check_close
 from ..wire.deflate import Deflate
 from ..wire.frames import BINARY, COMPRESSED, SHORT_HEADERS, TEXT, header
 from ..wire.handshake import (
@@ -23,17 +23,15 @@ from ..wire.handshake import (
     MAX_HEADERS,
     MAX_LINE_BYTES,
     MAX_TARGET_BYTES,
-    Handshake,
     HandshakeRefused,
-    accept_response,
     read_handshake,
 )
-from ..wire.negotiation import Parameters, negotiate
 from ..wire.reader import FrameReader
 from . import defaults, handover
 from .connection import Connection, Phase, logger
 from .denial import Denial
-from .scope import address, described, websocket_scope
+from .opening import Opening, limit_of
+from .scope import address, websocket_scope
 
 # A payload below this has its length in the second byte of a frame.
 _SHORT: Final = len(SHORT_HEADERS[TEXT])
@@ -79,18 +77,17 @@ class WebSocketProtocol(Connection):
     max_queue_bytes: ClassVar[int] = 128 * KIB
     server_context_takeover: ClassVar[bool] = True
 
-    _handshake: Handshake
+    # From the request until it is accepted.
+    _opening: Opening
 
     __slots__ = (
         "_app_state",
         "_config",
         "_deflate",
         "_denial",
-        "_handshake",
         "_has_sent",
         "_is_over",
-        "_negotiated",
-        "_scope",
+        "_opening",
         "_server_state",
         "_task",
     )
@@ -106,10 +103,8 @@ class WebSocketProtocol(Connection):
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
-        # Between the request and the answer.
-        self._negotiated: tuple[Parameters, str] | None = None
+        # From the start of a denial to its end; None before, and after.
         self._denial: Denial | None = None
-        self._scope: Scope | None = None
         self._deflate: Deflate | None = None
         self._task: asyncio.Task[None] | None = None
         # Whether the application itself has closed or denied.
@@ -182,15 +177,14 @@ class WebSocketProtocol(Connection):
             return
         try:
             handover.check_version(transport)
-            self._handshake = handshake = read_handshake(
+            handshake = read_handshake(
                 request,
                 max_target_bytes=self.max_target_bytes,
                 max_header_bytes=self.max_header_bytes,
                 max_headers=self.max_headers,
                 max_head_bytes=self.max_head_bytes,
             )
-            if config.ws_per_message_deflate and handshake.extensions:
-                self._negotiated = _negotiate(handshake, server_context_takeover=self.server_context_takeover)
+            opening = Opening(handshake, config, server_context_takeover=self.server_context_takeover)
             limit = config.limit_concurrency
             if limit is not None and (len(state.connections) >= limit or len(state.tasks) >= limit):
                 raise HandshakeRefused(503, "Exceeded concurrency limit.")
@@ -200,11 +194,13 @@ class WebSocketProtocol(Connection):
             logger.log(level, _REFUSED, address(transport), refused)
             self._refuse_handshake(refused)
             return
-        self._scope = websocket_scope(handshake, config, self._app_state, transport)
+        scope = websocket_scope(handshake, config, self._app_state, transport)
+        self._opening = opening
+        opening.begin(scope)
         self._enter(Phase.CONNECTING, self.accept_timeout, self._on_no_answer)
         self._inbox.put({"type": "websocket.connect"})
         context = contextvars.Context() if config.reset_contextvars else None
-        self._task = self._loop.create_task(self._run(), context=context)
+        self._task = self._loop.create_task(self._run(scope), context=context)
         state.tasks.add(self._task)
         self._task.add_done_callback(self._on_task_done)
 
@@ -229,19 +225,12 @@ class WebSocketProtocol(Connection):
         return defaults.usable(tuple(self._server_state.default_headers))
 
     def _on_no_answer(self) -> None:
-        self._log_answer(f"503, not accepted in {self.accept_timeout:g} s", logging.WARNING)
+        self._opening.log(f"503, not accepted in {self.accept_timeout:g} s", logging.WARNING)
         self._refuse_handshake(HandshakeRefused(503, "not accepted in time"))
-
-    def _log_answer(self, answer: str, level: int = logging.INFO) -> None:
-        """A line for the answer to a handshake, as uvicorn's own classes write it."""
-        scope, self._scope = self._scope, None
-        if scope is not None and logger.isEnabledFor(level):
-            logger.log(level, "%s %s", described(scope, self._handshake, self._config.root_path), answer)
 
     # -- the application
 
-    async def _run(self) -> None:
-        scope = cast("Scope", self._scope)
+    async def _run(self, scope: Scope) -> None:
         is_failed = True
         try:
             if self._task is None:
@@ -292,7 +281,7 @@ class WebSocketProtocol(Connection):
         if self._phase is Phase.DENYING and self._denial is not None and not self._denial.is_started:
             self._enter(Phase.CONNECTING)
         if self._phase is Phase.CONNECTING:
-            self._log_answer("500")
+            self._opening.log("500")
             self._refuse_handshake(HandshakeRefused(500, "Internal Server Error"))
         elif self._phase is Phase.DENYING:
             self._hang_up(self.close_timeout)
@@ -314,9 +303,7 @@ class WebSocketProtocol(Connection):
         if writer.must_wait:
             await writer.turn()
             if self._phase is not Phase.OPEN:
-                # It has ended meanwhile.
-                await self._send_other(event)
-                return
+                raise self._too_late("websocket.send")
         text = event.get("text")
         if text is not None:
             first = TEXT
@@ -396,11 +383,11 @@ class WebSocketProtocol(Connection):
             self._accept(event)
         elif phase is Phase.CONNECTING and kind == "websocket.close":
             self._is_over = True
-            self._log_answer("403")
+            self._opening.log("403")
             self._refuse_handshake(HandshakeRefused(403, "Forbidden"))
         elif phase is Phase.CONNECTING and kind == "websocket.http.response.start":
             self._denial = Denial(event, self._default_headers())
-            self._log_answer(str(self._denial.status))
+            self._opening.log(str(self._denial.status))
             self._enter(Phase.DENYING, self.accept_timeout, self._abort)
         elif phase is Phase.DENYING and kind == "websocket.http.response.body" and self._denial is not None:
             await self._send_denial(self._denial, event)
@@ -409,10 +396,14 @@ class WebSocketProtocol(Connection):
         elif kind == "websocket.close" and not self._is_over and phase in (Phase.CLOSING, Phase.ENDED):
             # The peer has left, and what was to be done is done.
             self._is_over = True
-        elif self._is_over or phase in (Phase.CONNECTING, Phase.DENYING, Phase.OPEN):
-            raise LifecycleError(f"the event {kind!r}", phase.name)
         else:
-            raise ClientDisconnected
+            raise self._too_late(kind)
+
+    def _too_late(self, kind: object) -> Exception:
+        """Return the error for an event that cannot come now: the application's mistake, unless the peer has left."""
+        if self._is_over or self._phase in (Phase.CONNECTING, Phase.DENYING, Phase.OPEN):
+            return LifecycleError(f"the event {kind!r}", self._phase.name)
+        return ClientDisconnected()
 
     async def _close_in_turn(self, event: Event) -> None:
         """Close as the application asks for, after the messages that wait already, within `close_timeout`."""
@@ -420,12 +411,11 @@ class WebSocketProtocol(Connection):
         reason = event.get("reason") or ""
         if self._writer.must_wait:
             check_close(code, reason)
-            if not await self._can_close():
+            if not await self._can_close() or not self._is_open:
+                # The peer has left, or another close came first.
+                if self._is_over:
+                    raise self._too_late("websocket.close")
                 self._is_over = True
-                return
-            if not self._is_open:
-                # Another close came first.
-                await self._send_other(event)
                 return
         self._close(code, reason)
         self._is_over = True
@@ -445,24 +435,16 @@ class WebSocketProtocol(Connection):
         return True
 
     def _accept(self, event: Event) -> None:
-        largest = event.get(MESSAGE_BYTES_EXTENSION)
-        if largest is not None and (type(largest) is not int or largest < 1):
-            raise InvalidMessage(MESSAGE_BYTES_EXTENSION, "a positive whole number of bytes", largest)
-        response = accept_response(
-            self._handshake,
-            subprotocol=event.get("subprotocol") or None,
-            extension=None if self._negotiated is None else self._negotiated[1],
-            headers=[*self._default_headers(), *(event.get("headers") or ())],
-        )
-        self._log_answer("[accepted]")
+        opening, largest = self._opening, limit_of(event)
+        response = opening.accept(event, self._default_headers())
+        opening.log("[accepted]")
         if largest is not None and largest <= self._config.ws_max_size:
             self._max_message_bytes = largest
             self._inbox.reader.restrict(largest)
-        if self._negotiated is not None:
-            self._deflate = Deflate(self._negotiated[0])
+        if opening.deflate is not None:
+            self._deflate = Deflate(opening.deflate)
             self._inbox.reader.inflater = self._deflate
-        del self._handshake
-        self._negotiated = None
+        del self._opening
         self._writer.write(response)
         self._open(self._config.ws_ping_interval, self._config.ws_ping_timeout, self._on_ping)
 
@@ -483,13 +465,6 @@ class WebSocketProtocol(Connection):
             self._linger()
         else:
             self._enter(Phase.DENYING, self.accept_timeout, self._abort)
-
-
-def _negotiate(handshake: Handshake, *, server_context_takeover: bool) -> tuple[Parameters, str] | None:
-    try:
-        return negotiate(handshake.extensions, server_context_takeover=server_context_takeover)
-    except ValueError:
-        raise HandshakeRefused(400, "malformed Sec-WebSocket-Extensions") from None
 
 
 def _as_bytes(payload: object) -> bytes:

@@ -76,6 +76,19 @@ async def close_last(call: Call) -> None:
     call.note("results", *(type(result).__name__ for result in results))
 
 
+async def close_hastily(call: Call) -> None:
+    """Gives up a close that waits behind messages."""
+    await call.accept()
+    tasks = [asyncio.ensure_future(_numbered(call, number)) for number in range(call.number("count"))]
+    await _rest()
+    close = asyncio.ensure_future(call.close())
+    await _rest()
+    close.cancel()
+    results = await asyncio.gather(*tasks, close, return_exceptions=True)
+    call.note("last", type(results[-1]).__name__, type(results[-2]).__name__)
+    await call.receive()
+
+
 async def deny_in_pieces(call: Call) -> None:
     """Denies with a body that no buffer takes, in pieces, and notes how many were taken at first."""
     await call.connect()
@@ -96,7 +109,14 @@ async def deny_in_pieces(call: Call) -> None:
     await sending
 
 
-_ALL: Final[tuple[Callable[[Call], Awaitable[None]], ...]] = (echo, storm, same, close_last, deny_in_pieces)
+_ALL: Final[tuple[Callable[[Call], Awaitable[None]], ...]] = (
+    echo,
+    storm,
+    same,
+    close_last,
+    close_hastily,
+    deny_in_pieces,
+)
 _BY_NAME: Final = {function.__name__: function for function in _ALL}
 
 

@@ -123,6 +123,15 @@ async def test_a_close_comes_after_the_messages_that_wait_and_a_second_one_is_an
     assert (notes["waits"], notes["bad"]) == ([True], [["ValueError", "InvalidCloseCode"]])
 
 
+async def test_a_close_that_is_given_up_while_it_waits_drops_the_connection(pressed: Uvicorn) -> None:
+    query = {"count": 300, "size": _SIZE}
+    async with opened(pressed, "close_hastily", query=query, receive_buffer=4096) as peer:
+        peer.stop_reading()
+        notes = await peer.notes()
+    assert notes["last"] == [["CancelledError", "ClientDisconnected"]]
+    assert notes["told"] == [[1006, ""]]
+
+
 async def test_a_denial_in_pieces_waits_for_its_client(pressed: Uvicorn) -> None:
     query = {"count": 300, "size": _SIZE}
     async with asking(pressed, "deny_in_pieces", query=query, receive_buffer=4096) as peer:

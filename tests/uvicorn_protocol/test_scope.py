@@ -134,7 +134,9 @@ _BAD_DEFAULTS: Final = [
 
 @pytest.mark.handler_fails
 async def test_default_headers_that_an_answer_cannot_have_are_left_out_and_logged_once(start: Start) -> None:
-    server = start(*(f"--header={header}" for header in [*_BAD_DEFAULTS, "X-Good:yes", "Content-Type:text/x"]))
+    server = start(
+        *(f"--header={header}" for header in [*_BAD_DEFAULTS, "Upgrade: h3c", "X-Good:yes", "Content-Type:text/x"])
+    )
     bad_key = b"Sec-WebSocket-Key: x\r\n"
     for _ in range(2):
         async with opened(server, "echo") as peer:
