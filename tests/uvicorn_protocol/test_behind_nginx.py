@@ -30,7 +30,7 @@ CLIENT: Final = "127.0.0.2"
 TOLD: Final = {"client": CLIENT, "scheme": "wss"}
 UNTOLD: Final = {"client": None, "scheme": "ws"}
 
-pytestmark = pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed")
+pytestmark = pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed; Debian has it as nginx-light")
 
 
 def free_port() -> int:
