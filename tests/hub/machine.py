@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from asgi_ws import History, Hub, Membership, OutboxLimits
 from asgi_ws.errors import AlreadyJoined, ConnectionClosed, LifecycleError
 
+from ..eager_tasks import eager_task_factory
 from .model import AGE, BYTES, GAP, KEPT, MESSAGES, STEP, Conn, Event, Model, Seat
 from .peers import Errors, FailingBroker, Narrator, Peer, TickingLoop
 
@@ -55,7 +56,10 @@ class Hubs(RuleBasedStateMachine):
         self.complaints: list[Any] = []
         self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
         self.errors = Errors()
-        logging.getLogger("asgi_ws").addHandler(self.errors)
+        # pytest keeps what is logged, and with its traceback whatever was there.
+        self.log = logging.getLogger("asgi_ws")
+        self.log.propagate = False
+        self.log.addHandler(self.errors)
         self.model = Model(self.rooms, hasty=self.hasty, age=self.age)
         self.broker = FailingBroker()
         self.hub: Hub
@@ -166,7 +170,7 @@ class Hubs(RuleBasedStateMachine):
             try:
                 await self.seats[seat].__aenter__()
             except LifecycleError as error:
-                # An unknown RuntimeError of a send is not a client that has left, and ends a membership like that.
+                # An unknown error of a send is not a client that has left, and ends a membership like that.
                 return "CLOSED" if error.state == "FAILED" else error.state
             except ConnectionClosed:
                 return "CLOSED"
@@ -217,8 +221,13 @@ class Hubs(RuleBasedStateMachine):
             self.model.take_one(conn)
         self.rest()
 
-    @rule(index=which, error=st.sampled_from([OSError, RuntimeError]), hangs_up=st.booleans(), rarely=seldom)
-    def die(self, index: int, error: type[Exception], hangs_up: bool, rarely: bool) -> None:
+    @rule(
+        index=which,
+        error=st.sampled_from([OSError, RuntimeError, GeneratorExit, asyncio.CancelledError]),
+        hangs_up=st.booleans(),
+        rarely=seldom,
+    )
+    def die(self, index: int, error: type[BaseException], hangs_up: bool, rarely: bool) -> None:
         conn = self.conn(index)
         if conn is None or not rarely:
             return
@@ -418,7 +427,8 @@ class Hubs(RuleBasedStateMachine):
             if hasattr(self, "hub") and sys.exception() is None:
                 self._end()
         finally:
-            logging.getLogger("asgi_ws").removeHandler(self.errors)
+            self.log.removeHandler(self.errors)
+            self.log.propagate = True
             for peer in self.peers.values():
                 self.loop.call_soon(peer.die)
             self.loop.settle()
@@ -460,6 +470,14 @@ class Hubs(RuleBasedStateMachine):
     async def _hang_up(self) -> None:
         for peer in self.peers.values():
             peer.leave()
+
+
+class EagerHubs(Hubs):
+    """A hub in a loop whose tasks begin at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop.set_task_factory(eager_task_factory)
 
 
 class HastyHubs(Hubs):

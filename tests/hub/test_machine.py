@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from .machine import HastyHubs, Hubs
+from .machine import EagerHubs, HastyHubs, Hubs
 
 # `make test-long` asks for more of them.
 EXAMPLES: Final = int(os.environ.get("ASGI_WS_EXAMPLES", "60"))
@@ -26,11 +26,14 @@ def run(machine: type[Hubs]) -> None:
     run_state_machine_as_test(machine, settings=unhurried)
 
 
-def test_a_hub_does_what_its_model_does_whatever_happens_to_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("machine", [Hubs, EagerHubs])
+def test_a_hub_does_what_its_model_does_whatever_happens_to_its_connections(
+    machine: type[Hubs], monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A broker that is back says so: nobody asks in between.
     for module in ("subscription", "sequence"):
         monkeypatch.setattr(f"asgi_ws.{module}.delay_after", lambda _: 1e9)
-    run(Hubs)
+    run(machine)
 
 
 def test_a_hub_does_what_its_model_does_also_in_the_middle_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
