@@ -121,7 +121,8 @@ class KeepAlive:
         grace = inbox.resumed_at + self._timeout - self._loop.time()
         if writer.is_full:
             is_taking = writer.resumes != self._resumes or writer.transport.get_write_buffer_size() < self._backlog
-            seconds = self._timeout if is_taking else 0.0
+            # Our own kernel takes some, also for a peer that has vanished.
+            seconds = self._timeout if is_taking and self._acknowledges() is not False else 0.0
         elif self._payload is None:
             # There was no room for a ping, and now there is: it has taken everything since.
             self._ping()
@@ -129,14 +130,19 @@ class KeepAlive:
         else:
             seconds = grace
             if inbox.is_behind:
-                silent = seconds_since_acknowledgement(writer.transport)
-                if silent is None:
-                    seconds = self._timeout
-                elif silent < self._loop.time() - self._sent_at + _TICKS_SECONDS:
+                acknowledges = self._acknowledges()
+                if acknowledges:
                     self.hear()
                     return
+                if acknowledges is None:
+                    seconds = self._timeout
         if seconds > 0:
             self._wait(seconds)
         else:
             self._timer = None
             self._on_silence()
+
+    def _acknowledges(self) -> bool | None:
+        """Return True if the peer's kernel acknowledged anything since the ping; None where ours does not say."""
+        silent = seconds_since_acknowledgement(self._writer.transport)
+        return None if silent is None else silent < self._loop.time() - self._sent_at + _TICKS_SECONDS

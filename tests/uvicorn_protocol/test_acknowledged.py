@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from asgi_ws.testing import VirtualClock
 from asgi_ws.uvicorn_protocol import keepalive
 from asgi_ws.uvicorn_protocol.acknowledged import seconds_since_acknowledgement
 
@@ -91,3 +92,45 @@ async def test_while_nothing_is_read_the_kernel_is_asked_whether_the_peer_is_the
     async with asyncio.timeout(10):
         assert await ended == ending
     pings.stop()
+
+
+class Filling(Behind):
+    """A writer whose transport fills up, and an inbox that is not behind."""
+
+    is_behind = False
+    transport = property(lambda self: self)
+
+    def get_write_buffer_size(self) -> int:
+        return 100_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "after"),
+    [
+        pytest.param(1e9, 2, id="a peer that acknowledged nothing since the ping is gone"),
+        pytest.param(0.0, 3, id="a peer that did has another time-out to take something"),
+        pytest.param(None, 3, id="and so has one of which nothing is known"),
+    ],
+)
+async def test_a_transport_that_has_filled_up_since_the_ping_says_nothing_of_the_peer(
+    monkeypatch: pytest.MonkeyPatch, answer: float | None, after: int
+) -> None:
+    monkeypatch.setattr(keepalive, "seconds_since_acknowledgement", lambda _transport: answer)
+    both = cast("Any", Filling())
+    silent: list[str] = []
+    with VirtualClock() as clock:
+        keepalive.KeepAlive(
+            both,
+            both,
+            asyncio.get_running_loop(),
+            interval=1,
+            timeout=1,
+            on_silence=lambda: silent.append("silent"),
+            on_ping=lambda: None,
+        )
+        await clock.advance(1.5)
+        both.is_full = True
+        await clock.advance(after - 1.51)
+        assert silent == []
+        await clock.advance(0.02)
+        assert silent == ["silent"]
