@@ -132,9 +132,10 @@ class Hubs(RuleBasedStateMachine):
         if membership is not None:
             state = self.model.rooms[room]
             seat = self.model.join(conn, state, policy, info, info)
-            assert (membership.position.offset if membership.position else None) == (
-                state.last if state.keeps else None
-            )
+            # The others' leaving, and its own, may have been the first that it was told.
+            if membership.active:
+                position = membership.position
+                assert (position.offset if position else None) == (state.last if state.keeps else None)
             self.seats[seat] = membership
             self.rest()
 
