@@ -29,7 +29,7 @@ test-long: $(VENV)/.dev ## Run what takes minutes: 2,000 examples of the state m
 	ASGI_WS_EXAMPLES=2000 $(BIN)/python -m pytest tests/hub/test_machine.py $(ARGS)
 	$(BIN)/python -m pytest -m long --timeout 600 tests/hub tests/uvicorn_protocol $(ARGS)
 
-suites: $(VENV)/.dev ## Run the test suites of Starlette, FastAPI and Channels with asgi_ws.testing, in about ten minutes
+suites: $(VENV)/.dev ## Run the test suites of Starlette, FastAPI, Litestar and Channels with asgi_ws.testing, in about ten minutes
 	$(BIN)/python -m tests.suites $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types

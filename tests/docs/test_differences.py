@@ -15,7 +15,7 @@ def rows(page: str) -> set[tuple[str, ...]]:
 
 
 def test_the_page_about_testing_shows_every_reason_with_its_number_of_tests() -> None:
-    suites = ("starlette", "fastapi", "channels")
+    suites = ("starlette", "fastapi", "litestar", "channels")
     counts = {(group.suite, group.reason): str(len(group.tests)) for group in groups() if group.suite in suites}
     reasons = {reason for _, reason in counts}
     expected = {(reason, *(counts.get((suite, reason), "") for suite in suites)) for reason in reasons}

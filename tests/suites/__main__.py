@@ -1,12 +1,17 @@
 """Run other projects' test suites with the kit of asgi_ws, and compare with the list of deliberate differences.
 
-    python -m tests.suites [starlette] [endpoints] [fastapi] [channels] [--tests ARGUMENT ...]
+    python -m tests.suites [SUITE ...] [--tests ARGUMENT ...]
 
-The suites come from the source distributions on PyPI; that of Channels, which has no tests, from the tag of its
-repository. Each runs in an environment of its own under build/suites. With `--tests` what follows goes to pytest, and
-nothing is compared.
+The suites come from the source distributions on PyPI. Those of Channels have no tests: its suite comes from the tag of
+its repository. Each runs in an environment of its own under build/suites. A source that is there is not fetched again.
+With `--tests` what follows goes to pytest, and nothing is compared.
+
+A suite that cannot be installed or fetched is left out, by name and with the reason, and the others run. The exit
+status is 0 if every suite ran and ended as listed, 1 if a test differs from the list, and 3 if none does and a suite
+was left out.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -14,7 +19,8 @@ import subprocess
 import sys
 import tarfile
 import venv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .differences import expected
@@ -34,6 +40,8 @@ class Suite:
     options: tuple[str, ...] = ()
     # A repository with the tests, where the source distribution has none.
     repository: str = ""
+    # Further variables of the environment, for the plugin.
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def project(self) -> str:
@@ -53,6 +61,26 @@ SUITES = {
     "fastapi": Suite(
         "fastapi==0.165.0", "kit_for_starlette", options=("-n", "2", "-k", "not _telemetry or websockets")
     ),
+    # The tests beside WebSockets. Left out: those that need Docker, and those of the client with await.
+    "litestar": Suite(
+        "litestar==2.13.0",
+        "kit_for_litestar",
+        paths=(
+            "tests/e2e/test_dependency_injection",
+            "tests/unit/test_channels/test_plugin.py",
+            "tests/unit/test_connection",
+            "tests/unit/test_contrib/test_opentelemetry.py",
+            "tests/unit/test_contrib/test_prometheus.py",
+            "tests/unit/test_controller.py",
+            "tests/unit/test_guards.py",
+            "tests/unit/test_handlers/test_websocket_handlers",
+            "tests/unit/test_kwargs",
+            "tests/unit/test_middleware",
+            "tests/unit/test_testing/test_test_client.py",
+            "tests/unit/test_websocket_class_resolution.py",
+        ),
+        options=("-n", "2", "-k", "not redis and not postgres and not AsyncTestClient and not _async"),
+    ),
     "channels": Suite(
         "channels==4.3.2",
         "kit_for_channels",
@@ -62,6 +90,23 @@ SUITES = {
 }
 
 
+class LeftOut(Exception):
+    """A suite cannot run here: its requirements or its source cannot be had."""
+
+
+def step(*command: str | Path) -> None:
+    """Run a command that a suite needs.
+
+    Raises:
+        LeftOut: it failed; with the last line that it wrote.
+    """
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as failed:
+        written = (getattr(failed, "stderr", None) or str(failed)).strip().splitlines()
+        raise LeftOut(f"`{' '.join(map(str, command[:5]))} ...` failed: {written[-1]}") from failed
+
+
 def environment(project: str) -> Path:
     """Return the Python of an environment with a suite's requirements and this package, made where it is missing."""
     requirements = HERE / "requirements" / f"{project}.txt"
@@ -69,18 +114,7 @@ def environment(project: str) -> Path:
     python, stamp = home / "bin" / "python", home / "requirements.txt"
     if not stamp.exists() or stamp.read_text() != requirements.read_text():
         venv.create(home, clear=True, with_pip=True)
-        install: list[str | Path] = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--editable",
-            f"{ROOT}[testing]",
-            "-r",
-            requirements,
-        ]
-        subprocess.run(install, check=True)
+        step(python, "-m", "pip", "install", "--editable", f"{ROOT}[testing]", "-r", requirements)
         shutil.copy(requirements, stamp)
     return python
 
@@ -89,73 +123,43 @@ def unpack(suite: Suite, python: Path) -> None:
     """Download a suite's source and unpack it, unless it is there."""
     if suite.directory.exists():
         return
+    # What is interrupted does not look like what is whole.
+    part = BUILD / "part"
+    shutil.rmtree(part, ignore_errors=True)
     if suite.repository:
         tag = suite.source.partition("==")[2]
-        clone: list[str | Path] = [
-            "git",
-            "clone",
-            "--quiet",
-            "--depth",
-            "1",
-            "--branch",
-            tag,
-            suite.repository,
-            suite.directory,
-        ]
-        subprocess.run(clone, check=True)
-        return
-    download: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-binary",
-        ":all:",
-        "--no-deps",
-        "--dest",
-        BUILD,
-    ]
-    subprocess.run([*download, suite.source], check=True)
-    with tarfile.open(f"{suite.directory}.tar.gz") as archive:
-        archive.extractall(BUILD, filter="data")
+        step("git", "clone", "--depth", "1", "--branch", tag, suite.repository, part / suite.directory.name)
+    else:
+        step(python, "-m", "pip", "download", "--no-binary", suite.project, "--no-deps", "--dest", part, suite.source)
+        with tarfile.open(part / f"{suite.directory.name}.tar.gz") as archive:
+            archive.extractall(part, filter="data")
+    (part / suite.directory.name).rename(suite.directory)
 
 
 def run(name: str, arguments: list[str]) -> bool:
-    """Run one suite; whether it went as the list of differences says."""
+    """Run one suite; whether it went as the list of differences says.
+
+    Raises:
+        LeftOut: it cannot run here.
+    """
     suite = SUITES[name]
     python = environment(suite.project)
     unpack(suite, python)
     report = BUILD / f"{name}.json"
     report.unlink(missing_ok=True)
-    command: list[str | Path] = [
-        python,
-        "-m",
-        "pytest",
-        "-p",
-        "suites_report",
-        "-p",
-        suite.plugin,
-        "-q",
-        "--tb=short",
-        "--timeout",
-        "60",
-    ]
-    settings = {**os.environ, "PYTHONPATH": str(HERE / "plugins"), "SUITES_REPORT": str(report)}
+    command: list[str | Path] = [python, "-m", "pytest", "-p", "suites_report", "-p", suite.plugin]
+    command += ["-q", "--tb=short", "--timeout", "60", *suite.options, *(arguments or suite.paths)]
+    settings = {**os.environ, **suite.settings, "PYTHONPATH": str(HERE / "plugins"), "SUITES_REPORT": str(report)}
     log = BUILD / f"{name}.log"
     print(f"{name}: running, see {log}", flush=True)
     with log.open("w") as output:
-        subprocess.run(
-            [*command, *suite.options, *(arguments or suite.paths)],
-            cwd=suite.directory,
-            env=settings,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        subprocess.run(command, cwd=suite.directory, env=settings, stdout=output, stderr=subprocess.STDOUT, check=False)
     if arguments:
         print(log.read_text())
         return True
+    if not report.exists():
+        print(f"{name}: pytest ended without a result, see {log}")
+        return False
     return compare(name, json.loads(report.read_text()))
 
 
@@ -174,9 +178,25 @@ def compare(name: str, outcomes: dict[str, str]) -> bool:
 
 def main() -> int:
     """Run the suites that the command line names, or all."""
-    names, _, arguments = " ".join(sys.argv[1:]).partition("--tests")
-    results = [run(name, arguments.split()) for name in names.split() or SUITES]
-    return 0 if all(results) else 1
+    parser = argparse.ArgumentParser("python -m tests.suites", description="Run other projects' test suites.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(SUITES))
+    parser.add_argument(
+        "--tests", nargs=argparse.REMAINDER, default=[], metavar="ARGUMENT", help="run pytest with these"
+    )
+    given = parser.parse_args()
+    if unknown := set(given.suites) - set(SUITES):
+        parser.error(f"unknown suite {', '.join(sorted(unknown))}: expected {', '.join(SUITES)}")
+    as_listed, left_out = True, []
+    for name in given.suites or SUITES:
+        try:
+            as_listed &= run(name, given.tests)
+        except LeftOut as reason:
+            left_out.append(f"{name}: left out: {reason}")
+    # Last, so that nobody misses them.
+    print(*left_out, sep="\n", end="\n" if left_out else "")
+    if not as_listed:
+        return 1
+    return 3 if left_out else 0
 
 
 if __name__ == "__main__":

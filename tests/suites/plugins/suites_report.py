@@ -21,6 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed:
         outcomes[report.nodeid] = "failed"
+    # pytest-rerunfailures has a further outcome, "rerun".
+    elif not (report.passed or report.skipped):
+        return
     elif report.when == "call" or report.skipped:
         outcomes.setdefault(report.nodeid, report.outcome)
 
