@@ -115,7 +115,7 @@ class Model:
 
     Attributes:
         conns: those that are in rooms, or have something on its way, in the order in which they came.
-        alive: the rooms that have members, in the order of their first ones.
+        held: the rooms that the hub has, oldest first: those that the broker could not let go of keep their place.
         behind: those of them that have to look for what they missed.
         losing: whether the broker loses events.
         failing: the calls that the broker raises in.
@@ -130,7 +130,7 @@ class Model:
         self.conns: dict[Conn, None] = {}
         # All that there ever were, in their order.
         self.seats: list[Seat] = []
-        self.alive: dict[Room, None] = {}
+        self.held: dict[Room, None] = {}
         self.behind: dict[Room, None] = {}
         # Those whose close frame the server has not taken, for a second at most.
         self.closing: dict[Conn, None] = {}
@@ -139,6 +139,11 @@ class Model:
         self.now = 0.0
         self.serial = 0
         self.published = self.delivered = self.dropped = self.closed = 0
+
+    @property
+    def alive(self) -> list[Room]:
+        """The rooms that have members."""
+        return [room for room in self.held if room.seats]
 
     # -- members
 
@@ -149,7 +154,7 @@ class Model:
         conn.seats[room.name] = seat
         if not room.seats:
             self._subscribe(room)
-            self.alive[room] = None
+            self.held.setdefault(room)
         room.seats.append(seat)
         count = room.present.get(identity, ("", 0))[1]
         room.present[identity] = info, count + 1
@@ -158,11 +163,13 @@ class Model:
         return seat
 
     def _subscribe(self, room: Room) -> None:
-        fails, reads = "subscribe" in self.failing, room.keeps
+        fails = "subscribe" in self.failing
+        # What a broker goes on to bring to nobody is counted, too.
+        last = room.last if room.reached else None
         room.missed = fails
         room.reached = room.reached or not fails
-        room.known = not fails and not (reads and "read" in self.failing)
-        room.last = len(room.events) if room.known else None
+        room.known = not fails and not (room.keeps and last is None and "read" in self.failing)
+        room.last = len(room.events) if room.known else last
 
     def leave(self, seat: Seat) -> None:
         if seat.active:
@@ -195,9 +202,11 @@ class Model:
         if word is not None:
             self.bring(room, Event(word, None, seat.conn))
         if not room.seats:
-            self.alive.pop(room, None)
+            if "unsubscribe" not in self.failing:
+                self.held.pop(room, None)
             self.behind.pop(room, None)
             room.reached = room.reached and "unsubscribe" in self.failing
+            room.last = None
 
     def _rest(self, conn: Conn) -> None:
         if not conn.seats and conn.flying is None:
@@ -212,7 +221,10 @@ class Model:
             return
         if room.keeps:
             room.events.append(event)
-        if self.losing or not room.seats or not room.reached or room in self.behind:
+        if self.losing or not room.reached or room in self.behind:
+            return
+        if not room.seats:
+            room.last = len(room.events) if room.keeps else None
             return
         if not room.keeps:
             self.bring(room, event)
@@ -225,7 +237,7 @@ class Model:
     def recover(self, *, says_so: bool) -> None:
         self.losing = False
         if says_so:
-            self.behind.update(self.alive)
+            self.behind.update(dict.fromkeys(self.alive))
 
     @property
     def has_holes(self) -> bool:
@@ -235,9 +247,10 @@ class Model:
     def mend(self) -> None:
         """The broker fails no more, and says so."""
         self.failing = frozenset()
+        self.held = dict.fromkeys(self.alive)
         for room in self.rooms.values():
-            room.reached = room in self.alive
-        for room in tuple(self.alive):
+            room.reached = room in self.held
+        for room in self.alive:
             if room.known or (room.missed and not room.keeps):
                 self.behind[room] = None
             elif room.last is None:
