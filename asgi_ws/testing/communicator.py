@@ -337,8 +337,7 @@ class WebSocketCommunicator(Run):
         if answer is not None:
             self._closed = ConnectionClosed(answer)
         else:
-            echo = reason * self._manners.answers_with_reason
-            self._closed = ConnectionClosed(CloseCode.NO_STATUS if code is None else code, echo)
+            self._closed = ConnectionClosed(CloseCode.NO_STATUS if code is None else code, reason)
 
     async def abort(self) -> None:
         """End the connection without a close frame, as a process that is killed does; the server is told at once.

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from ..bounds import MIB
-from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION
+from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
 from .errors import Misuse
 
 
@@ -53,7 +53,6 @@ class Manners:
             if there was a close frame of either side, gives 1005 again and again, or what it gave before, after a
             refusal too.
         answers_with: the code of the close frame that answers the client's; None is the client's own.
-        answers_with_reason: the client's own reason with the client's own code.
         remembers_own_close: what comes after its own close raises as that for good; else, from the client's answer
             on, as what comes after the client has left.
         raises: in `send`, for a misuse; for one that is not there `send` returns.
@@ -104,7 +103,6 @@ class Manners:
     code_after_denial: int | None = None
     after_disconnect: Literal["nothing", "once", "always", "the same"] = "nothing"
     answers_with: int | None = None
-    answers_with_reason: bool = True
     remembers_own_close: bool = False
     raises: Mapping[Misuse, type[Exception]] = field(
         default_factory=lambda: MappingProxyType({"send after disconnect": OSError})
@@ -187,11 +185,10 @@ UVICORN: Final = Manners(
 ASGI_WS: Final = Manners(
     name="asgi_ws",
     http_spec_version="2.3",
-    extensions=(DENIAL_EXTENSION, ABORT_EXTENSION),
+    extensions=(DENIAL_EXTENSION, ABORT_EXTENSION, MESSAGE_BYTES_EXTENSION),
     max_message_bytes=16 * MIB,
     tells_every_reason=True,
     after_disconnect="the same",
-    answers_with_reason=False,
     remembers_own_close=True,
     raises=MappingProxyType(
         {

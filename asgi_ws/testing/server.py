@@ -6,16 +6,18 @@ Only the application waits here, in its own `receive` and `send`.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import Context
+from types import MappingProxyType
 from typing import Any, Final
 
 from .._asgi import Event, Scope
-from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, CloseCode, WebSocketState
+from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, WebSocketState
 from .conformance import is_buffer, violation
 from .errors import Misuse, ProtocolViolation
 from .link import Link, payload_bytes
 from .manners import SPEC, Manners
 from .misuse import BAD_CLOSES, allowed, mended, met
 
+_NO_KEYS: Final[Mapping[str, Any]] = MappingProxyType({})
 _CONNECTING: Final = WebSocketState.CONNECTING
 _CONNECTED: Final = WebSocketState.CONNECTED
 _RESPONSE: Final = WebSocketState.RESPONSE
@@ -53,6 +55,10 @@ class Server:
         self._link = link
         self._inbox = inbox
         self._give = give
+        # The longest message, in bytes: the server's own bound, or the one that came with the accept. The key of that
+        # goes with the end.
+        self._largest = manners.max_message_bytes
+        self._end_keys = _NO_KEYS
         # The disconnect that waits for a receive(), or was received; None before the end.
         self._disconnect: Event | None = None
         # Whether a close frame was exchanged, and how many disconnects receive() has given.
@@ -146,6 +152,7 @@ class Server:
         kind, manners = event["type"], self._manners
         if kind == "websocket.accept":
             self.state = _CONNECTED
+            self._restrict(event)
             self._link.write(event if manners.sends_accept_headers else {**event, "headers": []})
         elif kind == f"{DENIAL_EXTENSION}.start":
             why = "the event has no headers"
@@ -158,6 +165,12 @@ class Server:
             code = event.get("code")
             self._link.write({"type": kind, "code": code} if isinstance(code, int) else {"type": kind})
             self._refused(manners.code_of_refusal, manners.code_after_refusal)
+
+    def _restrict(self, event: Event) -> None:
+        """Take the bound on messages that comes with an accept, where this server has that extension."""
+        given = event.get(MESSAGE_BYTES_EXTENSION)
+        if MESSAGE_BYTES_EXTENSION in self._manners.extensions and given is not None:
+            self._largest, self._end_keys = given, {MESSAGE_BYTES_EXTENSION: given}
 
     def _begin_denial(self, event: Event, error: Exception | None) -> None:
         if error is not None and not self._manners.reads_denial_late:
@@ -298,7 +311,7 @@ class Server:
             return
         event: Event = {"type": "websocket.receive", "text" if isinstance(data, str) else "bytes": data}
         size = payload_bytes(event)
-        largest = self._manners.max_message_bytes
+        largest = self._largest
         if largest is not None and size > largest:
             self._too_long(f"frame with {size} bytes exceeds limit of {largest} bytes")
             return
@@ -316,7 +329,7 @@ class Server:
         self._had_close_frame = code == CloseCode.MESSAGE_TOO_BIG
         self._link.write({"type": "websocket.close", "code": code, "reason": reason * self._had_close_frame})
         tells = self._had_close_frame and manners.tells_close_code
-        self._leave(CloseCode.MESSAGE_TOO_BIG if tells else manners.code_of_lost_connection, reason)
+        self._leave(CloseCode.MESSAGE_TOO_BIG if tells else manners.code_of_lost_connection, reason, self._end_keys)
 
     def close(self, code: int | None, reason: str) -> None:
         """A close frame of the peer's has come; None for one without a code."""
@@ -342,16 +355,16 @@ class Server:
         """The connection has ended without a close frame, and the server knows."""
         self._leave(self._manners.code_of_lost_connection, None)
 
-    def _leave(self, code: int | None, reason: str | None) -> None:
+    def _leave(self, code: int | None, reason: str | None, keys: Mapping[str, Any] = _NO_KEYS) -> None:
         had_ended = self.peer_left or self.state is _DISCONNECTED
         self.peer_left = True
         self._link.drop()
         self._link.changed()
         if not had_ended:
-            self._tell_end(code, reason)
+            self._tell_end(code, reason, keys)
 
-    def _tell_end(self, code: int | None, reason: str | None) -> None:
-        self._disconnect = {"type": "websocket.disconnect", "code": code}
+    def _tell_end(self, code: int | None, reason: str | None, keys: Mapping[str, Any] = _NO_KEYS) -> None:
+        self._disconnect = {"type": "websocket.disconnect", "code": code, **keys}
         if self._manners.tells_every_reason:
             reason = reason or ""
         if reason is not None and self._manners.tells_close_reason:

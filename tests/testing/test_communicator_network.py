@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import ConnectionClosed, WebSocket, websocket_app
+from asgi_ws import ConnectionClosed, Limits, WebSocket, websocket_app
 from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import ApplicationEnded, VirtualClock, WaitTimeout, WebSocketCommunicator
 
@@ -220,6 +220,21 @@ async def test_a_message_that_a_server_takes_for_too_long_ends_the_connection_wi
         await ws.connect()
         await ws.send(bytes(16 * KIB * KIB + 1))
         assert (await ws.wait_closed())[0] == 1009
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "asgi_ws"])
+async def test_an_endpoint_s_own_limit_is_kept_and_counted_by_it_or_by_its_server(server: str) -> None:
+    @websocket_app(limits=Limits(max_message_bytes=10))
+    async def app(ws: WebSocket) -> None:
+        await ws.accept()
+        with pytest.raises(ConnectionClosed, match="1009"):
+            await ws.receive()
+
+    async with WebSocketCommunicator(app, server=server) as ws:
+        await ws.connect()
+        await ws.send(bytes(11))
+        assert (await ws.wait_closed())[0] == 1009
+    assert app.statistics().refused["MESSAGE_BYTES"] == 1
 
 
 # -- ends that are lost
