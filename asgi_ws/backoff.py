@@ -5,6 +5,8 @@ import logging
 import random
 from typing import Final
 
+from .errors import end_of_program
+
 logger = logging.getLogger("asgi_ws")
 
 _FIRST_SECONDS: Final = 0.1
@@ -20,17 +22,22 @@ def delay_after(failures: int) -> float:
     return most * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
 
 
-def failure_of(error: Exception | asyncio.CancelledError) -> Exception:
-    """Return how a broker's call failed; raise a cancellation of the current task again.
+def failure_of(error: BaseException) -> Exception:
+    """Return how a broker's call failed; raise again what ends the program, and a cancellation of the current task.
 
-    Libraries cancel what waits for a connection that they lose.
+    Libraries cancel what waits for a connection that they lose, and raise what is not an Exception in groups.
     """
-    if not isinstance(error, asyncio.CancelledError):
+    if isinstance(error, Exception):
         return error
-    task = asyncio.current_task()
-    if task is None or task.cancelling():
+    # Python closes with a GeneratorExit what a loop left behind.
+    if isinstance(error, GeneratorExit) or end_of_program(error) is not None:
         raise error
-    failure = ConnectionError("the broker cancelled the call")
+    is_cancelled = isinstance(error, asyncio.CancelledError)
+    task = asyncio.current_task()
+    if is_cancelled and (task is None or task.cancelling()):
+        raise error
+    did = "cancelled the call" if is_cancelled else f"raised {type(error).__name__}"
+    failure = ConnectionError(f"the broker {did}")
     failure.__cause__ = error
     return failure
 

@@ -348,11 +348,11 @@ class Hub:
         """
         name = check_room(room)
         running = self._here("read()")
-        if self._history_of(name) is None:
-            return HistoryPage((), None)
-        if not running.is_started:
-            await running.start()
-        page = await self._broker.read(name, since, limit)
+        page = HistoryPage((), None)
+        if self._history_of(name) is not None:
+            if not running.is_started:
+                await running.start()
+            page = await self._broker.read(name, since, limit)
         if running.slice.is_spent():
             await asyncio.sleep(0)
         return page
@@ -370,9 +370,9 @@ class Hub:
         return history(room) if callable(history) else history
 
     def _origin_of(self, exclude: Joinable | Membership) -> str | None:
-        if isinstance(exclude, Membership):
-            return exclude.origin
-        subscriber = self._subscriber(key_of(exclude))
+        # Of a membership that has ended the connection may be a member again, under another origin.
+        key = exclude.subscriber.key if isinstance(exclude, Membership) else key_of(exclude)
+        subscriber = self._subscriber(key)
         return None if subscriber is None else subscriber.origin
 
     # -- numbers

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypeAlias
 
 from ._asgi import Broadcast
 from ._scopes import Block
-from .adapters import Joinable
+from .adapters import Joinable, Key
 from .backlog import OutboxLimits, Overflow
 from .brokers.base import HistoryPage, Position
 from .eager import Starter
@@ -65,16 +65,18 @@ class Subscriber:
     """One connection in a hub, with one outbox for all of its rooms.
 
     Attributes:
+        key: of the connection in the hub.
         memberships: by the names of their rooms.
         origin: its name among all connections of all processes.
     """
 
-    __slots__ = ("_counters", "_forget", "_socket", "memberships", "origin", "outbox")
+    __slots__ = ("_counters", "_forget", "_socket", "key", "memberships", "origin", "outbox")
 
     def __init__(
         self,
         socket: Socket,
         *,
+        key: Key,
         origin: str,
         starter: Starter,
         limits: OutboxLimits,
@@ -84,6 +86,7 @@ class Subscriber:
         self._socket = socket
         self._counters = counters
         self._forget = forget
+        self.key = key
         self.origin = origin
         self.memberships: dict[str, Membership] = {}
         self.outbox = Outbox(

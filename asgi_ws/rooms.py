@@ -9,7 +9,7 @@ from typing import Any, Final
 from .brokers.base import Position, RoomEvent
 from .delivery import DONE, Delivery, Recipient
 from .encoder import Encoder, Gap, encoded
-from .errors import InvalidRoom
+from .errors import InvalidRoom, end_of_program
 from .presence import Member, Presence
 from .sequence import Sequence
 from .subscription import Services, Subscription
@@ -83,10 +83,11 @@ class RoomState:
     def add(self, recipient: Recipient, identity: str, info: Any) -> None:
         """Add a member. It gets what comes from now on, once the broker knows of it; see `Subscription.known`."""
         self.delivery.add(recipient)
-        self.subscription.settle()
         self._services.identities.setdefault(identity, {})[recipient] = None
         member, is_first = self.presence.enter(identity, info)
-        if is_first and self._is_announced(self._services.encoder.join):
+        # A broker may have an event at once, and the member may fail to send it and be taken out again.
+        self.subscription.settle()
+        if is_first and recipient.active and self._is_announced(self._services.encoder.join):
             self.delivery.announce(
                 partial(self._encode, self._services.encoder.join, self.name, member), exclude=recipient.origin
             )
@@ -117,7 +118,10 @@ class RoomState:
         try:
             data = encode(*arguments)
             return None if data is None else encoded(type(self._services.encoder).__name__, data)
-        except Exception:
+        except BaseException as error:
+            # It has no wait in which it could be cancelled, and it runs for all members.
+            if end_of_program(error) is not None:
+                raise
             logger.exception("the encoder of a hub raised")
             return None
 

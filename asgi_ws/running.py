@@ -221,6 +221,7 @@ class Running:
         origin = f"{self._name}:{next(self._numbers)}"
         subscriber = Subscriber(
             socket,
+            key=key,
             origin=origin,
             starter=self._starter,
             limits=self._limits,
@@ -237,7 +238,8 @@ class Running:
         return DONE if state is None else state.subscription.sequence.take(event)
 
     async def _on_interrupted(self) -> None:
-        for room in tuple(self.rooms.values()):
+        # A broker may notice the end of its own connections when it is stopped.
+        for room in () if self.is_stopped else tuple(self.rooms.values()):
             if room.subscription.is_due:
                 room.subscription.ask()
             else:

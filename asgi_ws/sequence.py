@@ -139,7 +139,7 @@ class Sequence:
             return True
         try:
             await self._fetch(self.last)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- tried again
+        except BaseException as error:  # noqa: BLE001 -- tried again
             self._failures += 1
             self._trouble.begin(self._name, failure_of(error))
             return False

@@ -179,7 +179,7 @@ class Subscription:
                 await self._subscribe()
             else:
                 await self._unsubscribe()
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- tried again, and told to those who wait
+        except BaseException as error:  # noqa: BLE001 -- tried again, and told to those who wait
             failure = failure_of(error)
             self._failures += 1
             if not self._is_over:

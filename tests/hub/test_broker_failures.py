@@ -245,22 +245,34 @@ async def test_one_room_that_a_broker_never_takes_fills_no_log(caplog: pytest.Lo
         assert changes(caplog)[1:] == [RECOVERED]
 
 
-async def test_a_broker_that_cancels_what_it_was_asked_has_failed_and_cancels_nobody(
-    caplog: pytest.LogCaptureFixture,
+class Custom(BaseException):
+    """What is not an Exception, as a library of its own tasks may have."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (asyncio.CancelledError(), "the broker cancelled the call"),
+        (Custom(), "the broker raised Custom"),
+        (BaseExceptionGroup("", [Custom(), asyncio.CancelledError()]), "the broker raised BaseExceptionGroup"),
+    ],
+)
+async def test_a_broker_that_raises_what_is_not_an_exception_has_failed_and_cancels_nobody(
+    error: BaseException, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Cancelling(Scripted):
+    class Raising(Scripted):
         async def subscribe(self, room: str) -> None:
             if "subscribe" in self.failing:
-                raise asyncio.CancelledError
+                raise error
             await super().subscribe(room)
 
-    broker = Cancelling()
+    broker = Raising()
     broker.failing.add("subscribe")
     with VirtualClock() as clock:
         hub, peer = hub_of(broker), Peer()
         entering = asyncio.create_task(hub.join(peer.send, ROOM).__aenter__())
         await clock.advance(5)
-        assert str(await outcome(entering)) == "the broker cancelled the call"
+        assert str(await outcome(entering)) == told
         hub.join(peer.send, ROOM)
         broker.failing.clear()
         await clock.advance(5)
@@ -302,6 +314,27 @@ async def test_a_stop_ends_the_tries_and_logs_nothing_more(caplog: pytest.LogCap
         await clock.advance(60)
         assert broker.calls == []
     assert changes(caplog) == [FAILED]
+
+
+async def test_a_broker_that_notices_an_interruption_when_it_is_stopped_is_asked_for_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Noticing(Scripted):
+        async def stop(self) -> None:
+            await super().stop()
+            await on_interrupted()
+
+    broker = Noticing()
+    with VirtualClock() as clock:
+        async with hub_of(broker) as hub:
+            hub.join(Peer().send, ROOM)
+            await hub.publish(ROOM, "1")
+            assert hub._running is not None
+            on_interrupted = hub._running._on_interrupted
+            broker.calls.clear()
+        await clock.advance(60)
+        assert broker.calls == ["stop"]
+    assert changes(caplog) == []
 
 
 async def test_a_catch_up_that_cannot_read_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from asgi_ws import ConnectionClosed, Hub
+from asgi_ws import ConnectionClosed, Encoder, Hub, Member, MemoryBroker
 from asgi_ws._asgi import Broadcast, Event
+from asgi_ws.brokers.base import Envelope, RoomEvent
 
 from ..outcomes import until
 from .peers import Peer
@@ -77,6 +78,44 @@ async def test_a_send_that_raises_whatever_ends_its_membership_alone(how: str, e
     assert hub.statistics().members == 3
     gc.collect()
     assert complaints == []
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=repr)
+async def test_an_encoder_that_raises_whatever_keeps_nobody_from_joining_and_publishing(error: BaseException) -> None:
+    class Raising(Encoder):
+        def join(self, room: str, member: Member) -> str:
+            raise error
+
+        def message(self, room: str, event: RoomEvent) -> str | bytes:
+            if event.envelope.data == "1":
+                raise error
+            return event.envelope.data
+
+    hub, peers = Hub(encoder=Raising()), [Peer(), Peer()]
+    for peer in peers:
+        hub.join(peer.send, ROOM)
+    for text in ("1", "2"):
+        await hub.publish(ROOM, text)
+    assert [peer.taken for peer in peers] == [["2"]] * 2
+    assert hub.statistics().members == 2
+
+
+async def test_a_member_whose_send_fails_while_it_joins_leaves_the_room_as_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Retaining(MemoryBroker):
+        async def subscribe(self, room: str) -> None:
+            await super().subscribe(room)
+            await self.publish(room, Envelope("retained"), None)
+
+    hub, peer = Hub(Retaining()), Peer()
+    membership = hub.join(Failing(ConnectionClosed(1001, "")).at_once, ROOM, identity="name")
+    assert not membership.active
+    assert hub.members(ROOM) == []
+    hub.join(peer.send, ROOM, identity="name")
+    await until(lambda: peer.taken == ["retained"])
+    assert [member.connections for member in hub.members(ROOM)] == [1]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_send_that_raises_a_group_of_leavings_is_not_an_error(caplog: pytest.LogCaptureFixture) -> None:

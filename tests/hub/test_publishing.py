@@ -69,10 +69,15 @@ async def test_whoever_is_excluded_by_connection_or_membership_gets_nothing_and_
         await hub.publish(ROOM, "mine", exclude=exclude)
         await theirs.publish("mine", exclude=exclude)
         await theirs.publish_json("mine", exclude=exclude)
+    # Whoever has left and is here again is the same connection, by the membership from before as well.
+    mine.leave()
+    elsewhere.leave()
+    hub.join(ws, ROOM)
+    await hub.publish(ROOM, "mine again", exclude=mine)
     await hub.room(ROOM).publish("theirs", exclude=other.send)
     await hub.publish(ROOM, "for all", exclude=Peer().send)
     assert peer.taken == ["theirs", "for all"]
-    assert other.taken == ["mine", "mine", '"mine"'] * 3 + ["for all"]
+    assert other.taken == ["mine", "mine", '"mine"'] * 3 + ["mine again", "for all"]
 
 
 async def test_a_room_without_members_is_no_error() -> None:

@@ -31,6 +31,10 @@ def read(hub: Hub) -> Awaitable[object]:
     return hub.read(ROOM)
 
 
+def read_without_history(hub: Hub) -> Awaitable[object]:
+    return hub.read("without history")
+
+
 def stalled(hub: Hub) -> Peer:
     peer = Peer()
     peer.stall()
@@ -46,7 +50,7 @@ MEMBERS: dict[str, Callable[[Hub], object]] = {
 }
 
 
-@pytest.mark.parametrize("call", [publish, publish_json, read])
+@pytest.mark.parametrize("call", [publish, publish_json, read, read_without_history])
 @pytest.mark.parametrize("members", MEMBERS)
 async def test_a_loop_around_a_hub_yields_when_the_time_slice_is_over(
     members: str, call: Callable[[Hub], Awaitable[object]], monkeypatch: pytest.MonkeyPatch
@@ -54,7 +58,7 @@ async def test_a_loop_around_a_hub_yields_when_the_time_slice_is_over(
     monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", -1.0)
     # No budget: what is full is not waited for.
     monkeypatch.setattr("asgi_ws.delivery._PATIENCE_SECONDS", 0.0)
-    hub = Hub(history=History(), outbox=OutboxLimits(max_messages=1))
+    hub = Hub(history=lambda room: History() if room == ROOM else None, outbox=OutboxLimits(max_messages=1))
     MEMBERS[members](hub)
     iterations = 0
 
