@@ -217,6 +217,8 @@ class Channel(States):
     def _begin_close(self, code: int, reason: str, seconds: float) -> "asyncio.Task[None]":
         """Make the transition of a close frame, and begin to send it, in bounded time; `_finish` waits for it."""
         self._apply("websocket.close", "close()")
+        # At once: who is attached may send the next message before the task that flushes has begun.
+        self._is_flushing = True
         self._told_end(code, reason)
         return self._start_closer(self._send_close(code, reason, seconds), "asgi_ws close")
 
@@ -231,8 +233,7 @@ class Channel(States):
             async with asyncio.timeout(seconds):
                 if self._pending is not None:
                     self._pending.give_up()
-                if self._attached:
-                    await self._flush()
+                await self._flush()
                 await self._in_turn({"type": "websocket.close", "code": code, "reason": reason}, control=True)
         except TimeoutError:
             await self._drop()
@@ -243,7 +244,6 @@ class Channel(States):
             logger.debug("the server did not take a close frame", exc_info=True)
 
     async def _flush(self) -> None:
-        self._is_flushing = True
         try:
             for attached in tuple(self._attached):
                 await attached.flush()

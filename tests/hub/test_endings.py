@@ -81,6 +81,22 @@ ENDS: Final = [
 ]
 
 
+@pytest.mark.parametrize("close", [True, False])
+async def test_a_message_whose_turn_comes_as_the_close_begins_is_delivered_before_it(close: bool) -> None:
+    async def ends_as_the_client_reads_on(ws: WebSocket, membership: Membership) -> None:
+        # The task that sends the first message waits for the server.
+        await asyncio.sleep(0)
+        # The server takes that message, and the second is begun before any task of the close is.
+        peer.resume()
+        if close:
+            await ws.close(4001, "done")
+
+    peer = Served(Hub(), ends_as_the_client_reads_on)
+    await peer.served()
+    assert peer.taken == ALL
+    assert peer.close == ((4001, "done") if close else (1000, ""))
+
+
 @pytest.mark.parametrize(("end", "close"), ENDS)
 async def test_what_was_published_before_an_orderly_end_is_delivered_before_the_close_frame(
     end: Callable[[WebSocket, Membership], Awaitable[None]], close: tuple[int, str]
