@@ -49,11 +49,13 @@ class Encoder:
 
 
 def check_encoder(encoder: Encoder) -> None:
-    """Check that no method of an encoder would have to be awaited.
+    """Check that this is an encoder, and that none of its methods would have to be awaited.
 
     Raises:
-        InvalidEndpoint: when one would.
+        InvalidEndpoint: for another value, such as the class, and for a method that would.
     """
+    if not isinstance(encoder, Encoder):
+        raise InvalidEndpoint("encoder", f"{encoder!r} is not an Encoder object")
     for name in ("message", "gap", "join", "leave"):
         if kind_of(getattr(encoder, name)) in (Kind.AWAITABLE, Kind.GENERATOR):
             raise InvalidEndpoint(type(encoder).__name__, f"{name}() would have to be awaited: write a plain def")

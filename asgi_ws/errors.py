@@ -110,13 +110,14 @@ class InvalidEndpoint(ConfigurationError, TypeError):
 class InvalidOrigin(ConfigurationError, ValueError):
     """An entry of `origins=` that is no origin in the sense of RFC 6454 (`scheme://host[:port]`)."""
 
-    def __init__(self, entry: object) -> None:
-        super().__init__(entry)
+    def __init__(self, entry: object, expected: str = "an origin") -> None:
+        super().__init__(entry, expected)
         self.entry = entry
+        self.expected = expected
 
     def __str__(self) -> str:
         return (
-            f"origins: {self.entry!r} is not an origin; "
+            f"origins: {self.entry!r} is not {self.expected}; "
             "write 'https://example.org', 'https://example.org:8443', 'https://*.example.org', 'file://' or 'null'"
         )
 
@@ -124,12 +125,16 @@ class InvalidOrigin(ConfigurationError, ValueError):
 class InvalidHost(ConfigurationError, ValueError):
     """An entry of `hosts=` that is no host name."""
 
-    def __init__(self, entry: object) -> None:
-        super().__init__(entry)
+    def __init__(self, entry: object, expected: str = "a host") -> None:
+        super().__init__(entry, expected)
         self.entry = entry
+        self.expected = expected
 
     def __str__(self) -> str:
-        return f"hosts: {self.entry!r} is not a host; write 'example.org', '*.example.org', '127.0.0.1' or '[::1]'"
+        return (
+            f"hosts: {self.entry!r} is not {self.expected}; "
+            "write 'example.org', '*.example.org', '127.0.0.1' or '[::1]'"
+        )
 
 
 class InvalidLimit(ConfigurationError, ValueError):

@@ -47,7 +47,8 @@ class Hub:
 
     Raises:
         InvalidOverflow: for an unknown policy.
-        InvalidEndpoint: for a method of `encoder`, or a function as `history`, that would have to be awaited.
+        InvalidEndpoint: for a method of `encoder`, or a function as `history`, that would have to be awaited, and for
+            an `encoder`, `history` or `outbox` of another type.
     """
 
     def __init__(
@@ -62,9 +63,14 @@ class Hub:
     ) -> None:
         self._broker: Broker = MemoryBroker() if broker is None else broker
         self._overflow = overflow_of(overflow)
+        if not isinstance(outbox, OutboxLimits):
+            raise InvalidEndpoint("outbox", f"{outbox!r} is not an OutboxLimits object")
         self._limits = outbox
-        if callable(history) and kind_of(history) in (Kind.AWAITABLE, Kind.GENERATOR):
-            raise InvalidEndpoint("history", "would have to be awaited: write a plain def")
+        if callable(history):
+            if kind_of(history) in (Kind.AWAITABLE, Kind.GENERATOR):
+                raise InvalidEndpoint("history", "would have to be awaited: write a plain def")
+        elif not isinstance(history, History | None):
+            raise InvalidEndpoint("history", f"{history!r} is not a History object, nor a function that returns one")
         self._history = history
         check_encoder(encoder)
         self._encoder = encoder

@@ -141,7 +141,7 @@ class Policy:
         if isinstance(self.origins, OriginPolicy):
             return frozenset(), ()
         if isinstance(self.origins, str) or not isinstance(self.origins, Iterable):
-            raise InvalidOrigin(self.origins)
+            raise InvalidOrigin(self.origins, "a list of origins")
         exact: set[Origin | None] = set()
         wildcards: list[Origin] = []
         for entry in self.origins:
@@ -163,7 +163,7 @@ class Policy:
         if self.hosts is None:
             return None
         if isinstance(self.hosts, str) or not isinstance(self.hosts, Iterable):
-            raise InvalidHost(self.hosts)
+            raise InvalidHost(self.hosts, "a list of hosts")
         exact: set[str] = set()
         suffixes: list[str] = []
         for entry in self.hosts:

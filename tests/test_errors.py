@@ -52,6 +52,13 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
         ),
     ),
     (
+        InvalidOrigin("https://example.org", "a list of origins"),
+        (
+            "origins: 'https://example.org' is not a list of origins; write 'https://example.org', "
+            "'https://example.org:8443', 'https://*.example.org', 'file://' or 'null'"
+        ),
+    ),
+    (
         InvalidHost("a:1"),
         "hosts: 'a:1' is not a host; write 'example.org', '*.example.org', '127.0.0.1' or '[::1]'",
     ),

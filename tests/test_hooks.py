@@ -122,6 +122,20 @@ def test_an_encoder_that_would_have_to_be_awaited_is_refused_where_the_hub_is_ma
         Hub(encoder=encoder)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"encoder": Encoder}, "encoder: <class 'asgi_ws.encoder.Encoder'> is not an Encoder object"),
+        ({"history": 50}, "history: 50 is not a History object, nor a function that returns one"),
+        ({"outbox": 100}, "outbox: 100 is not an OutboxLimits object"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_where_the_hub_is_made(arguments: dict[str, Any], error: str) -> None:
+    with pytest.raises(InvalidEndpoint) as raised:
+        Hub(**arguments)
+    assert str(raised.value) == error
+
+
 def test_a_history_that_would_have_to_be_awaited_is_refused_where_the_hub_is_made() -> None:
     with pytest.raises(InvalidEndpoint, match="history: would have to be awaited: write a plain def"):
         Hub(history=nothing)  # type: ignore[arg-type] # the mistake that this is about

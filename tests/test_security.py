@@ -269,7 +269,7 @@ def test_an_entry_that_no_browser_sends_is_refused_where_it_is_written(entry: An
 
 @pytest.mark.parametrize("origins", ["https://other.org", "*", None, 5])
 def test_origins_that_are_no_list_are_refused(origins: Any) -> None:
-    with pytest.raises(InvalidOrigin) as raised:
+    with pytest.raises(InvalidOrigin, match="is not a list of origins") as raised:
         WebSocketEndpoint.as_asgi(origins=origins)
     assert raised.value.entry == origins
 
@@ -329,7 +329,7 @@ def test_an_entry_that_is_no_host_is_refused_where_it_is_written(entry: Any) -> 
 
 @pytest.mark.parametrize("hosts", ["example.org", 5])
 def test_hosts_that_are_no_list_are_refused(hosts: Any) -> None:
-    with pytest.raises(InvalidHost):
+    with pytest.raises(InvalidHost, match="is not a list of hosts"):
         websocket_app(hosts=hosts)
 
 
