@@ -52,6 +52,27 @@ class Suite:
         return BUILD / self.source.replace("==", "-")
 
 
+# Those of FastAPI's tests that open a WebSocket; of telemetry's those that are about them.
+ON_SERVER = (
+    "tests/test_dependency_after_yield_websockets.py",
+    "tests/test_dependency_yield_scope_websockets.py",
+    "tests/test_frontend.py",
+    "tests/test_http_connection_injection.py",
+    "tests/test_multiple_parameter_models.py",
+    "tests/test_parameter_extraction.py",
+    "tests/test_path_alias_choices.py",
+    "tests/test_query_optional_models.py",
+    "tests/test_request_body_limits.py",
+    "tests/test_route_scope.py",
+    "tests/test_security_http_base_optional.py",
+    "tests/test_security_http_bearer.py",
+    "tests/test_security_websockets.py",
+    "tests/test_telemetry/test_websockets.py",
+    "tests/test_tutorial/test_websockets",
+    "tests/test_validation_error_context.py",
+    "tests/test_ws_dependencies.py",
+    "tests/test_ws_router.py",
+)
 SUITES = {
     "starlette": Suite("starlette==1.10.0", "kit_for_starlette"),
     "endpoints": Suite(
@@ -60,6 +81,13 @@ SUITES = {
     # The tests of telemetry that are left out start processes of their own, which do not have the kit.
     "fastapi": Suite(
         "fastapi==0.165.0", "kit_for_starlette", options=("-n", "2", "-k", "not _telemetry or websockets")
+    ),
+    "uvicorn": Suite("fastapi==0.165.0", "server_for_fastapi", paths=ON_SERVER, settings={"SUITES_WS": "auto"}),
+    "asgi_ws": Suite(
+        "fastapi==0.165.0",
+        "server_for_fastapi",
+        paths=ON_SERVER,
+        settings={"SUITES_WS": "asgi_ws.uvicorn_protocol:WebSocketProtocol"},
     ),
     # The tests beside WebSockets. Left out: those that need Docker, and those of the client with await.
     "litestar": Suite(
