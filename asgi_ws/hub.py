@@ -21,7 +21,7 @@ from .presence import Member
 from .queues import is_running_in
 from .rooms import check_room
 from .running import HubStatistics, Running, statistics_of
-from .sockets import socket_of
+from .sockets import check_open, socket_of
 
 _BYTES_LIKE: Final = (bytes, bytearray, memoryview)
 
@@ -182,6 +182,7 @@ class Hub:
         hash(identity)
         connection = connection_of(ws)
         running = self._here("join()")
+        check_open(connection)
         subscriber = self._subscriber(connection.key)
         if subscriber is not None and name in subscriber.memberships:
             raise AlreadyJoined(name)

@@ -152,8 +152,8 @@ class ForeignSocket:
         """Nobody is told."""
 
 
-def socket_of(connection: Connection) -> Socket:
-    """Return the socket to send on.
+def check_open(connection: Connection) -> None:
+    """Check that a connection is open, where it shows that.
 
     Raises:
         ConnectionClosed: for a WebSocket that has ended.
@@ -165,9 +165,15 @@ def socket_of(connection: Connection) -> Socket:
             raise ws._closed_error()
         if ws.application_state is not WebSocketState.CONNECTED:
             raise LifecycleError("join()", ws.application_state.name, "call accept() first")
-        return OwnSocket(ws)
-    if ws is not None:
+    elif ws is not None:
         check_accepted(ws)
+
+
+def socket_of(connection: Connection) -> Socket:
+    """Return the socket to send on; see `check_open`."""
+    ws = connection.ws
+    if isinstance(ws, WebSocket):
+        return OwnSocket(ws)
     return ForeignSocket(connection.send, None if ws is None else ws.scope)
 
 

@@ -108,13 +108,18 @@ async def test_joining_before_accept_is_refused_and_leaves_the_connection_as_it_
         assert await client.receive() == "hello"
 
 
+@pytest.mark.parametrize("is_member", [False, True])
 @frameworks
-async def test_joining_after_the_end_raises_connection_closed(framework: Callable[[Handler], ASGIApp]) -> None:
+async def test_joining_after_the_end_raises_connection_closed(
+    framework: Callable[[Handler], ASGIApp], is_member: bool
+) -> None:
     hub = Hub()
     ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     async def handler(ws: Any) -> None:
         await ws.accept()
+        if is_member:
+            hub.join(ws, "another room")
         try:
             await ws.receive_text()
         except Exception:  # noqa: BLE001 -- each framework has its own
@@ -126,6 +131,7 @@ async def test_joining_after_the_end_raises_connection_closed(framework: Callabl
         await client.connect()
         await client.close(1001)
     assert isinstance(ended.result(), ConnectionClosed)
+    assert hub.members("room") == []
 
 
 async def test_a_starlette_socket_that_is_being_denied_is_not_accepted() -> None:
