@@ -242,7 +242,7 @@ class Running:
         for room in () if self.is_stopped else tuple(self.rooms.values()):
             if room.subscription.is_due:
                 room.subscription.ask()
-            else:
+            elif room.delivery:
                 room.subscription.sequence.catch_up()
 
 

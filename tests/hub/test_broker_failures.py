@@ -316,6 +316,22 @@ async def test_a_stop_ends_the_tries_and_logs_nothing_more(caplog: pytest.LogCap
     assert changes(caplog) == [FAILED]
 
 
+async def test_whoever_joins_after_an_interruption_is_not_told_of_it_while_the_room_is_unsubscribed() -> None:
+    broker = Scripted()
+    broker.gates["unsubscribe"] = asyncio.Event()
+    hub, peer = hub_of(broker), Peer()
+    hub.join(Peer().send, ROOM).leave()
+    await until(lambda: "unsubscribe" in broker.calls)
+    assert hub._running is not None
+    await hub._running._on_interrupted()
+    async with asyncio.timeout(10):
+        entering = asyncio.create_task(hub.join(peer.send, ROOM).__aenter__())
+        broker.gates["unsubscribe"].set()
+        await entering
+    await hub.publish(ROOM, "hello")
+    assert peer.taken == ["hello"]
+
+
 async def test_a_broker_that_notices_an_interruption_when_it_is_stopped_is_asked_for_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
