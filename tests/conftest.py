@@ -5,9 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from .eager_tasks import eager_task_factory
 from .shielding import reporting_shield
+
+# A busy machine makes any example slow.
+settings.register_profile("asgi_ws", deadline=None)
+settings.load_profile("asgi_ws")
 
 
 @pytest.fixture(params=["begun in the next iteration", "begun at once"])

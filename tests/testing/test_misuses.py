@@ -166,8 +166,7 @@ async def test_an_application_is_told_the_same_end_again_and_again_with_asgi_ws(
         await ws.connect()
         if not is_refused:
             await ws.close(4001, "bye")
-            # Its answer has the code alone.
-            assert await ws.wait_closed() == (4001, "")
+            assert await ws.wait_closed() == (4001, "bye")
         await ws.wait()
     code, reason = (1006, "") if is_refused else (4001, "bye")
     assert told == [{"type": "websocket.disconnect", "code": code, "reason": reason}] * 3

@@ -195,7 +195,7 @@ WORST: Final = [
 
 
 @either
-@pytest.mark.parametrize("size", [1, 1000, 64 * 1024, MIB])
+@pytest.mark.parametrize("size", [1, 1000, 192 * 1024])
 @pytest.mark.parametrize(("level", "window_bits", "memory_level"), WORST)
 def test_a_message_that_gets_longer_by_compression_is_not_too_big(
     level: int, window_bits: int, memory_level: int, size: int, inflater: Callable[[], Inflater]

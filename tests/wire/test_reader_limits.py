@@ -107,9 +107,9 @@ def test_control_frames_are_no_fragments() -> None:
 def test_by_default_a_message_has_16_mib_and_131072_fragments() -> None:
     assert read(frame(BINARY, length=16 * MIB)) == []
     assert read(frame(BINARY, length=16 * MIB + 1)) == TOO_BIG
-    data = frame(BINARY, fin=False) + frame(CONT, fin=False) * 131_070
-    assert read(data + frame(CONT)) == [b""]
-    assert read(data + frame(CONT, fin=False) + frame(CONT)) == TOO_MANY
+    reader = FrameReader()
+    assert drain(reader, frame(BINARY, fin=False) + frame(CONT, fin=False) * 131_071) == []
+    assert drain(reader, frame(CONT)) == TOO_MANY
 
 
 # -- the bound of a call
@@ -306,13 +306,13 @@ def test_what_a_reader_holds_of_many_fragments_is_their_bytes() -> None:
     assert tracemalloc.get_traced_memory()[0] - before < 1.2 * 100_002 + 5000
 
 
-def test_a_million_fragments_of_two_bytes_are_one_message() -> None:
-    reader = FrameReader(max_fragments=1_000_000)
+def test_200_000_fragments_of_two_bytes_are_one_message() -> None:
+    reader = FrameReader(max_fragments=200_000)
     assert drain(reader, frame(BINARY, b"ab", fin=False)) == []
-    for _ in range(99):
+    for _ in range(19):
         assert drain(reader, frame(CONT, b"ab", fin=False) * 10_000) == []
     assert drain(reader, frame(CONT, b"ab", fin=False) * 9998) == []
-    assert drain(reader, frame(CONT, b"cd")) == [b"ab" * 999_999 + b"cd"]
+    assert drain(reader, frame(CONT, b"cd")) == [b"ab" * 199_999 + b"cd"]
 
 
 @pytest.mark.usefixtures("_traced")
