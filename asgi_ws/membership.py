@@ -18,7 +18,7 @@ from .outbox import Outbox, Pace
 from .presence import Member
 from .queues import is_running_in, resolve, size_of
 from .rooms import RoomState, check_room
-from .sockets import ForeignSocket, Socket, is_end, log_failure
+from .sockets import ForeignSocket, Socket, is_disconnect, log_failure
 from .websocket import CLOSE_TIMEOUT
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
@@ -344,8 +344,8 @@ class Membership:
         self.leave()
         block, self._block = self._block, None
         is_quiet = block is not None and await block.__aexit__(kind, error, traceback)
-        # A cancellation, or a client that has left, waits for nothing.
-        if error is None or not is_end(error):
+        # A cancellation, or a client that has left, waits for nothing. An OSError may be the handler's own TimeoutError.
+        if error is None or (isinstance(error, Exception) and not is_disconnect(error)):
             await self.subscriber.finish()
         return is_quiet
 

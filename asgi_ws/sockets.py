@@ -202,6 +202,21 @@ def is_end(error: BaseException) -> bool:
     return all(_has_left(cause) for cause in leaves(error))
 
 
+def is_disconnect(error: BaseException) -> bool:
+    """Return True if what a handler raised, or each in a group, is how its framework says that the client has left."""
+    return all(isinstance(cause, ConnectionClosed) or _is_of_disconnect(cause) for cause in leaves(error))
+
+
+def _is_of_disconnect(error: BaseException) -> bool:
+    # Starlette's WebSocketException has a code too, with which the handler asks for a close.
+    return _has_close_code(error) and any("Disconnect" in each.__name__ for each in type(error).__mro__)
+
+
+def _has_close_code(error: BaseException) -> bool:
+    code = getattr(error, "code", None)
+    return isinstance(code, int) and code in _CLOSE_CODES
+
+
 def _is_refusal(error: BaseException) -> bool:
     """Return True for the error by which servers and frameworks refuse an event that cannot come now."""
     return isinstance(error, RuntimeError) and not isinstance(error, _MISTAKES)
@@ -211,11 +226,10 @@ def _has_left(error: BaseException) -> bool:
     """Return True for an error that says no more than that the connection has ended, or is being closed."""
     if isinstance(error, LifecycleError):
         return error.state in _ENDED_PHASES
-    # Starlette's and Litestar's WebSocketDisconnect have the close code, and are not an OSError.
-    code = getattr(error, "code", None)
     return (
         isinstance(error, (ConnectionClosed, OSError, asyncio.CancelledError))
-        or (isinstance(code, int) and code in _CLOSE_CODES)
+        # Starlette's and Litestar's WebSocketDisconnect have the close code, and are not an OSError.
+        or _has_close_code(error)
         or any(text in _text_of(error) for text in _SAYS_ENDED)
     )
 

@@ -230,13 +230,24 @@ async def nothing() -> None:
     pass
 
 
-async def failing() -> None:
-    raise ValueError
+class Refusing(Exception):
+    """As Starlette's WebSocketException, with which a handler asks for a close."""
+
+    code = 1008
 
 
-@pytest.mark.parametrize("end", [nothing, failing])
+def failing(error: type[Exception]) -> Callable[[], Awaitable[None]]:
+    async def end() -> None:
+        raise error
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ("end", "error"), [(nothing, type(None)), *((failing(each), each) for each in (ValueError, TimeoutError, Refusing))]
+)
 async def test_the_end_of_the_last_block_of_a_foreign_connection_waits_until_everything_is_sent(
-    end: Callable[[], Awaitable[None]],
+    end: Callable[[], Awaitable[None]], error: type[object]
 ) -> None:
     with VirtualClock() as clock:
         hub, peer = Hub(), Peer()
@@ -246,7 +257,7 @@ async def test_the_end_of_the_last_block_of_a_foreign_connection_waits_until_eve
         peer.resume()
         await clock.settle()
         assert (peer.taken, handling.done()) == (ALL, True)
-        assert isinstance(await outcome(handling), ValueError if end is failing else type(None))
+        assert isinstance(await outcome(handling), error)
 
 
 async def test_a_foreign_connection_that_does_not_read_holds_the_end_of_its_block_for_the_close_time_out() -> None:
@@ -266,7 +277,7 @@ class Disconnected(Exception):
     code = 1001
 
 
-@pytest.mark.parametrize("error", [Disconnected, asyncio.CancelledError])
+@pytest.mark.parametrize("error", [Disconnected, asyncio.CancelledError, GeneratorExit])
 async def test_a_foreign_block_waits_for_no_client_that_has_left_and_no_task_that_is_cancelled(
     error: type[BaseException],
 ) -> None:
