@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..wire.frames import ping_frame
-from .acknowledged import seconds_since_acknowledgement
+from .acknowledged import acknowledged_bytes, seconds_since_acknowledgement
 from .inbox import Inbox
 from .writer import Writer
 
@@ -22,7 +22,8 @@ class KeepAlive:
     While messages are unread the pong may be behind them, so any bytes that come after the ping stand for it. Once the
     transport does not read either, its kernel is asked for any acknowledgement by the peer's since the ping; where
     there is no such answer, the time stands still. A transport that cannot write has no way to send a ping: there the
-    peer has that time to take anything at all.
+    peer has that time to take anything at all. The kernel is asked for that too, since the transport hears of room only
+    once there is much of it, of up to 4 MiB a third, which a slow client does not take in one time-out.
 
     Args:
         interval: seconds from one ping to the next; None or 0 for no pings.
@@ -32,6 +33,7 @@ class KeepAlive:
     """
 
     __slots__ = (
+        "_acknowledged",
         "_backlog",
         "_inbox",
         "_interval",
@@ -67,9 +69,10 @@ class KeepAlive:
         # Of the ping that is not answered yet.
         self._payload: bytes | None = None
         self._sent_at = 0.0
-        # How the transport stood when the last wait began.
+        # How the transport stood when the last wait began, and what the peer's kernel had acknowledged.
         self._resumes = 0
         self._backlog = math.inf
+        self._acknowledged: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         if interval:
             self._timer = loop.call_later(interval, self._ping)
@@ -97,6 +100,7 @@ class KeepAlive:
         writer = self._writer
         self._resumes = writer.resumes
         self._backlog = writer.transport.get_write_buffer_size() if writer.is_full else math.inf
+        self._acknowledged = acknowledged_bytes(writer.transport)
         self._timer = self._loop.call_later(seconds, self._expire)
 
     def _again(self, passed: float) -> None:
@@ -120,9 +124,7 @@ class KeepAlive:
         writer, inbox = self._writer, self._inbox
         grace = inbox.resumed_at + self._timeout - self._loop.time()
         if writer.is_full:
-            is_taking = writer.resumes != self._resumes or writer.transport.get_write_buffer_size() < self._backlog
-            # Our own kernel takes some, also for a peer that has vanished.
-            seconds = self._timeout if is_taking and self._acknowledges() is not False else 0.0
+            seconds = self._timeout if self._is_taking() else 0.0
         elif self._payload is None:
             # There was no room for a ping, and now there is: it has taken everything since.
             self._ping()
@@ -136,11 +138,23 @@ class KeepAlive:
                     return
                 if acknowledges is None:
                     seconds = self._timeout
+            if writer.resumes != self._resumes and self._is_taking():
+                # The ping may be behind what filled the transport meanwhile.
+                seconds = self._timeout
         if seconds > 0:
             self._wait(seconds)
         else:
             self._timer = None
             self._on_silence()
+
+    def _is_taking(self) -> bool:
+        """Return True if the peer has taken anything since the wait began."""
+        writer = self._writer
+        acknowledged = acknowledged_bytes(writer.transport)
+        if acknowledged is None or self._acknowledged is None:
+            # Our own kernel takes some, also for a peer that has vanished.
+            return writer.resumes != self._resumes or writer.transport.get_write_buffer_size() < self._backlog
+        return acknowledged > self._acknowledged
 
     def _acknowledges(self) -> bool | None:
         """Return True if the peer's kernel acknowledged anything since the ping; None where ours does not say."""

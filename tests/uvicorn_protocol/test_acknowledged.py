@@ -8,7 +8,7 @@ import pytest
 
 from asgi_ws.testing import VirtualClock
 from asgi_ws.uvicorn_protocol import keepalive
-from asgi_ws.uvicorn_protocol.acknowledged import seconds_since_acknowledgement
+from asgi_ws.uvicorn_protocol.acknowledged import acknowledged_bytes, seconds_since_acknowledgement
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="Linux alone has it")
 
@@ -38,6 +38,31 @@ def test_a_peer_acknowledges_what_it_gets_though_its_process_does_not_read() -> 
     assert 0 <= since < 10
 
 
+def test_what_a_peer_has_taken_is_counted_though_its_process_does_not_read() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        transport = cast("asyncio.BaseTransport", Transport(client))
+        accepted, _ = server.accept()
+        before = acknowledged_bytes(transport)
+        assert before is not None
+        with accepted:
+            client.sendall(b"x" * 1000)
+            # The peer's answer comes after its acknowledgement.
+            accepted.recv(1000, socket.MSG_WAITALL)
+            accepted.sendall(b".")
+            client.recv(1)
+        assert acknowledged_bytes(transport) == before + 1000
+
+
+def test_an_older_kernel_does_not_count_what_a_peer_has_taken() -> None:
+    class Old(socket.socket):
+        def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
+            return super().getsockopt(level, option, size)[:104]
+
+    with Old() as sock:
+        assert seconds(sock) is not None
+        assert acknowledged_bytes(cast("asyncio.BaseTransport", Transport(sock))) is None
+
+
 def test_nothing_is_known_of_a_unix_socket_or_of_none() -> None:
     one, other = socket.socketpair()
     with one, other:
@@ -52,7 +77,10 @@ class Behind:
     is_behind = True
     resumed_at = 0.0
     resumes = 0
-    transport = None
+    transport = property(lambda self: self)
+
+    def get_extra_info(self, name: str) -> None:
+        pass
 
     def write(self, data: bytes) -> None:
         pass
@@ -98,24 +126,27 @@ class Filling(Behind):
     """A writer whose transport fills up, and an inbox that is not behind."""
 
     is_behind = False
-    transport = property(lambda self: self)
 
     def get_write_buffer_size(self) -> int:
         return 100_000
 
 
 @pytest.mark.parametrize(
-    ("answer", "after"),
+    ("answers", "after"),
     [
-        pytest.param(1e9, 2, id="a peer that acknowledged nothing since the ping is gone"),
-        pytest.param(0.0, 3, id="a peer that did has another time-out to take something"),
-        pytest.param(None, 3, id="and so has one of which nothing is known"),
+        pytest.param([5], 2, id="a peer that acknowledged nothing since the ping is gone"),
+        pytest.param([5, 6], 3, id="a peer that did has another time-out to take something"),
+        pytest.param(
+            [5, 6, 6, 7, 7, 8], 5, id="and another, however little it takes, and whatever the transport notices"
+        ),
+        pytest.param([None], 3, id="of whom nothing is known has one more, and then the transport has to notice"),
     ],
 )
 async def test_a_transport_that_has_filled_up_since_the_ping_says_nothing_of_the_peer(
-    monkeypatch: pytest.MonkeyPatch, answer: float | None, after: int
+    monkeypatch: pytest.MonkeyPatch, answers: list[int | None], after: int
 ) -> None:
-    monkeypatch.setattr(keepalive, "seconds_since_acknowledgement", lambda _transport: answer)
+    left = [*answers]
+    monkeypatch.setattr(keepalive, "acknowledged_bytes", lambda _transport: left.pop(0) if len(left) > 1 else left[0])
     both = cast("Any", Filling())
     silent: list[str] = []
     with VirtualClock() as clock:
@@ -133,4 +164,32 @@ async def test_a_transport_that_has_filled_up_since_the_ping_says_nothing_of_the
         await clock.advance(after - 1.51)
         assert silent == []
         await clock.advance(0.02)
+        assert silent == ["silent"]
+
+
+@pytest.mark.parametrize(("answers", "after"), [([5], 2), ([5, 6], 3), ([5, 6, 7, 8], 4)])
+async def test_a_ping_behind_what_a_slow_peer_takes_is_given_the_time_for_it(
+    monkeypatch: pytest.MonkeyPatch, answers: list[int], after: int
+) -> None:
+    left = [*answers]
+    monkeypatch.setattr(keepalive, "acknowledged_bytes", lambda _transport: left.pop(0) if len(left) > 1 else left[0])
+    both = cast("Any", Filling())
+    silent: list[str] = []
+    with VirtualClock() as clock:
+        keepalive.KeepAlive(
+            both,
+            both,
+            asyncio.get_running_loop(),
+            interval=1,
+            timeout=1,
+            on_silence=lambda: silent.append("silent"),
+            on_ping=lambda: None,
+        )
+        await clock.advance(1.5)
+        for _ in range(2, after):
+            # It was full, and is not any more.
+            both.resumes += 1
+            await clock.advance(1)
+            assert silent == []
+        await clock.advance(0.51)
         assert silent == ["silent"]
