@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import Any, Final, NoReturn, Protocol, Self
 
 from ._asgi import Event, Receive, Scope, Send
-from .deadline import Deadline, ended
+from .deadline import Deadline, ended, ended_within
 from .errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
 from .idle import IdleTimer, measure_of
 from .lifecycle import ABORT_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, WebSocketState, as_private_code
@@ -433,11 +433,14 @@ class Channel(States):
         return self.closed and self._closer is None and self._pending is None
 
     async def _finish(self, seconds: float | None = None) -> None:
-        """Wait until a close frame or a denial that was begun is out, but not for longer; let go of what is pending."""
+        """Wait until a close frame or a denial that was begun is out, but not for longer; let go of what is pending.
+
+        Cancelling this, however often, leaves it `FORCED_CLOSE_TIMEOUT`: a task that is cancelled twice answers too.
+        """
         closer = self._closer
         try:
-            if closer is not None and not closer.done():
-                await asyncio.wait([closer], timeout=seconds)
+            if closer is not None:
+                await ended_within(closer, seconds, FORCED_CLOSE_TIMEOUT)
         finally:
             if closer is not None and not closer.done():
                 closer.cancel()

@@ -1,10 +1,14 @@
 """The time that a handler has to accept."""
 
 import asyncio
+import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from .queues import resolve
+
+logger = logging.getLogger("asgi_ws")
 
 
 class Deadline:
@@ -80,8 +84,12 @@ class Deadline:
             self._watcher = asyncio.create_task(self._watch(self.is_in_vain), name="asgi_ws handshake")
 
     async def _watch(self, is_in_vain: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-        if await is_in_vain():
-            self._expire()
+        try:
+            if await is_in_vain():
+                self._expire()
+        except Exception:
+            # What the server raises here it raises again where the handler asks, or that does not matter to it.
+            logger.debug("the server could not tell whether the client has left", exc_info=True)
 
     def _expire(self) -> None:
         if not self.expired:
@@ -122,3 +130,27 @@ async def ended(task: "asyncio.Task[None]") -> None:
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     task.add_done_callback(lambda _: resolve(waiter))
     await waiter
+
+
+async def ended_within(task: "asyncio.Task[None]", seconds: float | None, grace: float) -> None:
+    """Wait until a task has ended, for so many seconds at most; None for no end.
+
+    A cancellation leaves it `grace` seconds, and is raised after that. More of them change nothing: anyio, for one,
+    cancels a task again in each iteration of the event loop.
+    """
+    loop = asyncio.get_running_loop()
+    until = math.inf if seconds is None else loop.time() + seconds
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done() and (left := until - loop.time()) > 0:
+        try:
+            await asyncio.wait([task], timeout=None if left == math.inf else left)
+        except asyncio.CancelledError as error:
+            if cancelled is None:
+                until = min(until, loop.time() + grace)
+            cancelled = error
+    if cancelled is not None:
+        try:
+            raise cancelled
+        finally:
+            # An exception that this frame keeps would keep this frame.
+            del cancelled

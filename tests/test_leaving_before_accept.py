@@ -1,8 +1,10 @@
 """A client that leaves before its handler has accepted: its place is free at once, and no message is lost by that."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -303,3 +305,25 @@ async def test_accept_waits_for_the_connect_event_that_was_asked_for_already() -
     async with asyncio.timeout(BOUND):
         await task
     assert ([event["type"] for event in sent], calls) == (["websocket.accept", "websocket.close"], 1)
+
+
+async def test_an_error_of_the_server_while_its_handler_works_before_accept_is_not_left_unseen(
+    reports: list[dict[str, Any]],
+) -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await failed.wait()
+        await ws.accept()
+
+    class Failing(Server):
+        async def receive(self) -> Event:
+            if self.reads:
+                failed.set()
+                raise RuntimeError("receive() of the server")
+            return await super().receive()
+
+    failed = asyncio.Event()
+    server = Failing(handler)
+    assert await server.end() == ["websocket.accept", "websocket.close"]
+    gc.collect()
+    assert reports == []

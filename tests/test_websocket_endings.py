@@ -15,6 +15,7 @@ from asgi_ws import (
     WebSocketState,
     websocket_app,
 )
+from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import WebSocketCommunicator
 
 from .odd_servers import Gate, failing
@@ -276,6 +277,32 @@ async def test_an_accept_that_is_cancelled_while_the_server_answers_ends_the_con
         assert (await refusal(peer))[0] == 403
     assert later == [(1011, "")] * 2
     assert handler.statistics().accepted == 0
+
+
+@pytest.mark.parametrize("cancellations", [2, 20])
+@pytest.mark.parametrize("call", ["accept", "close", "deny"])
+async def test_the_client_is_answered_though_the_handler_is_cancelled_again_and_again(
+    call: str, cancellations: int
+) -> None:
+    """anyio cancels a task in each iteration of the event loop until it ends."""
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await getattr(ws, call)()
+
+    async def cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.ensure_future(handler(scope, receive, send))
+        await until(lambda: gate.begun)
+        for _ in range(cancellations):
+            task.cancel()
+            await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    gate = Gate(cancelled)
+    async with WebSocketCommunicator(gate) as peer:
+        assert (await refusal(peer))[0] == 403
 
 
 @pytest.mark.parametrize("text", ["ASGI flow error: Connection already upgraded", "ASGI transport error: gone"])
