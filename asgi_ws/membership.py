@@ -344,7 +344,7 @@ class Membership:
         self.leave()
         block, self._block = self._block, None
         is_quiet = block is not None and await block.__aexit__(kind, error, traceback)
-        # A cancellation, or a client that has left, waits for nothing. An OSError may be the handler's own TimeoutError.
+        # A cancellation, or a client that has left, waits for nothing. An OSError may be its own TimeoutError.
         if error is None or (isinstance(error, Exception) and not is_disconnect(error)):
             await self.subscriber.finish()
         return is_quiet

@@ -281,6 +281,16 @@ async def test_a_broker_that_raises_what_is_not_an_exception_has_failed_and_canc
     assert changes(caplog) == [FAILED, RECOVERED]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), BaseExceptionGroup("", [SystemExit(3)])], ids=repr)
+async def test_a_broker_that_raises_what_ends_the_program_ends_it(error: BaseException) -> None:
+    class Ending(Scripted):
+        async def subscribe(self, room: str) -> None:
+            raise error
+
+    with pytest.raises(type(error)):
+        hub_of(Ending()).join(Peer().send, ROOM)
+
+
 async def test_a_task_that_asks_the_broker_and_is_cancelled_by_somebody_asks_again() -> None:
     broker = Scripted()
     broker.gates["subscribe"] = asyncio.Event()
