@@ -100,6 +100,17 @@ async def test_an_encoder_that_raises_whatever_keeps_nobody_from_joining_and_pub
     assert hub.statistics().members == 2
 
 
+async def test_an_encoder_that_raises_what_ends_the_program_ends_it() -> None:
+    class Ending(Encoder):
+        def message(self, room: str, event: RoomEvent) -> str:
+            raise SystemExit(3)
+
+    hub = Hub(encoder=Ending())
+    hub.join(Peer().send, ROOM)
+    with pytest.raises(SystemExit):
+        await hub.publish(ROOM, "hello")
+
+
 async def test_a_member_whose_send_fails_while_it_joins_leaves_the_room_as_it_was(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
