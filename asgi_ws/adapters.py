@@ -26,7 +26,7 @@ class ForeignWebSocket(Protocol):
         ...
 
 
-# What a user joins with.
+# The objects that a user joins with.
 Joinable: TypeAlias = WebSocket | ForeignWebSocket | Send
 
 # Tells connections apart by identity: a framework's object may compare equal to another one.

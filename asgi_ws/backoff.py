@@ -78,7 +78,7 @@ class Trouble:
 
 
 class Troubles:
-    """What a broker may fail to do for rooms."""
+    """The things that a broker may fail to do for rooms."""
 
     __slots__ = ("reading", "subscribing", "unsubscribing")
 

@@ -88,7 +88,7 @@ class Deadline:
             if await is_in_vain():
                 self._expire()
         except Exception:
-            # What the server raises here it raises again where the handler asks, or that does not matter to it.
+            # The server raises this again where the handler asks, or it does not matter to the handler.
             logger.debug("the server could not tell whether the client has left", exc_info=True)
 
     def _expire(self) -> None:

@@ -39,7 +39,7 @@ class Slice:
         self._loop = loop
         # When the slice of this iteration ends; None while nobody has begun it.
         self._until: float | None = None
-        # What was not done when a slice was over: each returns whether it is done.
+        # Work left over when a slice ended: each returns whether it is done.
         self._works: deque[Callable[[], bool]] = deque()
         self._is_scheduled = False
 
@@ -154,11 +154,11 @@ class Delivery:
     """Brings messages to members in one order for all.
 
     A message is begun at once, and done in the iteration of its publisher unless that takes too long; then the slices
-    of the next iterations go on with it, and no cancellation of the publisher ends that. What is published meanwhile
-    comes after it.
+    of the next iterations go on with it, and no cancellation of the publisher ends that. Messages published meanwhile
+    come after it.
 
-    What waits for its turn has no list of members of its own: who came before it and is there still gets it. So a crowd
-    that leaves takes memory for each of its announcements, and not for each of their recipients.
+    A message that waits has no list of members: those that came before it and are there still get it. So a crowd that
+    leaves takes memory for each of its announcements, and not for each of their recipients.
     """
 
     __slots__ = (
@@ -266,7 +266,7 @@ class Delivery:
         try:
             return self._run()
         except BaseException:
-            # What ends the program, or tries to.
+            # It ends the program, or tries to.
             self._give_up()
             raise
 

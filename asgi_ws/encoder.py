@@ -28,7 +28,7 @@ class Encoder:
 
     Each method is called once for each event and process, and what it returns is sent to every member that it concerns.
     `join` and `leave` are called when their turn in the room comes, and `leave` not at all where no member is left.
-    They must not wait. What they raise is logged, and nothing is sent.
+    They must not wait. An exception is logged, and nothing is sent.
     """
 
     def message(self, room: str, event: RoomEvent) -> str | bytes:

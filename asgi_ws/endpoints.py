@@ -109,7 +109,7 @@ class WebSocketEndpoint:
             await ws._feed(lambda ws, data: self.on_receive(ws, decode(data)))
 
 
-# What each method is called with, after the instance.
+# The arguments of each method, after the instance.
 _METHOD_ARGUMENTS: Final = {"on_connect": ("ws",), "on_receive": ("ws", "data"), "on_disconnect": ("ws", "close_code")}
 # As it is here: whoever replaces it, on a class or on an instance, has it called.
 _NO_ON_DISCONNECT: Final = WebSocketEndpoint.on_disconnect

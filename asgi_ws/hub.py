@@ -227,8 +227,8 @@ class Hub:
     ) -> int:
         """Close the connections of an identity, or of a room, or of an identity in a room; return how many there were.
 
-        Their memberships have ended in all rooms when this returns, and none of them hears of the others. What waits
-        for them is dropped, and each close frame is tried for a second. Where they are many, closing them takes some
+        Their memberships have ended in all rooms when this returns, and none of them is notified of the others.
+        Their pending messages are dropped, and each close frame is tried for a second. Closing many takes some
         iterations of the event loop.
 
         Raises:

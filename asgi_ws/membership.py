@@ -123,7 +123,7 @@ class Subscriber:
         return list(memberships.values())
 
     def on_end(self) -> None:
-        """The connection has ended, or is about to: so do its memberships. What waits is still sent."""
+        """The connection has ended, or is about to: so do its memberships. Pending messages are still sent."""
         self._end(Ending.CLOSED)
 
     def _end(self, ending: Ending) -> "list[Membership]":
@@ -140,7 +140,7 @@ class Subscriber:
     async def finish(self) -> None:
         """Wait until what waits is sent, where a handler that ends would have its server close before that.
 
-        What is not sent within the close time-out is dropped. A WebSocket of this package does the same when it closes.
+        Messages not sent within the close time-out are dropped. A WebSocket of this package does that when it closes.
         """
         if self.memberships or not isinstance(self._socket, ForeignSocket):
             return
@@ -156,7 +156,7 @@ class Subscriber:
         self._end(ending)
 
     def expel(self, memberships: "list[Membership]", code: int, reason: str) -> None:
-        """Close the connection, whose memberships these were. What waits is dropped."""
+        """Close the connection, whose memberships these were. Pending messages are dropped."""
         self._abandon(memberships)
         self.outbox.retire()
         self._socket.close(code, reason)
@@ -167,7 +167,7 @@ class Subscriber:
         self._socket.close_slow()
 
     def _abandon(self, memberships: "list[Membership]") -> None:
-        # What is stuck would hold the close frame too.
+        # A stuck send would hold the close frame too.
         self.outbox.abandon()
         if isinstance(self._socket, ForeignSocket):
             # It does not hear of our close in `receive`.
@@ -237,7 +237,7 @@ class Membership:
         self._counters = counters
         # From the moment it is entered until the block ends.
         self._block: Block | None = None
-        # What the block waits for before it begins.
+        # The future that the block waits for before it begins.
         self._known: asyncio.Future[None] | None = None
         # None while it is active.
         self._ending: Ending | None = None
@@ -276,7 +276,7 @@ class Membership:
     def leave(self) -> None:
         """Get no more of the room. Idempotent.
 
-        What was published before this is still sent, also if the connection is closed after it. On a connection of
+        Messages published before this are still sent, also if the connection is closed after it. On a connection of
         another framework it is sent as long as the handler runs: the end of an `async with` block waits for that.
 
         Raises:

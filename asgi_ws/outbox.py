@@ -37,7 +37,7 @@ class Outbox:
         loop: that it belongs to.
         writer: the task that is sending now, or would if it had to wait; None where `write` may be begun.
         delivered: messages that the server has taken.
-        is_closed: whether it takes no more. What it holds may still be sent, see `shut`.
+        is_closed: whether it takes no more. Messages that it holds may still be sent, see `shut`.
         is_stuck: whether a room has waited for it in vain since it last sent something of its backlog.
         push: sends a message at once, or tells that it has to be written; None where the server has no such thing. It
             is called while there is no writer, by who counts it as delivered.
@@ -255,7 +255,7 @@ class Outbox:
             self._timer = None
 
     def shut(self) -> None:
-        """Take no more. What it holds is sent: see `flush`."""
+        """Take no more. Messages that it holds are sent: see `flush`."""
         self.is_closed = True
 
     async def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""What the broker knows of one room, and the tries to make it know."""
+"""The broker's subscription to one room, and the tries to get it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sized
@@ -22,7 +22,7 @@ _UNSUBSCRIBE_TRIES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the rooms of a hub share."""
+    """The objects that the rooms of a hub share."""
 
     loop: asyncio.AbstractEventLoop
     broker: Broker

@@ -74,10 +74,10 @@ MAX_TEXT: Final = 1000
 MAX_ID: Final = 64
 # What a browser holds exactly.
 MAX_NUMBER: Final = 2**53
-# What is past these is refused and the connection stays. The second is that of `sub`, `unsub` and `who` together.
+# A request past these is refused and the connection stays. The second is that of `sub`, `unsub` and `who` together.
 MESSAGES_PER_SECOND: Final = 5
 ROOM_REQUESTS_PER_SECOND: Final = 5
-# Of joins and leaves, in each room. What is past it is announced once, as a crowd.
+# Of joins and leaves, in each room. Those past it are announced once, as a crowd.
 ANNOUNCEMENTS_PER_SECOND: Final = 20
 # What is past these ends the connection. The longest text takes 12 bytes for a character, as two \uXXXX.
 LIMITS: Final = Limits(messages_per_second=20, max_message_bytes=16 * KIB)
@@ -104,7 +104,7 @@ _UNSEEN: Final = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e
 
 
 class Visitor(NamedTuple):
-    """What is kept of a member.
+    """The facts that are kept of a member.
 
     Attributes:
         id: tells one browser from another.

@@ -79,7 +79,7 @@ class Exchange(CheckedRun):
         self._is_streamed = is_streamed
         self._state = ResponseState.START
         self._has_trailers = False
-        # What the test has not read.
+        # The pieces that the test has not read.
         self._parts: deque[bytes] = deque()
         self._has_been_read = asyncio.Event()
         # How many bytes of a body there are, and whether more than fits has come.
@@ -89,7 +89,7 @@ class Exchange(CheckedRun):
         self._is_over = asyncio.Event()
         self._has_left = False
         self._disconnects = 0
-        # What send() has raised because the client had left.
+        # The error that send() raised because the client had left.
         self._raised: list[OSError] = []
         self._has_ended = False
 

@@ -96,7 +96,7 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
             exchange.status, headers=exchange.headers, stream=httpx2.ByteStream(exchange.collected()), request=request
         )
         response.extensions.update(exchange.notes)
-        # What is yet to come is seen as it comes.
+        # The rest is seen as it comes.
         exchange.notes = response.extensions
         return response, exchange if is_streamed else None
 

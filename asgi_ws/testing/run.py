@@ -51,7 +51,7 @@ def single_callable(app: Any) -> ASGIApp:
     """Return an application that takes scope, receive and send; one of ASGI 2 is called with the scope first."""
     given: ASGIApp = app
     application: Callable[[Scope], Any] = app
-    # What a plain call gives is awaited: with one argument this is a handler that lacks its decorator.
+    # A plain call's result is awaited: with one argument this is a handler that lacks its decorator.
     call = app if inspect.isroutine(app) else inspect.getattr_static(app, "__call__", None)
     if inspect.iscoroutinefunction(call) and not inspect.isclass(app):
         return given

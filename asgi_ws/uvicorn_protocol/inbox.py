@@ -26,7 +26,7 @@ _MOST_READS: Final = 4
 
 
 class Flow(Enum):
-    """What becomes of what the transport reads."""
+    """The way of the bytes that the transport reads."""
 
     READING = 0
     """It is read at once."""
@@ -298,7 +298,7 @@ class Inbox:
             finally:
                 # Another task may wait by now.
                 self.waiter = None if self.waiter is waiter else self.waiter
-        # What waits has a bound, so an application that receives comes to a wait.
+        # The queue has a bound, so an application that receives comes to a wait.
         self._writer.sent = 0
         event = events.popleft()
         if self._flow is not _READING and not events and self._turn is None:

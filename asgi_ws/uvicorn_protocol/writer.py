@@ -246,7 +246,7 @@ class Writer:
     async def turn(self) -> None:
         """Wait until the transport wants more, first come first served.
 
-        Whoever called this has to write before it waits for anything else. Nothing of a message needs to exist before
+        The caller has to write before it waits for anything else. Nothing of a message needs to exist before
         its turn: a thousand tasks that send to a peer that does not read add nothing to what the transport holds.
 
         Raises:

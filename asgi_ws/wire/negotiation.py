@@ -57,7 +57,7 @@ def negotiate(
             choose (no `client_max_window_bits` in its offer) uses 15 bits.
         server_context_takeover: whether the server may refer to earlier messages, if the client lets it.
 
-    The response names no parameter that the offer does not. What the server does with less it keeps to unsaid.
+    The response names no parameter that the offer does not. The server keeps to less without saying so.
 
     Raises:
         MalformedExtensions: for a line that breaks the grammar, or lines that together name no extension.
@@ -122,7 +122,7 @@ def _accept(offered: list[tuple[str, str]], max_window_bits: int, server_context
 def _response(accepted: Parameters, offered: list[tuple[str, str]]) -> str:
     names = {name for name, _ in offered}
     parts = [_NAME]
-    # What the server keeps to by itself it need not say (7.1.1.1, 7.1.2.1), and there are clients that fail the
+    # A server need not say what it keeps to by itself (7.1.1.1, 7.1.2.1), and there are clients that fail the
     # connection for a parameter that they did not offer.
     if "server_no_context_takeover" in names:
         parts.append("server_no_context_takeover")

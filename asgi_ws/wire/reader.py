@@ -29,7 +29,7 @@ from .masking import BytesLike, unmask
 
 
 class Reading(Enum):
-    """What a reader expects next."""
+    """The next thing that a reader expects."""
 
     MESSAGE = 0
     """The first frame of a message."""
@@ -173,7 +173,7 @@ class FrameReader:
         # length there.
         self._whole = max_message_bytes
         self._short = _MASKED + min(IN_2_BYTES - 1, max_message_bytes)
-        # What is to be read, from `_position` on, and what came after it.
+        # The bytes to read, from `_position` on, and those that came after them.
         self._data = b""
         self._position = 0
         self._later = bytearray()
@@ -188,7 +188,7 @@ class FrameReader:
         self._fragments = 0
         self._received = 0
         self._inflater_of_message: Inflater | None = None
-        # What it held so far, and what has checked that as text. None before the end of its first part.
+        # Its payload so far, and the decoder that has checked that as text. None before the end of its first part.
         self._message: io.BytesIO | None = None
         self._utf8: codecs.IncrementalDecoder | None = None
         # The data frame under way: the bytes that are missing, and the mask from the next of them on.

@@ -1,4 +1,4 @@
-"""What works on every server, or on those that say so, works with the kit: other people's suites were the way to it."""
+"""Applications that work on every server work with the kit: other people's suites showed these."""
 
 import inspect
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What clients do to a server: each kind is one connection, from its first byte to its end."""
+"""Attacks of clients on a server: each kind is one connection, from its first byte to its end."""
 
 import asyncio
 import zlib

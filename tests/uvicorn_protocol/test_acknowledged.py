@@ -1,4 +1,4 @@
-"""What the kernel says of the peer's last sign of life."""
+"""The kernel's answers about the peer's last sign of life."""
 
 import asyncio
 import socket
