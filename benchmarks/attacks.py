@@ -262,16 +262,21 @@ def shown(value: float) -> str:
     return number(value) if math.isfinite(value) else f"over {PATIENCE:,.0f} s"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the attacks that are asked for, print a table for each, and return the exit status."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attacks", description=__doc__)
     parser.add_argument("--only", default="", metavar="TEXT", help="the attacks whose name has this text")
     parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="of each attack [3]")
-    parsed = parser.parse_args(arguments)
-    only = parsed.only
-    chosen = [attack for attack in ATTACKS if only in attack.name]
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the attacks that are asked for, print a table for each, and return the exit status."""
+    command = parser()
+    parsed = command.parse_args(arguments)
+    chosen = [attack for attack in ATTACKS if parsed.only in attack.name]
     if not chosen:
-        parser.error(f"no attack has {only!r} in its name")
+        command.error(f"no attack has {parsed.only!r} in its name")
     for attack in chosen:
         figures = {}
         for name, ws in CLASSES.items():

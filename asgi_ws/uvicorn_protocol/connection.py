@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import Enum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 from ..lifecycle import MESSAGE_BYTES_EXTENSION, CloseCode, check_close
 from ..wire.events import Close, Failed, Ping, Pong
@@ -136,8 +136,8 @@ class Connection(asyncio.Protocol):
 
     def _on_held(self) -> None:
         """Take bytes that are not looked at as a sign of life: a pong may be among them."""
-        if self._keepalive is not None:
-            self._keepalive.hear()
+        # Bytes are held while the connection is open. A closing one discards them.
+        cast("KeepAlive", self._keepalive).hear()
 
     def _on_close(self, close: Close) -> None:
         self._inbox.finish(close.code, close.reason)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from benchmarks import attacks
 from benchmarks.__main__ import parser as benchmarks_parser
 from tests.autobahn.__main__ import parser as autobahn_parser
 from tests.servers.program import PROJECT
@@ -104,6 +105,8 @@ def test_a_command_works_as_shown(block: Block, arguments: list[str]) -> None:
         case ["python", "-m", "benchmarks", *options]:
             # What it does is tested with the command; here that the page spells it right.
             check = functools.partial(benchmarks_parser().parse_args, options)
+        case ["python", "-m", "benchmarks.attacks", *options]:
+            check = functools.partial(attacks.parser().parse_args, options)
         case ["python", "-m", "tests.autobahn", *options]:
             check = functools.partial(autobahn_parser().parse_args, options)
         case _:

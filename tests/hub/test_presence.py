@@ -57,6 +57,25 @@ async def test_by_itself_a_hub_says_nothing_of_who_comes_and_goes() -> None:
     assert watcher.taken == []
 
 
+async def test_an_encoder_that_leaves_joins_and_leaves_to_its_base_says_nothing_of_them() -> None:
+    class Counting(Encoder):
+        calls = 0
+
+        def join(self, room: str, member: Member) -> str | bytes | None:
+            self.calls += 1
+            return super().join(room, member)
+
+        def leave(self, room: str, member: Member) -> str | bytes | None:
+            self.calls += 1
+            return super().leave(room, member)
+
+    encoder = Counting()
+    hub, watcher, peer = Hub(encoder=encoder), Peer(), Peer()
+    hub.join(watcher.send, "room")
+    hub.join(peer.send, "room").leave()
+    assert (encoder.calls, watcher.taken) == (3, [])
+
+
 async def test_a_membership_shows_itself_without_a_line_break_that_a_client_chose() -> None:
     hub, peer = Hub(), Peer()
     membership = hub.join(peer.send, "ro\nom", identity="a\nn")
