@@ -11,7 +11,7 @@ interpreter() {
     fi
 }
 
-rm -f .coverage .coverage.*
+rm -rf build/coverage
 reporter=
 for version in $PYTHONS; do
     python=$(interpreter "$version")

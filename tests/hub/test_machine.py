@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from .machine import EagerHubs, HastyHubs, Hubs
 
 # `make test-long` asks for more of them.
-EXAMPLES: Final = int(os.environ.get("ASGI_WS_EXAMPLES", "60"))
+EXAMPLES: Final = int(os.environ.get("ASGI_WS_EXAMPLES", "40"))
 STEPS: Final = 30
 
 pytestmark = [pytest.mark.usefixtures("impatient"), pytest.mark.timeout(60 + EXAMPLES)]

@@ -13,13 +13,13 @@ from .peers import Peer
 
 ROOM = "room"
 RATE = 200
-SECONDS = 8.0
+SECONDS = 4.0
 PAUSE = 0.1
 LIMITS = OutboxLimits(max_messages=4)
 
 
 async def published_while(clock: VirtualClock, hub: Hub, members: list[Peer], slow: int) -> int:
-    """Publish for eight seconds, while so many members stop reading for a tenth of a second in their turn."""
+    """Publish for four seconds, while so many members stop reading for a tenth of a second in their turn."""
     count = 0
 
     async def publish() -> None:
@@ -40,11 +40,11 @@ async def published_while(clock: VirtualClock, hub: Hub, members: list[Peer], sl
     return count
 
 
-@pytest.mark.parametrize("slow", [1, 100])
+@pytest.mark.parametrize("slow", [1, 40])
 async def test_members_that_stop_reading_in_turn_hold_a_publisher_no_longer_than_one_does(slow: int) -> None:
     with VirtualClock() as clock:
         hub = Hub(outbox=LIMITS, overflow="drop_oldest")
-        members = [Peer() for _ in range(100)]
+        members = [Peer() for _ in range(40)]
         for peer in members:
             hub.join(peer.send, ROOM)
         count = await published_while(clock, hub, members, slow)
