@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -131,6 +132,25 @@ class Filling(Behind):
         return 100_000
 
 
+def pinging_a_filling_transport(
+    monkeypatch: pytest.MonkeyPatch, answers: Sequence[int | None], silent: list[str]
+) -> Any:
+    """Ping each second; the kernel gives these answers, the last of them again and again."""
+    left = [*answers]
+    monkeypatch.setattr(keepalive, "acknowledged_bytes", lambda _transport: left.pop(0) if len(left) > 1 else left[0])
+    both = cast("Any", Filling())
+    keepalive.KeepAlive(
+        both,
+        both,
+        asyncio.get_running_loop(),
+        interval=1,
+        timeout=1,
+        on_silence=lambda: silent.append("silent"),
+        on_ping=lambda: None,
+    )
+    return both
+
+
 @pytest.mark.parametrize(
     ("answers", "after"),
     [
@@ -145,20 +165,9 @@ class Filling(Behind):
 async def test_a_transport_that_has_filled_up_since_the_ping_says_nothing_of_the_peer(
     monkeypatch: pytest.MonkeyPatch, answers: list[int | None], after: int
 ) -> None:
-    left = [*answers]
-    monkeypatch.setattr(keepalive, "acknowledged_bytes", lambda _transport: left.pop(0) if len(left) > 1 else left[0])
-    both = cast("Any", Filling())
     silent: list[str] = []
     with VirtualClock() as clock:
-        keepalive.KeepAlive(
-            both,
-            both,
-            asyncio.get_running_loop(),
-            interval=1,
-            timeout=1,
-            on_silence=lambda: silent.append("silent"),
-            on_ping=lambda: None,
-        )
+        both = pinging_a_filling_transport(monkeypatch, answers, silent)
         await clock.advance(1.5)
         both.is_full = True
         await clock.advance(after - 1.51)
@@ -171,20 +180,9 @@ async def test_a_transport_that_has_filled_up_since_the_ping_says_nothing_of_the
 async def test_a_ping_behind_what_a_slow_peer_takes_is_given_the_time_for_it(
     monkeypatch: pytest.MonkeyPatch, answers: list[int], after: int
 ) -> None:
-    left = [*answers]
-    monkeypatch.setattr(keepalive, "acknowledged_bytes", lambda _transport: left.pop(0) if len(left) > 1 else left[0])
-    both = cast("Any", Filling())
     silent: list[str] = []
     with VirtualClock() as clock:
-        keepalive.KeepAlive(
-            both,
-            both,
-            asyncio.get_running_loop(),
-            interval=1,
-            timeout=1,
-            on_silence=lambda: silent.append("silent"),
-            on_ping=lambda: None,
-        )
+        both = pinging_a_filling_transport(monkeypatch, answers, silent)
         await clock.advance(1.5)
         for _ in range(2, after):
             # It was full, and is not any more.
