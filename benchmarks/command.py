@@ -8,12 +8,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import psutil
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from . import crowd, imports, inprocess, instructions, plots
@@ -159,8 +160,19 @@ def main(scenarios: Sequence[str], arguments: argparse.Namespace) -> int:
         is_kept = arguments.json is not None and results.figures
         print(f"interrupted{f'; what was done is in {arguments.json}' if is_kept else ''}", file=sys.stderr)
         return 130
+    finally:
+        _kill_children()
     ours = {figure.scenario for figure in results.figures if figure.contestant.startswith("asgi_ws")}
     return 0 if ours >= {name for name in scenarios if name != "instructions"} else 1
+
+
+def _kill_children() -> None:
+    """Kill every process that is left, also one whose start was interrupted before its object existed."""
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children)
 
 
 def _folders(arguments: argparse.Namespace) -> Iterator[Path]:

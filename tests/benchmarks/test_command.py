@@ -128,3 +128,26 @@ def test_who_stops_a_run_leaves_no_server_behind(number: signal.Signals, status:
     assert process.returncode == status, said
     assert "Traceback" not in said
     assert not psutil.wait_procs(servers, timeout=10)[1]
+
+
+def test_a_signal_while_a_server_is_being_started_leaves_none_behind() -> None:
+    # The signal comes when the process is there and no object of the run's knows it yet.
+    interrupted_start = """
+import os, signal, subprocess, sys
+start = subprocess.Popen._execute_child
+
+def start_interrupted(popen, arguments, *others):
+    start(popen, arguments, *others)
+    if "uvicorn" in arguments:
+        print(popen.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen._execute_child = start_interrupted
+from benchmarks.__main__ import main
+sys.exit(main(["handshake", "--peers", "none", "--seconds", "20"]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", interrupted_start], capture_output=True, text=True, cwd=PROJECT, check=False
+    )
+    assert ended.returncode == 143, ended.stderr
+    assert not psutil.pid_exists(int(ended.stdout.split()[0]))
