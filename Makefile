@@ -8,7 +8,7 @@ WORKERS ?= 4
 # Where results of benchmarks go.
 BENCH ?= build/benchmarks
 
-.PHONY: help run test test-all test-long suites lint format fuzz autobahn bench bench-all peers servers-table docs build clean
+.PHONY: help run test test-all test-long suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ format: $(VENV)/.dev ## Mend what can be mended of the style
 fuzz: $(VENV)/.dev ## Feed the inbox and the parsers of the wire with what breaks them, for a quarter of an hour
 	$(BIN)/python -m tests.uvicorn_protocol.fuzz_inbox --cases 100000
 	$(BIN)/python -m tests.wire.fuzz --seconds 600 $(ARGS)
+
+mutations: $(VENV)/.dev ## Put faults into a copy of the package, each of which some test has to find; ARGS="hub --jobs 2" for some
+	$(BIN)/python -m tests.mutations $(ARGS)
 
 autobahn: $(VENV)/.dev ## Run the Autobahn suite against WebSocketProtocol, in about ten minutes
 	$(BIN)/python -m tests.autobahn $(ARGS)
