@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from asgi_ws.testing.manners import ASGI_WS, UVICORN, Manners
+from asgi_ws.testing.servers.manners import ASGI_WS, UVICORN, Manners
 from asgi_ws.uvicorn_protocol import WebSocketProtocol
 from tests.servers.client import Probe, close_frame
 from tests.servers.launch import ServerProcess

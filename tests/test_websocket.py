@@ -21,7 +21,7 @@ from asgi_ws import (
 )
 from asgi_ws._asgi import Event
 from asgi_ws.testing import Accepted, Denied, WebSocketCommunicator
-from asgi_ws.testing.manners import MANNERS
+from asgi_ws.testing.servers.manners import MANNERS
 
 from .asgi import websocket_scope
 from .outcomes import outcome, refusal, told

@@ -13,7 +13,7 @@ from asgi_ws import (
 )
 from asgi_ws._asgi import Event
 from asgi_ws.testing import WebSocketCommunicator
-from asgi_ws.testing.manners import MANNERS
+from asgi_ws.testing.servers.manners import MANNERS
 
 from .asgi import BOUND, websocket_scope
 from .odd_servers import failing

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from asgi_ws.testing import manners
+from asgi_ws.testing.servers import manners
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import Server

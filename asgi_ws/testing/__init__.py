@@ -3,7 +3,7 @@
 Needs the extra `testing`, which brings asgiref and httpx2.
 """
 
-from .brokers import BrokerContract
+from .brokers.contract import BrokerContract
 from .client import TestClient, TestClock
 from .clock import VirtualClock
 from .communicator import WebSocketCommunicator
@@ -19,9 +19,9 @@ from .errors import (
     Unanswered,
     WaitTimeout,
 )
-from .handshake import Accepted, Denied
 from .http import http_client
 from .lifespan import LifespanManager
+from .servers.handshake import Accepted, Denied
 from .session import WebSocketDenialResponse, WebSocketTestSession
 
 __all__ = [

@@ -8,14 +8,14 @@ from typing import Any, Final, Literal, Self
 from .._asgi import ASGIApp
 from .clock import VirtualClock
 from .communicator import WebSocketCommunicator
-from .conformance_http import DEBUG_EXTENSION, TRAILERS_EXTENSION
-from .exchange import Exchange
+from .conformance.http import DEBUG_EXTENSION, TRAILERS_EXTENSION
 from .http import STREAMED, ApplicationTransport
 from .libraries import httpx2
 from .lifespan import LifespanManager
-from .loop_thread import BackgroundLoop, LoopThread, beside
-from .manners import SPEC, manners_of
-from .scopes import HANDSHAKE
+from .portal import BackgroundLoop, LoopThread, beside
+from .servers.exchange import Exchange
+from .servers.manners import SPEC, manners_of
+from .servers.scopes import HANDSHAKE
 from .session import WebSocketTestSession
 
 # A failing test shows its own line and the message, and none of these calls (pytest).

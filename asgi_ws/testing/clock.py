@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
-from .whereabouts import stands_at
+from .task_report import stands_at
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True

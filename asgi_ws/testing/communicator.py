@@ -9,12 +9,12 @@ from ..errors import ConnectionClosed, InvalidMessage
 from ..headers import Headers
 from ..lifecycle import CloseCode, WebSocketState, check_close
 from .errors import ApplicationEnded, HandshakeDenied, Unanswered
-from .handshake import Accepted, Answer, Denied, Handshake, refusal
-from .link import Link, payload_bytes
-from .manners import SPEC, manners_of
 from .run import Run, unexplained
-from .scopes import websocket_scope
-from .server import Server
+from .servers.handshake import Accepted, Answer, Denied, Handshake, refusal
+from .servers.link import Link, payload_bytes
+from .servers.manners import SPEC, manners_of
+from .servers.scopes import websocket_scope
+from .servers.websocket import Server
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True

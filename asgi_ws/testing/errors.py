@@ -22,7 +22,7 @@ from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
 
 from ..errors import ConnectionClosed
-from . import whereabouts
+from . import task_report
 
 # What an application does that a server may refuse by raising in `send`.
 Misuse: TypeAlias = Literal[
@@ -164,8 +164,8 @@ class TaskFailed(AssertionError):
         error = self.__cause__
         calls = list(traceback.walk_tb(None if error is None else error.__traceback__))
         # The application's own line tells more than that of a library.
-        own = [(frame, line) for frame, line in calls if whereabouts.library_of(frame) is None] or calls
-        place = "".join(f" ({whereabouts.place_in(frame, line)})" for frame, line in own[-1:])
+        own = [(frame, line) for frame, line in calls if task_report.library_of(frame) is None] or calls
+        place = "".join(f" ({task_report.place_in(frame, line)})" for frame, line in own[-1:])
         return f"task {self.name!r} of the application raised, and nobody awaited it: {show(error)}{place}"
 
 
@@ -177,7 +177,7 @@ class LeakedTasks(AssertionError):
         self.tasks = tuple(tasks)
         self.names = tuple(task.get_name() for task in tasks)
         # Where they stand now; when somebody reads this they are cancelled.
-        self._report = whereabouts.report(tasks)
+        self._report = task_report.report(tasks)
 
     def __str__(self) -> str:
         return (

@@ -5,11 +5,11 @@ from typing import Any, Final, cast
 
 from .._asgi import ASGIApp, Scope
 from .clock import checked_bound
-from .conformance_http import DEBUG_EXTENSION
-from .exchange import Exchange
+from .conformance.http import DEBUG_EXTENSION
 from .libraries import httpx2
-from .manners import SPEC, manners_of
-from .scopes import connection_scope, paths
+from .servers.exchange import Exchange
+from .servers.manners import SPEC, manners_of
+from .servers.scopes import connection_scope, paths
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from .._asgi import ASGIApp, Event
 from ..errors import LifespanFailed
 from .checked import CheckedRun
-from .conformance_lifespan import SHUTDOWN_COMPLETE, STARTUP_COMPLETE, Phase, violation
+from .conformance.lifespan import SHUTDOWN_COMPLETE, STARTUP_COMPLETE, Phase, violation
 from .errors import Unanswered, WaitTimeout
 
 # A failing test shows its own line and the message, and none of these calls (pytest).

@@ -12,10 +12,10 @@ from typing import Any, Final, Self
 
 from .._asgi import ASGIApp, Event, Receive, Scope, Send
 from ..errors import leaves
-from . import clock, whereabouts
+from . import clock, task_report
 from .errors import ApplicationCancelled, LeakedTasks, ProtocolViolation, TaskFailed, Unanswered, WaitTimeout, show
 from .libraries import ApplicationCommunicator
-from .unseen import UnseenErrors
+from .unretrieved import UnseenErrors
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -129,7 +129,7 @@ class Run(ApplicationCommunicator):
     # -- the application
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        whereabouts.OWNER.set(self)
+        task_report.OWNER.set(self)
         try:
             if self._future is None:
                 # Begun by an eager task factory, before `future` has the task.
@@ -216,7 +216,7 @@ class Run(ApplicationCommunicator):
         try:
             while not ready():
                 if is_late:
-                    raise WaitTimeout(awaited, seconds, self._report(), whereabouts.place_of(self.future))
+                    raise WaitTimeout(awaited, seconds, self._report(), task_report.place_of(self.future))
                 waiter = loop.create_future()
                 self._waiters.append(waiter)
                 try:
@@ -256,7 +256,7 @@ class Run(ApplicationCommunicator):
             _listed("the application has sent", self._taken),
             _listed("the application was sent", self._given, missed),
             "  the application stands at:",
-            indent(whereabouts.stands_at(self.future), "    "),
+            indent(task_report.stands_at(self.future), "    "),
         ]
         moved = clock.active(asyncio.get_running_loop())
         if moved is not None:
@@ -377,7 +377,7 @@ class Run(ApplicationCommunicator):
     def _abandon(self) -> None:
         """Cancel what runs, and wait for nothing."""
         self._is_stopping = True
-        for task in {self.future, *(whereabouts.tasks_of(self) if self.check_leaks else ())}:
+        for task in {self.future, *(task_report.tasks_of(self) if self.check_leaks else ())}:
             task.cancel()
 
     async def _leave(self) -> None:
@@ -392,14 +392,14 @@ class Run(ApplicationCommunicator):
         has_ended = self.future.done()
         self._is_stopping = True
         failures = await self._cancel([self.future], "the application to end when it is cancelled")
-        left = whereabouts.tasks_of(self)
+        left = task_report.tasks_of(self)
         if not left or not self.check_leaks:
             return failures
         if is_patient and has_ended:
             with suppress(WaitTimeout):
                 await self._until_all_done(left, "its tasks to end", self.timeout * _SHARE_FOR_TASKS)
         # Those of now: one that ended may have started another.
-        left = whereabouts.tasks_of(self)
+        left = task_report.tasks_of(self)
         if left and is_patient and has_ended:
             failures.append(LeakedTasks(sorted(left, key=lambda task: task.get_name())))
         return failures + await self._cancel(left, "the application's tasks to end when they are cancelled")
@@ -411,7 +411,7 @@ class Run(ApplicationCommunicator):
             await self._until_all_done(tasks, awaited, self.timeout)
         except WaitTimeout:
             left = [task for task in tasks if not task.done()]
-            return [WaitTimeout(awaited, self.timeout, indent(whereabouts.report(left), "  "))]
+            return [WaitTimeout(awaited, self.timeout, indent(task_report.report(left), "  "))]
         return []
 
     async def _until_all_done(self, tasks: "Collection[asyncio.Task[Any]]", awaited: str, seconds: float) -> None:

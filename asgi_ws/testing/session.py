@@ -13,9 +13,9 @@ from ..errors import ConnectionClosed, UnexpectedMessageType
 from ..lifecycle import CloseCode
 from .communicator import WebSocketCommunicator
 from .errors import ApplicationEnded, show
-from .handshake import Accepted, Answer, Denied
 from .libraries import httpx2
-from .loop_thread import BackgroundLoop, LoopThread, beside
+from .portal import BackgroundLoop, LoopThread, beside
+from .servers.handshake import Accepted, Answer, Denied
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True

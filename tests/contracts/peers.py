@@ -17,7 +17,7 @@ from asgi_ws.testing import (
     WaitTimeout,
     WebSocketCommunicator,
 )
-from asgi_ws.testing.manners import Manners
+from asgi_ws.testing.servers.manners import Manners
 from tests.servers.bare_handlers import bare_app
 from tests.servers.client import SECONDS, Probe, hang_up, http, reset
 from tests.servers.journal import Journal

@@ -14,7 +14,7 @@ import pytest
 
 from asgi_ws._asgi import Event, Receive, Scope, Send
 from asgi_ws.testing import WebSocketCommunicator
-from asgi_ws.testing.manners import Manners
+from asgi_ws.testing.servers.manners import Manners
 from tests.servers.bare_handlers import IMPATIENT_MESSAGES, IMPATIENT_SECONDS, SCRIPTS
 from tests.servers.client import SECONDS
 from tests.servers.launch import ServerProcess

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 
 import asgi_ws
 from asgi_ws.testing import LifespanManager, WebSocketCommunicator, http_client
-from asgi_ws.testing.manners import UVICORN
+from asgi_ws.testing.servers.manners import UVICORN
 from tests.outcomes import refusal
 from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS, Server

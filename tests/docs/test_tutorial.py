@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 from websockets.sync.client import connect
 
-from asgi_ws.testing.manners import ASGI_WS, UVICORN
+from asgi_ws.testing.servers.manners import ASGI_WS, UVICORN
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import Server

@@ -13,7 +13,7 @@ from typing import Any, Final
 import psutil
 import pytest
 
-from asgi_ws.testing.manners import ASGI_WS
+from asgi_ws.testing.servers.manners import ASGI_WS
 from tests.servers.client import SECONDS
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server

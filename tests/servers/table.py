@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from asgi_ws.testing.manners import ASGI_WS, DAPHNE, GRANIAN, HYPERCORN, UVICORN, Manners
+from asgi_ws.testing.servers.manners import ASGI_WS, DAPHNE, GRANIAN, HYPERCORN, UVICORN, Manners
 
 
 @dataclass(frozen=True, kw_only=True)

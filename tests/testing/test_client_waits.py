@@ -20,7 +20,7 @@ from asgi_ws.testing import (
     WebSocketTestSession,
     http_client,
 )
-from asgi_ws.testing.loop_thread import LoopThread
+from asgi_ws.testing.portal import LoopThread
 
 # What blocks a loop lets go of it here, so that no thread is left for the next test.
 LET_GO = threading.Event()

@@ -22,7 +22,7 @@ from asgi_ws.testing import (
     WaitTimeout,
     http_client,
 )
-from asgi_ws.testing.manners import MANNERS
+from asgi_ws.testing.servers.manners import MANNERS
 
 from .applications import cancel_this_task
 

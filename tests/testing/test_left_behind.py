@@ -4,7 +4,7 @@ import asyncio
 from contextvars import Context, copy_context
 from typing import Any
 
-from asgi_ws.testing.whereabouts import OWNER, context_of, context_seen_by_collector, tasks_of
+from asgi_ws.testing.task_report import OWNER, context_of, context_seen_by_collector, tasks_of
 
 from .tasks import Start, inner, turns
 

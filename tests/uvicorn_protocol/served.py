@@ -10,7 +10,7 @@ from typing import Final
 import httpx2
 import psutil
 
-from asgi_ws.testing.manners import UVICORN
+from asgi_ws.testing.servers.manners import UVICORN
 from tests.servers.client import SECONDS
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server

@@ -9,10 +9,10 @@ from contextvars import Context
 from types import MappingProxyType
 from typing import Any, Final
 
-from .._asgi import Event, Scope
-from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, WebSocketState
-from .conformance import is_buffer, violation
-from .errors import Misuse, ProtocolViolation
+from ..._asgi import Event, Scope
+from ...lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, WebSocketState
+from ..conformance.websocket import is_buffer, violation
+from ..errors import Misuse, ProtocolViolation
 from .link import Link, payload_bytes
 from .manners import SPEC, Manners
 from .misuse import BAD_CLOSES, allowed, mended, met

@@ -3,8 +3,8 @@
 import asyncio
 from itertools import pairwise
 
-from ..brokers import Envelope, History, HistoryPage, Position, RoomEvent
-from .brokers_hooks import ENVELOPES, KEPT, Hooks, data_of, expect, new_room, positions
+from ...brokers import Envelope, History, HistoryPage, Position, RoomEvent
+from .hooks import ENVELOPES, KEPT, Hooks, data_of, expect, new_room, positions
 
 
 class Histories(Hooks):

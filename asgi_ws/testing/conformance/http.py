@@ -6,8 +6,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from .._asgi import Scope
-from .conformance import (
+from ..._asgi import Scope
+from ..errors import ProtocolViolation
+from .websocket import (
     EXTENSIONS,
     INVALID,
     Broken,
@@ -18,7 +19,6 @@ from .conformance import (
     is_buffer,
     typed,
 )
-from .errors import ProtocolViolation
 
 START: Final = 'ASGI, HTTP, "Response Start - send event"'
 BODY: Final = 'ASGI, HTTP, "Response Body - send event"'

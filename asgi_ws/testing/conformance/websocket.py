@@ -5,11 +5,11 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeGuard
 
-from .._asgi import Scope
-from ..errors import InvalidCloseCode, InvalidCloseReason, InvalidHeader
-from ..headers import encode_headers
-from ..lifecycle import DENIAL_EXTENSION, WebSocketState, check_close
-from .errors import Misuse, ProtocolViolation
+from ..._asgi import Scope
+from ...errors import InvalidCloseCode, InvalidCloseReason, InvalidHeader
+from ...headers import encode_headers
+from ...lifecycle import DENIAL_EXTENSION, WebSocketState, check_close
+from ..errors import Misuse, ProtocolViolation
 
 EVENTS: Final = 'ASGI, "Events"'
 INVALID: Final = 'ASGI, "Error Handling"'

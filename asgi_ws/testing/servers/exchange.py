@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from .._asgi import ASGIApp, Event, RawHeaders, Scope
-from .checked import CheckedRun
-from .conformance_http import (
+from ..._asgi import ASGIApp, Event, RawHeaders, Scope
+from ..checked import CheckedRun
+from ..conformance.http import (
     BODY,
     DEBUG_EXTENSION,
     EARLY_HINT_EXTENSION,
@@ -20,7 +20,7 @@ from .conformance_http import (
     settled,
     violation,
 )
-from .errors import Unanswered, WaitTimeout, show
+from ..errors import Unanswered, WaitTimeout, show
 from .manners import SPEC, Manners
 
 # A failing test shows its own line and the message, and none of these calls (pytest).

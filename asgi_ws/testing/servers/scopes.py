@@ -5,9 +5,9 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from .._asgi import HeadersLike, RawHeaders, Scope
-from ..headers import encode_headers
-from ..security import offered_subprotocols
+from ..._asgi import HeadersLike, RawHeaders, Scope
+from ...headers import encode_headers
+from ...security import offered_subprotocols
 from .manners import SPEC, Manners
 
 # RFC 3986 section 2: what a path and a query may have as they are; "%" since they may be encoded already.

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from .errors import TaskFailed
-from .whereabouts import OWNER, context_of
+from .task_report import OWNER, context_of
 
 
 class UnseenErrors:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-from ..bounds import MIB
-from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
-from .errors import Misuse
+from ...bounds import MIB
+from ...lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
+from ..errors import Misuse
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from asgi_ws.testing.whereabouts import stands_at
+from asgi_ws.testing.task_report import stands_at
 
 from .tasks import Start, Work, calls, gathers, inner, turns
 

@@ -12,7 +12,7 @@ from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import Accepted, Denied, ProtocolViolation, WebSocketCommunicator
 from asgi_ws.testing.errors import show
 
-from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends, until_left
+from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends, until_left
 
 CONNECT_CLAUSE = 'ASGI, WebSocket, "Connect - receive event"'
 ACCEPT_CLAUSE = 'ASGI, WebSocket, "Accept - send event"'

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from asgi_ws.testing import whereabouts
-from asgi_ws.testing.whereabouts import place_of, report, stands_at
+from asgi_ws.testing import task_report
+from asgi_ws.testing.task_report import place_of, report, stands_at
 
 from .tasks import Start, Work, calls, gathers, inner, turns
 
@@ -322,9 +322,9 @@ async def test_a_task_that_raises_when_it_is_asked_is_no_failure_of_the_report(s
 
 
 def in_the_kit(source: str) -> dict[str, Any]:
-    """Functions that count as the kit's, in its module `server`."""
+    """Functions that count as the kit's, in its module `servers.websocket`."""
     functions: dict[str, Any] = {"pending": lambda: asyncio.get_running_loop().create_future()}
-    exec(compile(source, str(Path(whereabouts.KIT, "server.py")), "exec"), functions)
+    exec(compile(source, str(Path(task_report.KIT, "servers", "websocket.py")), "exec"), functions)
     return functions
 
 
@@ -377,7 +377,8 @@ async def test_a_report_names_each_task_with_where_it_stands(start: Start) -> No
 
 
 def test_the_names_that_stand_for_the_kits_calls_are_there() -> None:
-    from asgi_ws.testing import exchange, lifespan, server
+    from asgi_ws.testing import lifespan
+    from asgi_ws.testing.servers import exchange, websocket as server
 
-    kit = {"server.py": server.Server, "exchange.py": exchange.Exchange, "lifespan.py": lifespan.LifespanManager}
-    assert all(name in vars(kit[Path(file).name]) for file, name in whereabouts.MEANINGS)
+    kit = {"websocket.py": server.Server, "exchange.py": exchange.Exchange, "lifespan.py": lifespan.LifespanManager}
+    assert all(name in vars(kit[Path(file).name]) for file, name in task_report.MEANINGS)

@@ -25,10 +25,10 @@ STANDARD: Final = Path(asyncio.__file__).parent.parent
 ASYNCIO: Final = str(Path(asyncio.__file__).parent)
 # The kit's functions that an application waits in, by file and name, and what that means to the application's author.
 MEANINGS: Final = {
-    (str(Path(KIT, "server.py")), "receive"): "waiting in receive() for the next event",
-    (str(Path(KIT, "server.py")), "_receive"): "waiting in receive() for the next event",
-    (str(Path(KIT, "server.py")), "send"): "waiting in send() for the peer to read",
-    (str(Path(KIT, "exchange.py")), "_read"): "waiting in receive() for the next event",
+    (str(Path(KIT, "servers", "websocket.py")), "receive"): "waiting in receive() for the next event",
+    (str(Path(KIT, "servers", "websocket.py")), "_receive"): "waiting in receive() for the next event",
+    (str(Path(KIT, "servers", "websocket.py")), "send"): "waiting in send() for the peer to read",
+    (str(Path(KIT, "servers", "exchange.py")), "_read"): "waiting in receive() for the next event",
     (str(Path(KIT, "lifespan.py")), "_read"): "waiting in receive() for the next event",
 }
 # Where these wait for tasks, and which local variable holds them.

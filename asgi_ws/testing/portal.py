@@ -14,7 +14,7 @@ from textwrap import indent
 from typing import Any, Final, TypeVar, cast
 
 from .errors import ApplicationCancelled, WaitTimeout
-from .whereabouts import ASYNCIO, INDENT, KIT, innermost_own
+from .task_report import ASYNCIO, INDENT, KIT, innermost_own
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True

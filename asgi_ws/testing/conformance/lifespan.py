@@ -4,8 +4,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from .conformance import Broken, held_against, typed
-from .errors import ProtocolViolation
+from ..errors import ProtocolViolation
+from .websocket import Broken, held_against, typed
 
 STARTUP_COMPLETE: Final = 'ASGI, Lifespan, "Startup Complete - send event"'
 STARTUP_FAILED: Final = 'ASGI, Lifespan, "Startup Failed - send event"'

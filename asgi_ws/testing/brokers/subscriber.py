@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
-from ..brokers import Broker, BrokerState, RoomEvent
-from .errors import ContractBroken
+from ...brokers import Broker, BrokerState, RoomEvent
+from ..errors import ContractBroken
 
 
 class HandingOver:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from .._asgi import Event
-from ..errors import InvalidCloseCode
-from ..lifecycle import MAX_REASON_BYTES, CloseCode, check_close
-from .errors import Misuse, ProtocolViolation
+from ..._asgi import Event
+from ...errors import InvalidCloseCode
+from ...lifecycle import MAX_REASON_BYTES, CloseCode, check_close
+from ..errors import Misuse, ProtocolViolation
 from .manners import Manners
 
 _SUBPROTOCOL: Final = b"sec-websocket-protocol"

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .._asgi import Event, RawHeaders, Scope
-from ..headers import Headers
-from ..lifecycle import DENIAL_EXTENSION, CloseCode
-from . import conformance
-from .errors import HandshakeFailed
+from ..._asgi import Event, RawHeaders, Scope
+from ...headers import Headers
+from ...lifecycle import DENIAL_EXTENSION, CloseCode
+from ..conformance import websocket as conformance
+from ..errors import HandshakeFailed
 
 
 @dataclass(frozen=True)

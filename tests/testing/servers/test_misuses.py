@@ -9,10 +9,10 @@ import pytest
 from asgi_ws import ConnectionClosed
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import Accepted, Denied, HandshakeFailed, ProtocolViolation, WebSocketCommunicator
-from asgi_ws.testing.manners import MANNERS, SPEC
+from asgi_ws.testing.servers.manners import MANNERS, SPEC
 
-from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends, until_left
-from .test_conformance import BROKEN, accept, close, start
+from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends, until_left
+from ..conformance.test_websocket import BROKEN, accept, close, start
 
 # Of a `receive` that is in vain.
 MOMENT = 0.05

@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from unittest import SkipTest
 
-from ..brokers import Broker, Envelope, History, Position, RoomEvent
-from .brokers_subscriber import Subscriber
-from .errors import ContractBroken
+from ...brokers import Broker, Envelope, History, Position, RoomEvent
+from ..errors import ContractBroken
+from .subscriber import Subscriber
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True

@@ -3,8 +3,8 @@
 It needs a test runner that runs coroutines: pytest with pytest-asyncio or anyio, or `unittest.IsolatedAsyncioTestCase`.
 """
 
-from .brokers_delivery import Delivery
-from .brokers_histories import Histories
+from .delivery import Delivery
+from .histories import Histories
 
 
 class BrokerContract(Delivery, Histories):

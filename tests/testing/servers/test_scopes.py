@@ -8,7 +8,7 @@ import pytest
 from asgi_ws import InvalidHeader, WebSocket, websocket_app
 from asgi_ws.testing import WebSocketCommunicator
 
-from .applications import echo
+from ..applications import echo
 
 
 def scope_of(path: str = "/", **options: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket as StarletteWebSocket
 from asgi_ws import WebSocket, websocket_app
 from asgi_ws._asgi import ASGIApp
 from asgi_ws.testing import WaitTimeout
-from asgi_ws.testing.whereabouts import place_of, stands_at
+from asgi_ws.testing.task_report import place_of, stands_at
 
 from .applications import fails, receives
 from .tasks import Start, Work, calls, turns

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Final
 
-from ..brokers import BrokerState, Envelope
-from .brokers_hooks import ENVELOPES, KEPT, Hooks, data_of, expect, new_room, positions, publish
-from .brokers_subscriber import Subscriber
+from ...brokers import BrokerState, Envelope
+from .hooks import ENVELOPES, KEPT, Hooks, data_of, expect, new_room, positions, publish
+from .subscriber import Subscriber
 
 # What stands for other characters in the engines that brokers are made with, what ends names there, and what is long.
 _NAMES: Final = (

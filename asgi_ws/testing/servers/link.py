@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from .._asgi import Event
-from ..queues import size_of
+from ..._asgi import Event
+from ...queues import size_of
 
 # RFC 6455 section 5.5.1: a close frame has a code of two bytes before its reason.
 _CODE_BYTES: Final = 2

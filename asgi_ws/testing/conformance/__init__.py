@@ -1,0 +1,1 @@
+"""The events of an application, held against the ASGI text."""
