@@ -13,19 +13,19 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from asgi_ws.testing.servers.manners import ASGI_WS, UVICORN, Manners
+from asgi_ws.testing.servers.profiles import ASGI_WS, UVICORN, ServerProfile
 from asgi_ws.uvicorn_protocol import WebSocketProtocol
 from tests.servers.client import Probe, close_frame
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server
 
 DEFAULT: Final = Server(
-    name="default", title="python -m asgi_ws", manners=ASGI_WS, arguments=("asgi_ws", "--port={port}")
+    name="default", title="python -m asgi_ws", profile=ASGI_WS, arguments=("asgi_ws", "--port={port}")
 )
 NAMED: Final = Server(
     name="named",
     title="python -m asgi_ws module:app",
-    manners=ASGI_WS,
+    profile=ASGI_WS,
     arguments=("asgi_ws", "{app}", "--port={port}"),
 )
 OWN_CLASS: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
@@ -67,7 +67,7 @@ async def test_an_application_is_served_wherever_it_is_named(arguments: tuple[st
 
 
 @pytest.mark.parametrize(
-    ("options", "env", "manners"),
+    ("options", "env", "profile"),
     [
         ([], {}, ASGI_WS),
         (["--workers=2"], {}, ASGI_WS),
@@ -77,12 +77,12 @@ async def test_an_application_is_served_wherever_it_is_named(arguments: tuple[st
     ids=["by default", "in a worker process", "unless an option names another", "unless the environment does"],
 )
 async def test_the_package_s_own_websocket_class_serves(
-    options: list[str], env: dict[str, str], manners: Manners
+    options: list[str], env: dict[str, str], profile: ServerProfile
 ) -> None:
     with ServerProcess(NAMED, "tests.servers.probe_app:app", options=options, env=env) as server:
         # An application that returns without a close is what tells the two classes apart.
         code, _ = await close_frame(await Probe(server, "return", kind="bare").connect())
-    assert code == manners.code_of_return
+    assert code == profile.code_of_return
 
 
 def test_the_class_that_is_named_as_the_default_is_there() -> None:

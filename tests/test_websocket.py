@@ -21,7 +21,7 @@ from asgi_ws import (
 )
 from asgi_ws._asgi import Event
 from asgi_ws.testing import Accepted, Denied, WebSocketCommunicator
-from asgi_ws.testing.servers.manners import MANNERS
+from asgi_ws.testing.servers.profiles import PROFILES
 
 from .asgi import websocket_scope
 from .outcomes import outcome, refusal, told
@@ -49,7 +49,7 @@ async def two(ws: WebSocket) -> list[str | bytes]:
     return [await ws.receive(), await ws.receive()]
 
 
-@pytest.mark.parametrize("server", MANNERS)
+@pytest.mark.parametrize("server", PROFILES)
 async def test_a_text_and_a_binary_message_arrive_as_str_and_bytes(server: str) -> None:
     handler, results = results_of(two)
     async with WebSocketCommunicator(handler, server=server) as peer:
@@ -59,7 +59,7 @@ async def test_a_text_and_a_binary_message_arrive_as_str_and_bytes(server: str) 
     assert results == [["héllo", b"\x00\xff"]]
 
 
-@pytest.mark.parametrize("server", MANNERS)
+@pytest.mark.parametrize("server", PROFILES)
 async def test_empty_messages_are_messages(server: str) -> None:
     handler, results = results_of(two)
     async with WebSocketCommunicator(handler, server=server) as peer:
@@ -109,7 +109,7 @@ async def test_a_payload_of_the_wrong_type_is_an_error_at_the_call(call: Callabl
     assert peer.error is results[0]
 
 
-@pytest.mark.parametrize("server", MANNERS)
+@pytest.mark.parametrize("server", PROFILES)
 async def test_starlettes_names_send_and_receive_too(server: str) -> None:
     async def calls(ws: WebSocket) -> Any:
         await ws.send_text("a")

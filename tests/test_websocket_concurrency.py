@@ -13,7 +13,7 @@ from asgi_ws import (
 )
 from asgi_ws._asgi import Event
 from asgi_ws.testing import WebSocketCommunicator
-from asgi_ws.testing.servers.manners import MANNERS
+from asgi_ws.testing.servers.profiles import PROFILES
 
 from .asgi import BOUND, websocket_scope
 from .odd_servers import failing
@@ -22,7 +22,7 @@ from .outcomes import outcome, told, until
 pytestmark = pytest.mark.usefixtures("each_task_start")
 
 
-@pytest.mark.parametrize("server", MANNERS)
+@pytest.mark.parametrize("server", PROFILES)
 async def test_a_cancelled_receive_is_a_cancellation_and_loses_no_message(server: str) -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from asgi_ws.testing.servers import manners
+from asgi_ws.testing.servers import profiles
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import Server
@@ -20,7 +20,7 @@ from tests.servers.table import Server
 UVICORN: Final = Server(
     name="uvicorn",
     title="uvicorn asgi_ws:app",
-    manners=manners.UVICORN,
+    profile=profiles.UVICORN,
     arguments=("uvicorn", "{app}", "--port={port}"),
 )
 # Whatever a page needs is a file beside the module that serves it.

@@ -14,7 +14,7 @@ from .libraries import httpx2
 from .lifespan import LifespanManager
 from .portal import BackgroundLoop, LoopThread, beside
 from .servers.exchange import Exchange
-from .servers.manners import SPEC, manners_of
+from .servers.profiles import SPEC, profile_of
 from .servers.scopes import HANDSHAKE
 from .session import WebSocketTestSession
 
@@ -65,7 +65,7 @@ class TestClient(httpx2.Client):
         extensions: further entries of `scope["extensions"]`, of requests and handshakes. Under "spec" a request has
             "http.response.trailers" among them, as with Starlette's client. What an application sends by way of
             trailers, early hints ("http.response.early_hint") and debug information is in `response.extensions`.
-        server: whose manners the application meets: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or
+        server: the server that is imitated: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or
             "granian"; "asgi_ws" is uvicorn with this package's WebSocket class.
         timeout: the bound of every wait, in seconds of real time.
         check_leaks: False if tasks of the application's may outlive a request or a connection.
@@ -105,7 +105,7 @@ class TestClient(httpx2.Client):
         self._bound = timeout
         self._check_leaks = check_leaks
         self._background = BackgroundLoop(timeout)
-        self._has_lifespan = manners_of(server).has_lifespan
+        self._has_lifespan = profile_of(server).has_lifespan
         # Where the block runs, and its lifespan; None outside the block, and for a server that has none.
         self._loop: LoopThread | None = None
         self._lifespan: LifespanManager | None = None

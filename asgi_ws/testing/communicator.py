@@ -12,7 +12,7 @@ from .errors import ApplicationEnded, HandshakeDenied, Unanswered
 from .run import Run, unexplained
 from .servers.handshake import Accepted, Answer, Denied, Handshake, refusal
 from .servers.link import Link, payload_bytes
-from .servers.manners import SPEC, manners_of
+from .servers.profiles import SPEC, profile_of
 from .servers.scopes import websocket_scope
 from .servers.websocket import Server
 
@@ -58,7 +58,7 @@ class WebSocketCommunicator(Run):
         extensions: further entries of `scope["extensions"]`; what the application sends by way of them is in
             `extension_events`.
         root_path: where the application is mounted.
-        server: whose manners the application meets: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or
+        server: the server that is imitated: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or
             "granian"; "asgi_ws" is uvicorn with this package's WebSocket class.
         timeout: the bound of every wait, in seconds of real time.
         high_water: how many bytes may be unread by the peer before the application's `send` waits.
@@ -88,10 +88,10 @@ class WebSocketCommunicator(Run):
         raise_server_exceptions: bool = True,
         check_leaks: bool = True,
     ) -> None:
-        self._manners = manners_of(server)
+        self._profile = profile_of(server)
         scope = websocket_scope(
             path,
-            self._manners,
+            self._profile,
             headers=headers,
             subprotocols=subprotocols,
             origin=origin,
@@ -108,7 +108,7 @@ class WebSocketCommunicator(Run):
             check_leaks=check_leaks,
         )
         self._link = Link(self._take, self._has_room, self._changed, high_water)
-        self._server = Server(self._manners, scope, self._link, self.input_queue, self._give)
+        self._server = Server(self._profile, scope, self._link, self.input_queue, self._give)
         self._receive = self._server.receive
         self._send = self._server.send_fairly
         # Bytes of messages that the peer has read and the test has not received.
@@ -177,7 +177,7 @@ class WebSocketCommunicator(Run):
 
     def _failures(self, *, is_over: bool = False) -> list[BaseException]:
         # A real server goes on, and so does its imitation: what it does with the event is what the test looks at.
-        broken = self._violations() if is_over or self._manners is SPEC else []
+        broken = self._violations() if is_over or self._profile is SPEC else []
         # What send raised for a peer that left is no failure; neither is the same one twice, or in a server's words.
         violations = self._violations()
         known = [*violations, *self._server.raised]
@@ -189,7 +189,7 @@ class WebSocketCommunicator(Run):
 
     @property
     def _is_broken(self) -> bool:
-        return self._manners is SPEC and bool(self._unmet(self._violations()))
+        return self._profile is SPEC and bool(self._unmet(self._violations()))
 
     def _report(self) -> str:
         if self._link.blocked:
@@ -244,15 +244,15 @@ class WebSocketCommunicator(Run):
         if self._closed is not None:
             # The peer left before the answer: there was nobody to give one to.
             raise self._closed
-        manners = self._manners
+        profile = self._profile
         clause, owed = self._handshake.owed
-        if manners is SPEC and self.error is None:
+        if profile is SPEC and self.error is None:
             raise Unanswered(clause, f"the application returned without {owed}")
-        status = manners.status_of_return if self.error is None else manners.status_of_raise
+        status = profile.status_of_return if self.error is None else profile.status_of_raise
         if self._handshake.is_begun:
-            status = manners.status_of_half_denial
+            status = profile.status_of_half_denial
         if status is None or not self._link.is_up:
-            why = f"the application ended without {owed}, and {manners.name} gives none"
+            why = f"the application ended without {owed}, and {profile.name} gives none"
             raise ApplicationEnded(CloseCode.ABNORMAL, "", why)
         return Denied(status, Headers.from_raw([]))
 
@@ -333,7 +333,7 @@ class WebSocketCommunicator(Run):
             self._closed = ConnectionClosed(CloseCode.ABNORMAL)
             return
         self._server.close(code, reason)
-        answer = self._manners.answers_with
+        answer = self._profile.answers_with
         if answer is not None:
             self._closed = ConnectionClosed(answer)
         else:
@@ -400,16 +400,16 @@ class WebSocketCommunicator(Run):
         if self._closed is not None:
             return self._closed
         self._raise_unmet()
-        manners = self._manners
+        profile = self._profile
         if self._server.peer_left or self._server.state is WebSocketState.DISCONNECTED:
             self._closed = ConnectionClosed(CloseCode.ABNORMAL)
             return self._closed
         ended = "was stopped" if self.future.cancelled() else "returned"
         how = ended if self.error is None else f"raised {type(self.error).__name__}"
-        code = manners.code_of_return if self.error is None else manners.code_of_raise
+        code = profile.code_of_return if self.error is None else profile.code_of_raise
         why = f"the application {how} without closing the connection"
         if code is None:
-            why, code = f"{why}, which {manners.name} leaves open", CloseCode.ABNORMAL
+            why, code = f"{why}, which {profile.name} leaves open", CloseCode.ABNORMAL
         self._closed = ApplicationEnded(code, "", why)
         return self._closed
 
@@ -441,8 +441,8 @@ class WebSocketCommunicator(Run):
             Exception: what the application raised.
         """
         self._check_accepted()
-        if not self._manners.send_blocks:
-            raise RuntimeError(f"{self._manners.name} never makes a sender wait: it takes everything at once")
+        if not self._profile.send_blocks:
+            raise RuntimeError(f"{self._profile.name} never makes a sender wait: it takes everything at once")
         await self._until_or_broken(
             lambda: self._link.blocked > 0 or self.future.done(), "a send that waits for the peer to read"
         )

@@ -8,7 +8,7 @@ from .clock import checked_bound
 from .conformance.http import DEBUG_EXTENSION
 from .libraries import httpx2
 from .servers.exchange import Exchange
-from .servers.manners import SPEC, manners_of
+from .servers.profiles import SPEC, profile_of
 from .servers.scopes import connection_scope, paths
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
@@ -61,7 +61,7 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
         self._timeout = checked_bound(timeout)
         self._raise_server_exceptions = raise_server_exceptions
         self._check_leaks = check_leaks
-        self._manners = manners_of(server)
+        self._profile = profile_of(server)
         self._carries_context = carries_context
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -112,7 +112,7 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
             self._app,
             self._scope(request),
             aiter(body),
-            manners=self._manners,
+            profile=self._profile,
             is_body_whole=isinstance(request.stream, httpx2.ByteStream),
             is_streamed=is_streamed,
             carries_context=self._carries_context,
@@ -122,8 +122,8 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
         )
 
     def _scope(self, request: httpx2.Request) -> Scope:
-        """Return the scope of a request as a server of these manners makes it."""
-        manners, url = self._manners, request.url
+        """Return the scope of a request as a server of this profile makes it."""
+        profile, url = self._profile, request.url
         return {
             "type": "http",
             "http_version": "1.1",
@@ -131,14 +131,14 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "scheme": url.scheme,
             "query_string": url.query,
-            **paths(url.path, url.raw_path.partition(b"?")[0], self._root_path, manners),
+            **paths(url.path, url.raw_path.partition(b"?")[0], self._root_path, profile),
             **connection_scope(
-                manners,
-                spec_version=manners.http_spec_version,
+                profile,
+                spec_version=profile.http_spec_version,
                 server=(url.host, _PORTS[url.scheme] if url.port is None else url.port),
                 client=self._client,
                 state=self._state,
-                offers=[DEBUG_EXTENSION] if manners is SPEC else [],
+                offers=[DEBUG_EXTENSION] if profile is SPEC else [],
                 extensions=self._extensions,
             ),
         }

@@ -17,7 +17,7 @@ from asgi_ws.testing import (
     WaitTimeout,
     WebSocketCommunicator,
 )
-from asgi_ws.testing.servers.manners import Manners
+from asgi_ws.testing.servers.profiles import ServerProfile
 from tests.servers.bare_handlers import bare_app
 from tests.servers.client import SECONDS, Probe, hang_up, http, reset
 from tests.servers.journal import Journal
@@ -79,7 +79,7 @@ class RealPeer:
     """A client of a server that runs."""
 
     def __init__(self, process: ServerProcess, script: str, patience: float = PATIENCE) -> None:
-        self.longest = process.server.manners.max_message_bytes or 0
+        self.longest = process.server.profile.max_message_bytes or 0
         self.probe = Probe(process, script, kind="bare")
         self._process = process
         self._patience = patience
@@ -163,10 +163,10 @@ class ImitatedPeer:
 
     ID: Final = "imitated"
 
-    def __init__(self, communicator: WebSocketCommunicator, manners: Manners, journal: Journal) -> None:
+    def __init__(self, communicator: WebSocketCommunicator, profile: ServerProfile, journal: Journal) -> None:
         self._communicator = communicator
-        self.longest = manners.max_message_bytes or 0
-        self._stays_open = manners.code_of_return is None
+        self.longest = profile.max_message_bytes or 0
+        self._stays_open = profile.code_of_return is None
         self._journal = journal
 
     @classmethod
@@ -174,7 +174,7 @@ class ImitatedPeer:
         cls,
         use: Callable[["ImitatedPeer"], Awaitable[_T]],
         *,
-        manners: Manners,
+        profile: ServerProfile,
         script: str,
         subprotocols: Sequence[str] = (),
         root_path: str = "",
@@ -184,7 +184,7 @@ class ImitatedPeer:
         communicator = WebSocketCommunicator(
             bare_app(journal),
             f"/bare/{script}?id={cls.ID}",
-            server=manners.name,
+            server=profile.name,
             subprotocols=subprotocols,
             root_path=root_path,
             timeout=PATIENCE,
@@ -193,7 +193,7 @@ class ImitatedPeer:
         seen: list[_T] = []
         try:
             async with communicator:
-                seen.append(await use(cls(communicator, manners, journal)))
+                seen.append(await use(cls(communicator, profile, journal)))
         except ProtocolViolation:
             if not seen:
                 raise

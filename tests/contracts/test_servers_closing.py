@@ -29,14 +29,14 @@ async def test_registered_codes_reach_the_client_or_their_stand_ins_do(
 ) -> None:
     codes = [(await _closed_with(process, code))[0] for code in REGISTERED]
     assert codes == [process.server.on_wire(code) for code in REGISTERED]
-    observed("as they are" if process.server.manners.sends_registered_codes else "as 4901-4903, 4907-4914")
+    observed("as they are" if process.server.profile.sends_registered_codes else "as 4901-4903, 4907-4914")
 
 
 @pytest.mark.row("the reason of `close`")
 async def test_the_reason_reaches_the_client(process: ServerProcess, observed: Observe) -> None:
     reason = "é" * 61
     seen = (await _closed_with(process, 4001, reason))[1]
-    assert seen == (reason if process.server.manners.sends_close_reason else "")
+    assert seen == (reason if process.server.profile.sends_close_reason else "")
     observed("sent" if seen else "not sent by the server")
 
 

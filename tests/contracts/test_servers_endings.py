@@ -51,7 +51,7 @@ async def test_a_reset_ends_the_handler_with_1005_or_1006(process: ServerProcess
     probe = Probe(process, "watch")
     reset(await probe.connect())
     closed = (await probe.notes())["closed"]
-    assert closed == [probe.server.manners.code_of_lost_connection, ""]
+    assert closed == [probe.server.profile.code_of_lost_connection, ""]
     observed(_cell(*closed))
 
 
@@ -60,7 +60,7 @@ async def test_a_fin_ends_the_handler_with_1005_or_1006(process: ServerProcess, 
     probe = Probe(process, "watch")
     hang_up(await probe.connect())
     closed = (await probe.notes())["closed"]
-    assert closed == [probe.server.manners.code_of_lost_connection, ""]
+    assert closed == [probe.server.profile.code_of_lost_connection, ""]
     observed(_cell(*closed))
 
 
@@ -167,7 +167,7 @@ async def test_until_closed_ends_a_handler_that_only_waits(
     ws = await probe.connect()
     await probe.events(until="accepted")
     leave(ws)
-    assert (await probe.notes())["end"] == probe.server.manners.code_of_lost_connection
+    assert (await probe.notes())["end"] == probe.server.profile.code_of_lost_connection
     observed("ends it quietly")
 
 

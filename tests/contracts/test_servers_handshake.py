@@ -45,7 +45,7 @@ async def test_headers_of_accept_are_sent_where_the_server_sends_them(
     assert ws.response is not None
     values = ws.response.headers.get_all("x-probe")
     await ws.close()
-    assert values == (["one", "two"] if process.server.manners.sends_accept_headers else [])
+    assert values == (["one", "two"] if process.server.profile.sends_accept_headers else [])
     observed("sent" if values else "dropped by the server")
 
 
@@ -78,7 +78,7 @@ async def test_a_denial_has_its_status_body_and_headers(process: ServerProcess, 
     probe = Probe(process, "deny")
     response = await probe.refusal()
     assert response.status_code == process.server.denies(401)
-    if process.server.manners.denial_response:
+    if process.server.profile.denial_response:
         assert response.body == b"who are you?"
         assert response.headers["www-authenticate"] == "Bearer"
     assert (await probe.notes())["send"] == "ConnectionClosed 1006"

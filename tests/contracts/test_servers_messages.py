@@ -41,7 +41,7 @@ async def test_empty_messages_are_sent_where_the_server_sends_them(process: Serv
     while sent.count("next") < 2:
         sent.append(await asyncio.wait_for(ws.recv(), SECONDS))
     await ws.close()
-    assert sent == (["", "next", b"", "next"] if process.server.manners.sends_empty_messages else ["next", "next"])
+    assert sent == (["", "next", b"", "next"] if process.server.profile.sends_empty_messages else ["next", "next"])
     observed("sent" if "" in sent else "dropped by the server")
 
 
@@ -91,8 +91,8 @@ async def test_a_send_to_a_client_that_does_not_read_waits_where_the_server_wait
     ws = await probe.connect(max_queue=1)
     ws.transport.pause_reading()
     events = await probe.events(seconds=10)
-    assert events[0][0] == ("blocked" if process.server.manners.send_blocks else "taken")
-    assert events[0][1] < 16 * MIB or not process.server.manners.send_blocks
+    assert events[0][0] == ("blocked" if process.server.profile.send_blocks else "taken")
+    assert events[0][1] < 16 * MIB or not process.server.profile.send_blocks
     ws.transport.abort()
     observed("waits" if events[0][0] == "blocked" else "never waits")
 

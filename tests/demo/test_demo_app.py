@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 
 import asgi_ws
 from asgi_ws.testing import LifespanManager, WebSocketCommunicator, http_client
-from asgi_ws.testing.servers.manners import UVICORN
+from asgi_ws.testing.servers.profiles import UVICORN
 from tests.outcomes import refusal
 from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS, Server
@@ -163,7 +163,7 @@ async def test_uvicorn_s_log_config_decides_where_it_names_the_logger(tmp_path: 
     plain = Server(
         name="uvicorn",
         title="uvicorn",
-        manners=UVICORN,
+        profile=UVICORN,
         arguments=("uvicorn", "{app}", "--port={port}", f"--log-config={path}"),
     )
     with ServerProcess(plain, "asgi_ws:app") as process:

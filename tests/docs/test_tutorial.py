@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 from websockets.sync.client import connect
 
-from asgi_ws.testing.servers.manners import ASGI_WS, UVICORN
+from asgi_ws.testing.servers.profiles import ASGI_WS, UVICORN
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import Server
@@ -28,8 +28,8 @@ SECONDS: Final = 30
 PAGE: Final = PROJECT / "docs" / "tutorial.md"
 FILE: Final = re.compile(r"`(\w+\.py)`")
 PROGRAMS: Final = {
-    name: Server(name=name, title=name, manners=manners, arguments=(name, "{app}", "--port={port}"))
-    for name, manners in (("uvicorn", UVICORN), ("asgi_ws", ASGI_WS))
+    name: Server(name=name, title=name, profile=profile, arguments=(name, "{app}", "--port={port}"))
+    for name, profile in (("uvicorn", UVICORN), ("asgi_ws", ASGI_WS))
 }
 
 

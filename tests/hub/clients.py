@@ -152,7 +152,7 @@ class RawClient:
     async def finale(self, *, prefix: str = "", **arguments: Any) -> None:
         """Let the handler publish its last words, more than a connection's buffers hold, and read them after that."""
         # Where `send` never waits it is paced, and a second's worth goes at once.
-        count, size = (1, 8 * MIB) if self.process.server.manners.send_blocks else (10, 120 * KIB)
+        count, size = (1, 8 * MIB) if self.process.server.profile.send_blocks else (10, 120 * KIB)
         await self.tell("finale", count=count, size=size, **arguments)
         await get(self.process, f"{prefix}/events/{self.name}", until="published", seconds=SECONDS)
         expected = [*["large"] * count, "see", "bye"]

@@ -15,7 +15,7 @@ from .serving import FAST, Servers
 
 APP: Final = "tests.hub.foreign_apps:app"
 _SERVERS: Final = [server for server in SERVERS if server.name in ("uvicorn-sansio", FAST.name)]
-_DAPHNE: Final = next(server for server in SERVERS if not server.manners.send_blocks)
+_DAPHNE: Final = next(server for server in SERVERS if not server.profile.send_blocks)
 _PATHS: Final = ["/fastapi/", "/starlette/", "/bare/"]
 # A handler that lets its client's leaving through: uvicorn's own classes print a traceback for that.
 _CARELESS: Final = "/careless/"

@@ -24,8 +24,8 @@ def _only(servers: list[Server]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("process", servers, ids=[server.name for server in servers], indirect=True)
 
 
-waiting: Final = _only([server for server in SERVERS if server.manners.send_blocks])
-never_waiting: Final = _only([server for server in SERVERS if not server.manners.send_blocks])
+waiting: Final = _only([server for server in SERVERS if server.profile.send_blocks])
+never_waiting: Final = _only([server for server in SERVERS if not server.profile.send_blocks])
 
 
 @pytest.fixture(scope="module")

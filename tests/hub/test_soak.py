@@ -13,7 +13,7 @@ from typing import Any, Final
 import psutil
 import pytest
 
-from asgi_ws.testing.servers.manners import ASGI_WS
+from asgi_ws.testing.servers.profiles import ASGI_WS
 from tests.servers.client import SECONDS
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server
@@ -27,7 +27,7 @@ logger = logging.getLogger("soak")
 _SERVER: Final = Server(
     name="soak",
     title="uvicorn, asgi_ws",
-    manners=ASGI_WS,
+    profile=ASGI_WS,
     arguments=("uvicorn", "{app}", "--port={port}", "--no-access-log", "--ws=tests.hub.soak_app:SmallBuffers"),
 )
 _APP: Final = "tests.hub.soak_app:app"

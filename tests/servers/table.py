@@ -4,18 +4,18 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from asgi_ws.testing.servers.manners import ASGI_WS, DAPHNE, GRANIAN, HYPERCORN, UVICORN, Manners
+from asgi_ws.testing.servers.profiles import ASGI_WS, DAPHNE, GRANIAN, HYPERCORN, UVICORN, ServerProfile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """How a server is started and stopped, and its manners.
+    """How a server is started and stopped, and its profile.
 
     Attributes:
         name: of the test's parameter.
         title: as the documentation names it.
-        manners: what it does with a connection, by the testing kit's table.
-        imitated: the testing kit imitates it in all of them; else the manners are those that the other tests ask for.
+        profile: what it does with a connection, by the testing kit's table.
+        imitated: the testing kit imitates it in all of them; else the profile is the one that the other tests ask for.
         arguments: of `python -m`; `{app}` and `{port}` are filled in.
         root_path_option: the option that takes a root path.
         code_at_shutdown: the code in the close frame that an open connection gets at SIGTERM; 1006 for no frame.
@@ -28,7 +28,7 @@ class Server:
 
     name: str
     title: str
-    manners: Manners
+    profile: ServerProfile
     imitated: bool = True
     arguments: tuple[str, ...]
     root_path_option: str = "--root-path"
@@ -40,34 +40,34 @@ class Server:
     @property
     def has_lifespan(self) -> bool:
         """Whether start and stop are events."""
-        return self.manners.has_lifespan
+        return self.profile.has_lifespan
 
     def sees_close(self, code: int, reason: str) -> tuple[int, str]:
         """What the application is told of a client's close frame."""
-        manners = self.manners
-        told = code if manners.tells_close_code else manners.code_of_lost_connection
-        return told, reason if manners.tells_close_reason else ""
+        profile = self.profile
+        told = code if profile.tells_close_code else profile.code_of_lost_connection
+        return told, reason if profile.tells_close_reason else ""
 
     def denies(self, status: int) -> int:
         """The status that a client sees of a refusal."""
-        return status if self.manners.denial_response else 403
+        return status if self.profile.denial_response else 403
 
     def on_wire(self, code: int) -> int:
         """The close code that a client sees of one that the application sent."""
-        return code if self.manners.sends_registered_codes or not 1001 <= code <= 1014 else code + 3900
+        return code if self.profile.sends_registered_codes or not 1001 <= code <= 1014 else code + 3900
 
 
 SERVERS: Final = (
     Server(
         name="uvicorn-sansio",
         title="uvicorn, websockets-sansio",
-        manners=UVICORN,
+        profile=UVICORN,
         arguments=("uvicorn", "{app}", "--port={port}", "--no-access-log", "--ws=websockets-sansio"),
     ),
     Server(
         name="uvicorn-wsproto",
         title="uvicorn, wsproto",
-        manners=UVICORN,
+        profile=UVICORN,
         # It differs in how it takes an application's mistakes.
         imitated=False,
         arguments=("uvicorn", "{app}", "--port={port}", "--no-access-log", "--ws=wsproto"),
@@ -75,7 +75,7 @@ SERVERS: Final = (
     Server(
         name="uvicorn-asgi_ws",
         title="uvicorn, asgi_ws",
-        manners=ASGI_WS,
+        profile=ASGI_WS,
         arguments=(
             "uvicorn",
             "{app}",
@@ -87,7 +87,7 @@ SERVERS: Final = (
     Server(
         name="hypercorn",
         title="hypercorn",
-        manners=HYPERCORN,
+        profile=HYPERCORN,
         arguments=("hypercorn", "{app}", "--bind=127.0.0.1:{port}", "--graceful-timeout=1"),
         # From Python 3.12 on asyncio's Server.wait_closed() waits, and hypercorn calls it before it cancels anything.
         ends_connections=sys.version_info < (3, 12),
@@ -97,7 +97,7 @@ SERVERS: Final = (
     Server(
         name="daphne",
         title="daphne",
-        manners=DAPHNE,
+        profile=DAPHNE,
         arguments=("daphne", "--bind=127.0.0.1", "--port={port}", "{app}"),
         code_at_shutdown=4912,
         seconds_to_settle=1.2,
@@ -105,7 +105,7 @@ SERVERS: Final = (
     Server(
         name="granian",
         title="granian",
-        manners=GRANIAN,
+        profile=GRANIAN,
         arguments=("granian", "--interface=asgi", "--port={port}", "{app}"),
         root_path_option="--url-path-prefix",
         code_at_shutdown=1006,

@@ -22,7 +22,7 @@ from asgi_ws.testing import (
     WaitTimeout,
     http_client,
 )
-from asgi_ws.testing.servers.manners import MANNERS
+from asgi_ws.testing.servers.profiles import PROFILES
 
 from .applications import cancel_this_task
 
@@ -334,7 +334,7 @@ async def test_an_application_that_hides_its_mistake_fails_the_test_all_the_same
         await get(app, raise_server_exceptions=False)
 
 
-@pytest.mark.parametrize("server", MANNERS)
+@pytest.mark.parametrize("server", PROFILES)
 async def test_header_names_in_capitals_are_let_through_as_every_server_does(server: str) -> None:
     app = sends({**START, "headers": [(b"X-Name", b"value"), [b"x-other", b"value"]]}, BODY)
     assert (await get(app, server=server)).headers["x-name"] == "value"

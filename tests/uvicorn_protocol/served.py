@@ -10,7 +10,7 @@ from typing import Final
 import httpx2
 import psutil
 
-from asgi_ws.testing.servers.manners import UVICORN
+from asgi_ws.testing.servers.profiles import UVICORN
 from tests.servers.client import SECONDS
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server
@@ -58,7 +58,7 @@ class Uvicorn(ServerProcess):
     def __init__(self, *options: str, app: str = PROBE, ws: str = PROTOCOL, tls: ssl.SSLContext | None = None) -> None:
         arguments = ("uvicorn", "{app}", "--port={port}", "--no-access-log", f"--ws={ws}")
         super().__init__(
-            Server(name="uvicorn-protocol", title="uvicorn", manners=UVICORN, arguments=arguments),
+            Server(name="uvicorn-protocol", title="uvicorn", profile=UVICORN, arguments=arguments),
             app,
             options=options,
             env=_HELD_BYTES,

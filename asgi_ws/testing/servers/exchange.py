@@ -21,7 +21,7 @@ from ..conformance.http import (
     violation,
 )
 from ..errors import Unanswered, WaitTimeout, show
-from .manners import SPEC, Manners
+from .profiles import SPEC, ServerProfile
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -53,7 +53,7 @@ class Exchange(CheckedRun):
         scope: Scope,
         body: AsyncIterator[bytes],
         *,
-        manners: Manners,
+        profile: ServerProfile,
         is_body_whole: bool,
         is_streamed: bool,
         carries_context: bool,
@@ -69,7 +69,7 @@ class Exchange(CheckedRun):
         self.notes: dict[str, Any] = {}
         self._receive = self._read
         self._send = self._check
-        self._manners = manners
+        self._profile = profile
         self._calls = 0
         # The request's body; None once the application has received all of it.
         self._body: AsyncIterator[bytes] | None = body
@@ -119,16 +119,16 @@ class Exchange(CheckedRun):
         # An application that asks whether the client has left gives this up before it first suspends.
         if not self._is_over.is_set():
             await self._is_over.wait()
-        if self._manners.http_disconnect == "later":
+        if self._profile.http_disconnect == "later":
             await asyncio.sleep(0)
-        elif self._manners.http_disconnect == "once" and self._disconnects:
+        elif self._profile.http_disconnect == "once" and self._disconnects:
             await asyncio.get_running_loop().create_future()
         self._disconnects += 1
         return {"type": "http.disconnect"}
 
     async def _check(self, event: Event) -> None:
         await self._yield_at_times()
-        event = settled(event, takes_bytes_like=self._manners.takes_bytes_like)
+        event = settled(event, takes_bytes_like=self._profile.takes_bytes_like)
         broken = violation(event, self._state, self.scope)
         if broken is not None:
             self._refuse(broken)
@@ -175,7 +175,7 @@ class Exchange(CheckedRun):
 
     def _refuse_late(self) -> None:
         # ASGI, HTTP, "Disconnected Client - send exception": from version 2.4 on; the servers there are older.
-        if self._manners is SPEC:
+        if self._profile is SPEC:
             self._raised.append(OSError("the client has left"))
             raise self._raised[-1]
 

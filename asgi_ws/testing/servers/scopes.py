@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 from ..._asgi import HeadersLike, RawHeaders, Scope
 from ...headers import encode_headers
 from ...security import offered_subprotocols
-from .manners import SPEC, Manners
+from .profiles import SPEC, ServerProfile
 
 # RFC 3986 section 2: what a path and a query may have as they are; "%" since they may be encoded already.
 _IN_PATH: Final = "/:@!$&'()*+,;=~%"
@@ -25,7 +25,7 @@ HANDSHAKE: Final = (
 
 def websocket_scope(
     target: str,
-    manners: Manners,
+    profile: ServerProfile,
     *,
     headers: HeadersLike,
     subprotocols: Sequence[str],
@@ -50,27 +50,27 @@ def websocket_scope(
     offered = [value.decode("latin-1") for name, value in sent if name == b"sec-websocket-protocol"]
     scope: Scope = {
         "type": "websocket",
-        **paths(unquote(raw_path), raw_path.encode("ascii"), root_path, manners),
+        **paths(unquote(raw_path), raw_path.encode("ascii"), root_path, profile),
         "query_string": quote(url.query, safe=_IN_QUERY).encode("ascii"),
         "headers": sent,
         "subprotocols": offered_subprotocols({"subprotocols": offered}),
         **connection_scope(
-            manners,
-            spec_version=manners.spec_version,
+            profile,
+            spec_version=profile.spec_version,
             server=(url.hostname or "testserver", _PORTS[scheme] if url.port is None else url.port),
             client=client,
             state=state,
-            offers=manners.extensions,
+            offers=profile.extensions,
             extensions=extensions,
         ),
     }
-    if manners.describes_connection:
+    if profile.describes_connection:
         scope.update(http_version="1.1", scheme=scheme)
     return scope
 
 
 def connection_scope(
-    manners: Manners,
+    profile: ServerProfile,
     *,
     spec_version: str | None,
     server: tuple[str, int],
@@ -82,28 +82,28 @@ def connection_scope(
     """Return what the scopes of HTTP and of WebSockets have in common; `offers` are the server's own extensions."""
     scope: Scope = {
         "asgi": {"version": "3.0"},
-        "client": None if client is None else [client[0], manners.port_type(client[1])],
-        "server": [server[0], manners.port_type(server[1])],
+        "client": None if client is None else [client[0], profile.port_type(client[1])],
+        "server": [server[0], profile.port_type(server[1])],
     }
     if spec_version is not None:
         scope["asgi"]["spec_version"] = spec_version
-    if manners.describes_connection:
+    if profile.describes_connection:
         scope.update(state=dict(state or {}), extensions={name: {} for name in offers})
     if extensions:
         scope["extensions"] = {**scope.get("extensions", {}), **extensions}
     return scope
 
 
-def paths(path: str, raw_path: bytes, root_path: str, manners: Manners) -> Scope:
+def paths(path: str, raw_path: bytes, root_path: str, profile: ServerProfile) -> Scope:
     """Return `path`, `raw_path` and `root_path` of a request, as a server that was given this root path has them.
 
     `path` is decoded and `raw_path` is not.
     """
-    if not manners.keeps_root_slash:
+    if not profile.keeps_root_slash:
         root_path = root_path.rstrip("/")
-    added = root_path if manners.joins_root_path else ""
+    added = root_path if profile.joins_root_path else ""
     # The text has one path, and a test may give it whole; servers are told what a proxy has taken away, and add it.
-    if manners is SPEC and f"{path}/".startswith(f"{unquote(root_path).rstrip('/')}/"):
+    if profile is SPEC and f"{path}/".startswith(f"{unquote(root_path).rstrip('/')}/"):
         added = ""
     # A server joins a root path as it was given, which may be percent-encoded already.
     return {"path": added + path, "raw_path": quote(added, safe="/%").encode() + raw_path, "root_path": root_path}

@@ -14,8 +14,8 @@ from ...lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENS
 from ..conformance.websocket import is_buffer, violation
 from ..errors import Misuse, ProtocolViolation
 from .link import Link, payload_bytes
-from .manners import SPEC, Manners
 from .misuse import BAD_CLOSES, allowed, mended, met
+from .profiles import SPEC, ServerProfile
 
 _NO_KEYS: Final[Mapping[str, Any]] = MappingProxyType({})
 _CONNECTING: Final = WebSocketState.CONNECTING
@@ -29,7 +29,7 @@ _SENDS_IN_A_ROW: Final = 100
 
 
 class Server:
-    """One connection as a server of these manners has it.
+    """One connection as the server of a profile has it.
 
     Attributes:
         state: the application's, by what it has sent.
@@ -42,7 +42,12 @@ class Server:
     """
 
     def __init__(
-        self, manners: Manners, scope: Scope, link: Link, inbox: "asyncio.Queue[Event]", give: Callable[[Event], None]
+        self,
+        profile: ServerProfile,
+        scope: Scope,
+        link: Link,
+        inbox: "asyncio.Queue[Event]",
+        give: Callable[[Event], None],
     ) -> None:
         self.state = _CONNECTING
         self.peer_left = False
@@ -50,14 +55,14 @@ class Server:
         self.violation: ProtocolViolation | None = None
         self.raised: list[Exception] = []
         self.extension_events: list[Event] = []
-        self._manners = manners
+        self._profile = profile
         self._scope = scope
         self._link = link
         self._inbox = inbox
         self._give = give
         # The longest message, in bytes: the server's own bound, or the one that came with the accept. The key of that
         # goes with the end.
-        self._largest = manners.max_message_bytes
+        self._largest = profile.max_message_bytes
         self._end_keys = _NO_KEYS
         # The disconnect that waits for a receive(), or was received; None before the end.
         self._disconnect: Event | None = None
@@ -83,7 +88,7 @@ class Server:
 
     def receive(self) -> Awaitable[Event]:
         """The next event."""
-        if self._manners.cancelled_receive_keeps_message:
+        if self._profile.cancelled_receive_keeps_message:
             return self._receive()
         # A call that has taken a message, and whose future is cancelled before anybody has it, has lost it. The call
         # belongs to the server, and so runs in a context of its own.
@@ -108,7 +113,7 @@ class Server:
 
     def _told_again(self) -> Event | None:
         """The disconnect for whoever has had one; None if there is no further one, or it waits in the inbox."""
-        repeats = self._manners.after_disconnect
+        repeats = self._profile.after_disconnect
         if repeats == "the same":
             return None if self._disconnect is None else dict(self._disconnect)
         is_due = repeats == "always" or (repeats == "once" and self._had_close_frame and self._disconnects == 1)
@@ -126,10 +131,10 @@ class Server:
                 await asyncio.sleep(0)
 
     async def send(self, event: Event) -> None:
-        """Take an event. What breaks the ASGI text is kept in `violation`, and meets the manners of this server."""
+        """Take an event. What breaks the ASGI text is kept in `violation`."""
         is_late = self.peer_left and self.state is not _DISCONNECTED
         broken = violation(event, None if is_late else self.state, self._scope)
-        if is_late and (broken is None or self._manners is not SPEC):
+        if is_late and (broken is None or self._profile is not SPEC):
             self._take_late(event)
         elif broken is not None:
             await self._take_broken(event, broken)
@@ -149,14 +154,14 @@ class Server:
 
     def _answer(self, event: Event) -> None:
         """The answer to the handshake, or a part of it."""
-        kind, manners = event["type"], self._manners
+        kind, profile = event["type"], self._profile
         if kind == "websocket.accept":
             self.state = _CONNECTED
             self._restrict(event)
-            self._link.write(event if manners.sends_accept_headers else {**event, "headers": []})
+            self._link.write(event if profile.sends_accept_headers else {**event, "headers": []})
         elif kind == f"{DENIAL_EXTENSION}.start":
             why = "the event has no headers"
-            missed = None if "headers" in event else allowed("denial without headers", why, manners)
+            missed = None if "headers" in event else allowed("denial without headers", why, profile)
             self._begin_denial(event, missed)
         elif kind == f"{DENIAL_EXTENSION}.body":
             self._take_body(event)
@@ -164,16 +169,16 @@ class Server:
             # Its code and its reason go nowhere, and may be anything.
             code = event.get("code")
             self._link.write({"type": kind, "code": code} if isinstance(code, int) else {"type": kind})
-            self._refused(manners.code_of_refusal, manners.code_after_refusal)
+            self._refused(profile.code_of_refusal, profile.code_after_refusal)
 
     def _restrict(self, event: Event) -> None:
         """Take the bound on messages that comes with an accept, where this server has that extension."""
         given = event.get(MESSAGE_BYTES_EXTENSION)
-        if MESSAGE_BYTES_EXTENSION in self._manners.extensions and given is not None:
+        if MESSAGE_BYTES_EXTENSION in self._profile.extensions and given is not None:
             self._largest, self._end_keys = given, {MESSAGE_BYTES_EXTENSION: given}
 
     def _begin_denial(self, event: Event, error: Exception | None) -> None:
-        if error is not None and not self._manners.reads_denial_late:
+        if error is not None and not self._profile.reads_denial_late:
             raise error
         self.state = _RESPONSE
         self._bad_denial = error
@@ -181,7 +186,7 @@ class Server:
             self._link.write(event)
 
     def _take_body(self, event: Event) -> None:
-        manners = self._manners
+        profile = self._profile
         is_last = not event.get("more_body", False)
         if self._bad_denial is not None:
             raise self._bad_denial
@@ -192,12 +197,12 @@ class Server:
         self._has_denial_body = True
         self._link.write(event)
         if is_last:
-            self._refused(manners.code_of_denial, manners.code_after_denial)
+            self._refused(profile.code_of_denial, profile.code_after_denial)
 
     def _extend(self, event: Event) -> None:
         self.extension_events.append(event)
         if event["type"] == ABORT_EXTENSION:
-            self._leave(self._manners.code_of_lost_connection, None)
+            self._leave(self._profile.code_of_lost_connection, None)
             self.state = _DISCONNECTED
             self._is_lost = True
 
@@ -209,26 +214,26 @@ class Server:
                 self._tell_end(code, None)
 
     async def _take_connected(self, event: Event) -> None:
-        manners = self._manners
+        profile = self._profile
         if event["type"] == "websocket.send":
             # Once the end was told nothing but a close goes out, where the connection is still there.
-            if self._disconnect is None and (payload_bytes(event) or manners.sends_empty_messages):
+            if self._disconnect is None and (payload_bytes(event) or profile.sends_empty_messages):
                 self._link.write(event)
         else:
             self._close(event.get("code", CloseCode.NORMAL), event.get("reason") or "")
-        if manners.send_blocks:
+        if profile.send_blocks:
             await self._link.drained()
             if self.peer_left:
                 self._refuse_late()
 
     def _close(self, code: int, reason: str) -> None:
-        manners = self._manners
+        profile = self._profile
         if 1001 <= code <= 1014:
             self._meet("registered close code", f"it sends no close code {code}")
         self.state = _DISCONNECTED
-        self._link.write({"type": "websocket.close", "code": code, "reason": reason * manners.sends_close_reason})
+        self._link.write({"type": "websocket.close", "code": code, "reason": reason * profile.sends_close_reason})
         self._had_close_frame = True
-        told = code if manners.code_of_own_close is None else manners.code_of_own_close
+        told = code if profile.code_of_own_close is None else profile.code_of_own_close
         if self._disconnect is None:
             self._tell_end(told, reason)
 
@@ -237,10 +242,10 @@ class Server:
         if not isinstance(event, Mapping) or event.get("type") != "websocket.close":
             self._refuse_late()
             return
-        manners = self._manners
-        if self._disconnect is not None and not self._disconnects and not manners.reads_ahead:
+        profile = self._profile
+        if self._disconnect is not None and not self._disconnects and not profile.reads_ahead:
             # The application closes and has not received that the peer has.
-            self._disconnect["code"] = manners.code_of_own_close
+            self._disconnect["code"] = profile.code_of_own_close
         if self._is_gone:
             self._refuse_late("close after disconnect")
 
@@ -249,16 +254,16 @@ class Server:
     async def _take_broken(self, event: Event, broken: ProtocolViolation) -> None:
         self.violation = self.violation or broken
         self._link.changed()
-        manners = self._manners
-        if manners is SPEC:
+        profile = self._profile
+        if profile is SPEC:
             raise broken
         if self._is_lost and broken.misuse in {"send after close", "close after close"}:
             self._refuse_late(
                 "close after disconnect" if broken.misuse == "close after close" else "send after disconnect"
             )
             return
-        misuse, error = met(broken, manners, is_refused=self._is_refused)
-        if misuse in _IN_DENIAL and not self._has_denial_body and event["type"] in manners.forgets_denial_for:
+        misuse, error = met(broken, profile, is_refused=self._is_refused)
+        if misuse in _IN_DENIAL and not self._has_denial_body and event["type"] in profile.forgets_denial_for:
             self.state = _CONNECTING
             await self.send(event)
             return
@@ -267,7 +272,7 @@ class Server:
         elif error is not None:
             raise error
         # A response that has begun raises with its body.
-        other = mended(event, misuse, manners) if error is None else None
+        other = mended(event, misuse, profile) if error is None else None
         if misuse in BAD_CLOSES and other is not None:
             await self._take_connected(other)
         elif other is not None:
@@ -275,26 +280,26 @@ class Server:
 
     def _take_bad_answer(self, event: Event, misuse: Misuse | None, error: Exception | None) -> None:
         """An answer to the handshake that has something wrong within, or another event before the answer."""
-        kind, manners = event.get("type") if isinstance(event, Mapping) else None, self._manners
+        kind, profile = event.get("type") if isinstance(event, Mapping) else None, self._profile
         if kind == f"{DENIAL_EXTENSION}.start" and error is not None:
             self._begin_denial(event, error)
             return
-        if kind == "websocket.accept" and not manners.answers_bad_accept and (error or misuse == _NOT_OFFERED):
+        if kind == "websocket.accept" and not profile.answers_bad_accept and (error or misuse == _NOT_OFFERED):
             # Accepted for the server, and the client has no answer, whatever the application does next.
             self.state = _CONNECTED
             self._link.cut()
         if error is not None:
             raise error
-        if misuse == _NOT_OFFERED and manners.answers_bad_accept:
+        if misuse == _NOT_OFFERED and profile.answers_bad_accept:
             self._answer(event)
 
     def _meet(self, misuse: Misuse, why: str) -> None:
-        error = allowed(misuse, why, self._manners)
+        error = allowed(misuse, why, self._profile)
         if error is not None:
             raise error
 
     def _refuse_late(self, misuse: Misuse = "send after disconnect") -> None:
-        error = self._manners.raises.get(misuse)
+        error = self._profile.raises.get(misuse)
         if error is not None:
             self.raised.append(error("the peer has left"))
             raise self.raised[-1]
@@ -315,31 +320,31 @@ class Server:
         if largest is not None and size > largest:
             self._too_long(f"frame with {size} bytes exceeds limit of {largest} bytes")
             return
-        if self._manners.receives_both_keys:
+        if self._profile.receives_both_keys:
             event = {"type": "websocket.receive", "text": event.get("text"), "bytes": event.get("bytes")}
         self.unreceived += size
         self._give(event)
 
     def _too_long(self, reason: str) -> None:
-        manners = self._manners
-        code = manners.code_of_too_long
+        profile = self._profile
+        code = profile.code_of_too_long
         if code is None:
-            self._tell_end(manners.code_of_lost_connection, None)
+            self._tell_end(profile.code_of_lost_connection, None)
             return
         self._had_close_frame = code == CloseCode.MESSAGE_TOO_BIG
         self._link.write({"type": "websocket.close", "code": code, "reason": reason * self._had_close_frame})
-        tells = self._had_close_frame and manners.tells_close_code
-        self._leave(CloseCode.MESSAGE_TOO_BIG if tells else manners.code_of_lost_connection, reason, self._end_keys)
+        tells = self._had_close_frame and profile.tells_close_code
+        self._leave(CloseCode.MESSAGE_TOO_BIG if tells else profile.code_of_lost_connection, reason, self._end_keys)
 
     def close(self, code: int | None, reason: str) -> None:
         """A close frame of the peer's has come; None for one without a code."""
-        manners = self._manners
+        profile = self._profile
         self._had_close_frame = True
         self._is_gone = False
-        if not manners.tells_close_code:
-            code = manners.code_of_lost_connection
+        if not profile.tells_close_code:
+            code = profile.code_of_lost_connection
         elif code is None:
-            code = manners.code_of_empty_close
+            code = profile.code_of_empty_close
         self._leave(code, reason)
         # After the application has had its turn, if it waits in `receive`.
         asyncio.get_running_loop().call_soon(self._go)
@@ -349,11 +354,11 @@ class Server:
 
     def answer_close(self) -> None:
         """The peer answers the application's close frame: the connection has ended."""
-        self._is_lost = not self._manners.remembers_own_close
+        self._is_lost = not self._profile.remembers_own_close
 
     def lose(self) -> None:
         """The connection has ended without a close frame, and the server knows."""
-        self._leave(self._manners.code_of_lost_connection, None)
+        self._leave(self._profile.code_of_lost_connection, None)
 
     def _leave(self, code: int | None, reason: str | None, keys: Mapping[str, Any] = _NO_KEYS) -> None:
         had_ended = self.peer_left or self.state is _DISCONNECTED
@@ -365,9 +370,9 @@ class Server:
 
     def _tell_end(self, code: int | None, reason: str | None, keys: Mapping[str, Any] = _NO_KEYS) -> None:
         self._disconnect = {"type": "websocket.disconnect", "code": code, **keys}
-        if self._manners.tells_every_reason:
+        if self._profile.tells_every_reason:
             reason = reason or ""
-        if reason is not None and self._manners.tells_close_reason:
+        if reason is not None and self._profile.tells_close_reason:
             self._disconnect["reason"] = reason
         self._give(self._disconnect)
 

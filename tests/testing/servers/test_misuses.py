@@ -9,19 +9,19 @@ import pytest
 from asgi_ws import ConnectionClosed
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import Accepted, Denied, HandshakeFailed, ProtocolViolation, WebSocketCommunicator
-from asgi_ws.testing.servers.manners import MANNERS, SPEC
+from asgi_ws.testing.servers.profiles import PROFILES, SPEC
 
 from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends, until_left
 from ..conformance.test_websocket import BROKEN, accept, close, start
 
 # Of a `receive` that is in vain.
 MOMENT = 0.05
-SERVERS = [manners for manners in MANNERS.values() if manners is not SPEC]
+SERVERS = [profile for profile in PROFILES.values() if profile is not SPEC]
 
 
-@pytest.mark.parametrize("manners", SERVERS, ids=lambda manners: manners.name)
+@pytest.mark.parametrize("profile", SERVERS, ids=lambda profile: profile.name)
 @pytest.mark.parametrize("name", BROKEN)
-async def test_a_broken_event_raises_what_the_server_raises_or_nothing(name: str, manners: Any) -> None:
+async def test_a_broken_event_raises_what_the_server_raises_or_nothing(name: str, profile: Any) -> None:
     events, _, _ = BROKEN[name]
     raised: list[Exception] = []
 
@@ -39,10 +39,10 @@ async def test_a_broken_event_raises_what_the_server_raises_or_nothing(name: str
             await ws.connect()
         await ws.wait()
 
-    await fails(ProtocolViolation, app, use, server=manners.name, subprotocols=["a", "b"])
+    await fails(ProtocolViolation, app, use, server=profile.name, subprotocols=["a", "b"])
     for error in raised:
-        assert type(error) in {*manners.raises.values(), manners.raises_else}
-        assert f"{manners.name} raises this in send: " in str(error)
+        assert type(error) in {*profile.raises.values(), profile.raises_else}
+        assert f"{profile.name} raises this in send: " in str(error)
 
 
 async def test_the_error_of_a_server_is_short_and_its_cause_is_told_once() -> None:
@@ -103,8 +103,8 @@ async def test_a_subprotocol_in_headers_goes_out_with_uvicorn_in_capitals_too() 
 
 @pytest.mark.parametrize("reason", ["\ud800", ["a list"]])
 async def test_a_refusal_may_have_any_reason_since_it_goes_nowhere(reason: object) -> None:
-    for manners in MANNERS.values():
-        async with WebSocketCommunicator(sends(close(code=4001, reason=reason)), server=manners.name) as ws:
+    for profile in PROFILES.values():
+        async with WebSocketCommunicator(sends(close(code=4001, reason=reason)), server=profile.name) as ws:
             assert (await ws.connect()).accepted is False
 
 

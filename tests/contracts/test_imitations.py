@@ -14,7 +14,7 @@ import pytest
 
 from asgi_ws._asgi import Event, Receive, Scope, Send
 from asgi_ws.testing import WebSocketCommunicator
-from asgi_ws.testing.servers.manners import Manners
+from asgi_ws.testing.servers.profiles import ServerProfile
 from tests.servers.bare_handlers import IMPATIENT_MESSAGES, IMPATIENT_SECONDS, SCRIPTS
 from tests.servers.client import SECONDS
 from tests.servers.launch import ServerProcess
@@ -239,7 +239,7 @@ pytestmark = [
 async def _on_imitation(server: Server, scenario: Scenario) -> dict[str, Any]:
     return await ImitatedPeer.observe(
         lambda peer: _observe(peer, scenario),
-        manners=server.manners,
+        profile=server.profile,
         script=scenario.script,
         subprotocols=scenario.subprotocols,
     )
@@ -276,14 +276,14 @@ async def test_a_receive_cancelled_in_the_moment_of_a_message_loses_it_where_the
     process: ServerProcess,
 ) -> None:
     real = await _observe(RealPeer(process, IMPATIENT.script), IMPATIENT)
-    assert ["lost", not process.server.manners.cancelled_receive_keeps_message] in real["application"]
+    assert ["lost", not process.server.profile.cancelled_receive_keeps_message] in real["application"]
 
 
 async def test_the_imitation_loses_a_message_in_one_moment_or_in_none(process: ServerProcess) -> None:
-    manners = process.server.manners
-    assert all([await _keeps_message(manners, turns) for turns in range(-_TURNS, 0)])
-    assert all([await _keeps_message(manners, turns) for turns in range(_TURNS)]) == (
-        manners.cancelled_receive_keeps_message
+    profile = process.server.profile
+    assert all([await _keeps_message(profile, turns) for turns in range(-_TURNS, 0)])
+    assert all([await _keeps_message(profile, turns) for turns in range(_TURNS)]) == (
+        profile.cancelled_receive_keeps_message
     )
 
 
@@ -291,7 +291,7 @@ async def test_the_imitation_loses_a_message_in_one_moment_or_in_none(process: S
 _TURNS: Final = 8
 
 
-async def _keeps_message(manners: Manners, turns: int) -> bool:
+async def _keeps_message(profile: ServerProfile, turns: int) -> bool:
     """Whether a message is received though a receive is cancelled, so many turns of the loop after the message came."""
     received: list[Event] = []
     is_waiting, is_cancelled = asyncio.Event(), asyncio.Event()
@@ -311,7 +311,7 @@ async def _keeps_message(manners: Manners, turns: int) -> bool:
         received.append(await receive())
         await send({"type": "websocket.close"})
 
-    async with WebSocketCommunicator(app, server=manners.name) as ws:
+    async with WebSocketCommunicator(app, server=profile.name) as ws:
         await ws.connect()
         await is_waiting.wait()
         await asyncio.sleep(0)

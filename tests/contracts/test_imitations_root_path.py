@@ -22,4 +22,4 @@ async def test_the_imitation_has_path_and_root_path_as_the_server_does(server: S
     options = [server.root_path_option, ROOT]
     with ServerProcess(server, "tests.servers.probe_app:app", options=options) as process:
         real = await _scope(RealPeer(process, "scope"))
-    assert await ImitatedPeer.observe(_scope, manners=server.manners, script="scope", root_path=ROOT) == real
+    assert await ImitatedPeer.observe(_scope, profile=server.profile, script="scope", root_path=ROOT) == real

@@ -14,7 +14,7 @@ from ..errors import Misuse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manners:
+class ServerProfile:
     """Where a server uses the room that the ASGI text leaves, or falls short of it.
 
     The defaults are what the text says, and where it says nothing, the mildest that servers do. Codes are those of
@@ -136,9 +136,9 @@ class Manners:
         return "registered close code" not in self.raises
 
 
-SPEC: Final = Manners(name="spec")
+SPEC: Final = ServerProfile(name="spec")
 
-UVICORN: Final = Manners(
+UVICORN: Final = ServerProfile(
     name="uvicorn",
     spec_version="2.4",
     http_spec_version="2.3",
@@ -182,7 +182,7 @@ UVICORN: Final = Manners(
     code_for_none=1005,
 )
 
-ASGI_WS: Final = Manners(
+ASGI_WS: Final = ServerProfile(
     name="asgi_ws",
     http_spec_version="2.3",
     extensions=(DENIAL_EXTENSION, ABORT_EXTENSION, MESSAGE_BYTES_EXTENSION),
@@ -229,7 +229,7 @@ ASGI_WS: Final = Manners(
     code_of_raise=1011,
 )
 
-HYPERCORN: Final = Manners(
+HYPERCORN: Final = ServerProfile(
     name="hypercorn",
     spec_version="2.3",
     http_spec_version="2.1",
@@ -286,7 +286,7 @@ HYPERCORN: Final = Manners(
     code_of_raise=1011,
 )
 
-DAPHNE: Final = Manners(
+DAPHNE: Final = ServerProfile(
     name="daphne",
     spec_version=None,
     http_spec_version=None,
@@ -329,7 +329,7 @@ DAPHNE: Final = Manners(
     has_lifespan=False,
 )
 
-GRANIAN: Final = Manners(
+GRANIAN: Final = ServerProfile(
     name="granian",
     spec_version="2.3",
     http_spec_version="2.3",
@@ -374,18 +374,18 @@ GRANIAN: Final = Manners(
     code_of_raise=1005,
 )
 
-MANNERS: Final[Mapping[str, Manners]] = MappingProxyType(
-    {manners.name: manners for manners in (SPEC, UVICORN, ASGI_WS, HYPERCORN, DAPHNE, GRANIAN)}
+PROFILES: Final[Mapping[str, ServerProfile]] = MappingProxyType(
+    {profile.name: profile for profile in (SPEC, UVICORN, ASGI_WS, HYPERCORN, DAPHNE, GRANIAN)}
 )
 
 
-def manners_of(server: str) -> Manners:
-    """The manners of a server by its name.
+def profile_of(server: str) -> ServerProfile:
+    """The profile of a server by its name.
 
     Raises:
         ValueError: for a name that is none of them.
     """
     try:
-        return MANNERS[server]
+        return PROFILES[server]
     except KeyError:
-        raise ValueError(f"server={server!r}: expected one of {', '.join(MANNERS)}") from None
+        raise ValueError(f"server={server!r}: expected one of {', '.join(PROFILES)}") from None
