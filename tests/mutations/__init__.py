@@ -27,6 +27,25 @@ class Mutation:
     tests: str
 
 
+def rows_of(text: str) -> tuple[Mutation, ...]:
+    """Return the rows of a text that has a line `# file: tests` before those of a file, and then for each row:
+
+    its name
+    - the old text, of one line or several
+    + the new text, likewise, or nothing
+    """
+    rows = []
+    file = tests = ""
+    for block in text.strip().split("\n\n"):
+        name, *lines = block.splitlines()
+        if name.startswith("# "):
+            file, _, tests = name.removeprefix("# ").partition(": ")
+            continue
+        old, new = ("\n".join(line[2:] for line in lines if line.startswith(sign)) for sign in "-+")
+        rows.append(Mutation(name, file, old, new, tests))
+    return tuple(rows)
+
+
 def rows_by_area() -> dict[str, tuple[Mutation, ...]]:
     """Return the rows of all areas by the names of their modules."""
     areas = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "__main__")
