@@ -1,4 +1,7 @@
-"""Start a program that listens on a port, wait until it accepts connections, read its log, stop it."""
+"""Start a program that listens on a port, wait until it accepts connections, read its log, stop it.
+
+A program ends with the process that started it, however that ends: see `watchdog`.
+"""
 
 import os
 import signal
@@ -12,11 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from .watchdog import unwatch, watch
+
 PROJECT: Final = Path(__file__).resolve().parents[2]
 
-# Two shared cores start an interpreter, a framework and a worker process.
-START_SECONDS: Final = 20.0
-STOP_SECONDS: Final = 10.0
+# Bounds against hanging: on a busy machine an interpreter, a framework and a worker process take their time.
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 # Between the moment a free port is known and the moment the program binds it another program may take it.
 _ATTEMPTS: Final = 3
@@ -106,6 +111,7 @@ class Program:
             # A group of its own, so that worker processes can be ended with it.
             start_new_session=True,
         )
+        watch(self._process.pid)
 
     def _accepts(self) -> bool:
         deadline = time.monotonic() + START_SECONDS
@@ -155,6 +161,7 @@ class Program:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            unwatch(self._process.pid)
 
     def wait(self, seconds: float) -> bool:
         """Wait until the program has ended; whether it did so in time."""
