@@ -4,12 +4,10 @@
 """
 
 from .application import App
-from .backlog import OutboxLimits, Overflow
 from .brokers import History, MemoryBroker, Position
-from .codec import JSONCodec
+from .close_codes import CloseCode
 from .connection import Address, Connection, QueryParams, State
 from .demo import app
-from .encoder import Encoder, Gap
 from .endpoints import HTTPEndpoint, WebSocketEndpoint, http_app, websocket_app
 from .errors import (
     AlreadyJoined,
@@ -49,19 +47,23 @@ from .errors import (
     WrongLoop,
 )
 from .headers import Headers
-from .http import HTTPApp, Request
-from .hub import Hub
-from .lifecycle import CloseCode, WebSocketState
+from .http.app import HTTPApp
+from .http.request import Request
+from .http.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from .hub.encoder import Encoder, Gap
+from .hub.hub import Hub
+from .hub.membership import Membership, Room
+from .hub.overflow import OutboxLimits, Overflow
+from .hub.presence import Member
+from .hub.statistics import HubStatistics
+from .json_codec import JSONCodec
 from .limits import Limits, Refusal, Statistics
-from .membership import Membership, Room
-from .patterns import Converter
-from .presence import Member
-from .responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
-from .routing import Mount, Route, Router, WebSocketRoute
-from .running import HubStatistics
+from .routing.patterns import Converter
+from .routing.router import Mount, Route, Router, WebSocketRoute
 from .security import SAME_ORIGIN, UNSAFE_ANY
-from .session import WebSocketApp
-from .websocket import WebSocket
+from .websocket.app import WebSocketApp
+from .websocket.state import WebSocketState
+from .websocket.websocket import WebSocket
 
 __version__ = "0.1.0"
 

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 from ._asgi import Receive, Scope, Send
 from .callables import Kind, kind_of, misfit
 from .errors import InvalidMessage, UnsupportedScope
+from .http.responses import Response
 from .lifespan import Lifespan, LifespanContext
 from .limits import Statistics
-from .patterns import Converter
-from .responses import Response
-from .routing import AnyRoute, Router, refuse_websocket
+from .routing.patterns import Converter
+from .routing.router import AnyRoute, Router, refuse_websocket
 
 logger = logging.getLogger("asgi_ws")
 

@@ -9,15 +9,16 @@ from typing import Any, ClassVar, Final, Literal, overload
 
 from ._asgi import ASGIApp
 from .callables import Kind, has_plain, kind_of, method_misfit, misfit
-from .codec import STANDARD_JSON, JSONCodec
 from .errors import InvalidEndpoint, UnexpectedMessageType, show
-from .http import HTTPApp, HTTPHandler, Request
-from .lifecycle import WebSocketState
+from .http.app import HTTPApp, HTTPHandler
+from .http.request import Request
+from .http.responses import Response
+from .json_codec import STANDARD_JSON, JSONCodec
 from .limits import Limits
-from .responses import Response
 from .security import SAME_ORIGIN, Origins, Policy
-from .session import Handler, WebSocketApp
-from .websocket import WebSocket
+from .websocket.app import Handler, WebSocketApp
+from .websocket.state import WebSocketState
+from .websocket.websocket import WebSocket
 
 Encoding = Literal["text", "bytes", "json"]
 

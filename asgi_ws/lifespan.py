@@ -8,9 +8,9 @@ from contextvars import Context
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
+from ._aio.futures import outlived
 from ._asgi import ASGIApp, Event, Receive, Scope, Send
 from .errors import LifespanFailed
-from .queues import outlived
 
 logger = logging.getLogger("asgi_ws")
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Final, TypeAlias
 
-from .bounds import MIB, check_bound
-from .lifecycle import CloseCode
+from .close_codes import CloseCode
+from .sizes import MIB, check_bound
 
 # What a sum of a clock's reading and many small times may be off by, in seconds, and more.
 _ROUNDING: Final = 1e-6

@@ -3,7 +3,7 @@
 import asyncio
 
 from asgi_ws._asgi import ASGIApp, Event, Receive, Scope, Send
-from asgi_ws.lifecycle import ABORT_EXTENSION
+from asgi_ws.extensions import ABORT_EXTENSION
 
 
 def failing(app: ASGIApp, event_type: str, error: Exception) -> ASGIApp:

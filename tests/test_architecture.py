@@ -1,4 +1,4 @@
-"""The walls: what may import what, what a name may be, and what `import asgi_ws` costs."""
+"""The walls between the folders: what may import what, what a name may be, and what `import asgi_ws` costs."""
 
 import ast
 import functools
@@ -11,132 +11,122 @@ import pytest
 import asgi_ws
 
 PACKAGE = Path(asgi_ws.__file__).parent
-
-# Which modules of the package each of these may import; everything else is forbidden to it.
+GROUND = {"_asgi", "close_codes", "errors", "extensions", "sizes"}
+# What of the package a module, or all modules of a folder, may import; anything else is forbidden.
 ONLY = {
-    "_asgi": set(),
-    "errors": {"_asgi"},
-    "lifecycle": {"_asgi", "errors"},
-    "bounds": {"errors"},
-    "limits": {"bounds", "errors", "lifecycle"},
+    **dict.fromkeys(GROUND, GROUND),
+    "_aio": set(),
+    "brokers": {"_asgi", "errors", "sizes"},
+    "wire": {"errors", "close_codes", "sizes"},
+    "uvicorn_protocol": {*GROUND, "wire"},
 }
 # What these may never import, directly or by way of another module.
+_ABOVE = {"application", "demo", "endpoints", "live", "routing"}
 NEVER = {
-    "websocket": {"routing", "endpoints", "application", "session"},
-    "channel": {"routing", "endpoints", "application", "session"},
-    "http": {"routing", "endpoints", "application"},
-    "connection": {"routing", "endpoints", "application"},
-    "security": {"routing", "endpoints", "application", "websocket", "http"},
-    "session": {"routing", "endpoints", "application"},
-    "patterns": {"routing", "application", "http", "websocket"},
-    "lifespan": {"routing", "application"},
-    "backlog": {"hub", "websocket"},
-    "outbox": {"hub", "websocket"},
-    "hub": {"routing", "endpoints", "application", "session", "brokers.redis", "brokers.nats"},
-    "brokers.base": {"hub", "brokers.memory"},
-    "brokers.memory": {"hub", "brokers.redis", "brokers.nats"},
+    **dict.fromkeys(("connection", "http", "security", "websocket"), _ABOVE | {"brokers", "hub"}),
+    "hub": _ABOVE | {"brokers.nats", "brokers.redis"},
+    "hub.outbox": {"hub.hub", "hub.room", "websocket"},
+    "hub.overflow": {"hub.hub", "hub.room", "websocket"},
+    "routing": {"application"},
+    "lifespan": {"application", "routing"},
+    "http": _ABOVE | {"websocket"},
+    "websocket.state": {"http"},
+    "websocket": _ABOVE | {"brokers", "http", "hub"},
 }
-# Which others each of these subpackages may import.
-ROOMS = {
-    "wire": {"bounds", "errors", "lifecycle"},
-    "uvicorn_protocol": {"_asgi", "bounds", "errors", "lifecycle", "wire"},
-    "brokers": {"_asgi", "bounds", "errors", "queues"},
-}
-# Who alone may import these.
+# What of the package, or which library, is imported by these alone.
 ONLY_BY = {
-    "demo": {"__init__"},
-    "uvicorn": {"__main__", "uvicorn_protocol"},
-    "uvicorn_protocol": set(),
-    "wire": {"uvicorn_protocol"},
-    "websockets": {"wire"},
     "asgiref": {"testing"},
+    "demo": {"__init__"},
     "httpx2": {"testing"},
-    "testing": set(),
+    "live": {"__init__", "demo"},
+    "testing": set[str](),
+    "uvicorn": {"__main__", "uvicorn_protocol"},
+    "uvicorn_protocol": set[str](),
+    "websockets": {"wire"},
 }
-
-
-def modules() -> dict[str, Path]:
-    """The modules of the package by their names, `demo/__init__.py` as `demo`."""
-    return {
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in PACKAGE.rglob("*.py")
-    }
-
-
-def room(name: str) -> str:
-    """The module or the subpackage, right below the package, that a module belongs to."""
-    return name.partition(".")[0]
 
 
 @functools.cache
-def imports(path: Path) -> tuple[set[str], set[str]]:
-    """What a file imports, under TYPE_CHECKING too: modules of the package, and other top-level packages."""
+def modules() -> dict[str, Path]:
+    """Return the modules of the package by name, without the `__init__` of a folder that has other modules."""
+    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+
+
+def is_in(name: str, place: str) -> bool:
+    """Return True if a module is this one, or in this folder."""
+    return f"{name}.".startswith(f"{place}.")
+
+
+def inside(place: str) -> list[str]:
+    """Return the modules of a place, which must exist."""
+    found = [name for name in modules() if is_in(name, place)]
+    assert found, place
+    return found
+
+
+@functools.cache
+def imports(name: str) -> tuple[set[str], set[str]]:
+    """Return what a module imports, under TYPE_CHECKING too: modules of the package, and top-level packages."""
     own: set[str] = set()
     others: set[str] = set()
-    rooms = path.relative_to(PACKAGE).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    folders = name.split(".")[:-1]
+    for node in ast.walk(ast.parse(modules()[name].read_text())):
         if isinstance(node, ast.Import):
             others.update(alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             others.add((node.module or "").split(".")[0])
         elif isinstance(node, ast.ImportFrom):
-            above = node.level - 1
-            assert above <= len(rooms)
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            own.update(".".join([*rooms[: len(rooms) - above], name]) for name in names)
+            above = [*folders[: len(folders) + 1 - node.level], *filter(None, [node.module])]
+            for alias in node.names:
+                whole = ".".join([*above, alias.name])
+                folder = ".".join([*above, "__init__"])
+                own.add(next(each for each in (whole, ".".join(above), folder) if each in modules()))
     return own, others
 
 
-@pytest.mark.parametrize("name", sorted(ONLY))
-def test_the_core_tables_import_nothing_but_each_other(name: str) -> None:
-    own, others = imports(modules()[name])
-    assert own <= ONLY[name]
-    assert others <= sys.stdlib_module_names
-    assert "asyncio" not in others
-
-
-@pytest.mark.parametrize("name", sorted(NEVER))
-def test_a_lower_layer_never_reaches_a_higher_one(name: str) -> None:
-    found = modules()
-    reached: set[str] = set()
+def reached(name: str) -> set[str]:
+    """Return the modules that a module imports, directly or by way of others."""
+    found: set[str] = set()
     waiting = [name]
     while waiting:
-        own, _ = imports(found[waiting.pop()])
-        waiting.extend(own - reached)
-        reached |= own
-    assert not reached & NEVER[name]
+        own, _ = imports(waiting.pop())
+        waiting.extend(own - found)
+        found |= own
+    return found
 
 
-@pytest.mark.parametrize("name", sorted(ROOMS))
-def test_the_way_of_a_frame_needs_nothing_of_what_is_above_it(name: str) -> None:
-    inside = [imports(path)[0] for module, path in modules().items() if room(module) == name]
-    assert inside
-    assert set(map(room, set.union(*inside))) - {name} <= ROOMS[name]
+@pytest.mark.parametrize("place", sorted(ONLY))
+def test_a_place_imports_only_what_stands_below_it(place: str) -> None:
+    own = set[str]().union(*(imports(name)[0] for name in inside(place)))
+    assert {name for name in own if not any(is_in(name, below) for below in {place, *ONLY[place]})} == set()
 
 
-def test_the_wire_knows_no_loop_and_only_its_unmasking_another_library() -> None:
-    others = {module: imports(path)[1] for module, path in modules().items() if room(module) == "wire"}
-    assert {module for module, names in others.items() if "asyncio" in names} == set()
-    foreign = {module: names - sys.stdlib_module_names for module, names in others.items()}
-    assert {module: names for module, names in foreign.items() if names} == {"wire.masking": {"websockets"}}
+@pytest.mark.parametrize("place", sorted(NEVER))
+def test_a_place_never_reaches_what_stands_above_it(place: str) -> None:
+    found = set[str]().union(*(reached(name) for name in inside(place)))
+    assert {name for name in found if any(is_in(name, above) for above in NEVER[place])} == set()
 
 
 @pytest.mark.parametrize("target", sorted(ONLY_BY))
-def test_what_only_some_may_import_is_imported_by_nobody_else(target: str) -> None:
-    importers = {room(name) for name, path in modules().items() if target in map(room, set.union(*imports(path)))}
-    assert importers - {target} <= ONLY_BY[target]
+def test_what_only_some_may_import_is_imported_by_no_other_place(target: str) -> None:
+    importers = {
+        name for name in modules() if any(is_in(own, target) for own in imports(name)[0]) or target in imports(name)[1]
+    }
+    assert {name for name in importers if not any(is_in(name, place) for place in {target, *ONLY_BY[target]})} == set()
+
+
+def test_the_tables_and_the_wire_know_no_event_loop() -> None:
+    tables = [*inside("wire"), "websocket.state", *GROUND]
+    assert {name for name in tables if "asyncio" in imports(name)[1]} == set()
+
+
+def test_the_wire_takes_only_its_unmasking_from_another_library() -> None:
+    foreign = {name: imports(name)[1] - sys.stdlib_module_names for name in inside("wire")}
+    assert {name: names for name, names in foreign.items() if names} == {"wire.masking": {"websockets"}}
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    graph = {name: imports(path)[0] for name, path in modules().items() if name != "__init__"}
-
-    def reach(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, " -> ".join([*path, name])
-        for target in graph.get(name, ()):
-            reach(target, (*path, name))
-
-    for name in graph:
-        reach(name, ())
+    assert {name for name in modules() if name in reached(name)} == set()
 
 
 def test_the_package_alone_loads_nothing_but_the_standard_library() -> None:
@@ -150,6 +140,7 @@ def test_the_package_alone_loads_nothing_but_the_standard_library() -> None:
 
 def test_every_exported_name_is_there_once_and_no_module() -> None:
     assert len(set(asgi_ws.__all__)) == len(asgi_ws.__all__)
-    public = {name for name in vars(asgi_ws) if not name.startswith("_")} - set(modules())
+    top = {name.split(".")[0] for name in modules()}
+    public = {name for name in vars(asgi_ws) if not name.startswith("_")} - top
     assert public | {"__version__"} == set(asgi_ws.__all__)
-    assert not set(asgi_ws.__all__) & set(modules())
+    assert not set(asgi_ws.__all__) & top

@@ -125,7 +125,7 @@ def test_an_encoder_that_would_have_to_be_awaited_is_refused_where_the_hub_is_ma
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"encoder": Encoder}, "encoder: <class 'asgi_ws.encoder.Encoder'> is not an Encoder object"),
+        ({"encoder": Encoder}, "encoder: <class 'asgi_ws.hub.encoder.Encoder'> is not an Encoder object"),
         ({"history": 50}, "history: 50 is not a History object, nor a function that returns one"),
         ({"outbox": 100}, "outbox: 100 is not an OutboxLimits object"),
     ],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
 
-from ..bounds import check_bound
+from ..sizes import check_bound
 
 
 @dataclass(frozen=True, slots=True)

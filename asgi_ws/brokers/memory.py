@@ -11,9 +11,8 @@ from collections.abc import Awaitable
 from itertools import islice
 from typing import Final
 
-from ..bounds import MIB, check_bound
 from ..errors import LifecycleError
-from ..queues import size_of
+from ..sizes import MIB, check_bound, size_of
 from .base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, Position, RoomEvent
 from .workers import worker_processes
 

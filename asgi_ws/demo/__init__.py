@@ -7,10 +7,10 @@ from typing import Final
 
 from ..application import App
 from ..endpoints import HTTPEndpoint, WebSocketEndpoint
-from ..http import Request
-from ..responses import Response
-from ..routing import AnyRoute, Route, WebSocketRoute
-from ..websocket import WebSocket
+from ..http.request import Request
+from ..http.responses import Response
+from ..routing.router import AnyRoute, Route, WebSocketRoute
+from ..websocket.websocket import WebSocket
 from . import pages
 from .chat import LIMITS, NUMBERS, Chat, chat_hub, chat_page
 

@@ -50,20 +50,20 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 from unicodedata import normalize
 
-from ..backlog import Overflow
-from ..bounds import KIB
 from ..brokers.base import History, RoomEvent
-from ..codec import STANDARD_JSON
-from ..encoder import Encoder, Gap
 from ..endpoints import WebSocketEndpoint, http_app
 from ..errors import HTTPError, InvalidJSON
-from ..http import Request
-from ..hub import Hub
+from ..http.request import Request
+from ..http.responses import Response
+from ..hub.encoder import Encoder, Gap
+from ..hub.hub import Hub
+from ..hub.membership import Membership
+from ..hub.overflow import Overflow
+from ..hub.presence import Member
+from ..json_codec import STANDARD_JSON
 from ..limits import Limits, RateMeter
-from ..membership import Membership
-from ..presence import Member
-from ..responses import Response
-from ..websocket import WebSocket
+from ..sizes import KIB
+from ..websocket.websocket import WebSocket
 from . import pages
 
 PROTOCOL: Final = "asgi-ws.v1"

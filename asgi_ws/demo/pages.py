@@ -6,7 +6,7 @@ from string import Template
 from types import MappingProxyType
 from typing import Final
 
-from ..responses import HTMLResponse, Response
+from ..http.responses import HTMLResponse, Response
 
 _PACKAGE: Final = __name__.rpartition(".")[0]
 _CONTENT_SECURITY_POLICY: Final = (

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from .._asgi import ASGIApp, Event, HeadersLike, RawHeaders, Receive, Scope, Send
-from ..codec import STANDARD_JSON
+from ..close_codes import CloseCode, check_close
 from ..errors import ConnectionClosed, InvalidMessage
 from ..headers import Headers
-from ..lifecycle import CloseCode, WebSocketState, check_close
+from ..json_codec import STANDARD_JSON
+from ..websocket.state import WebSocketState
 from .errors import ApplicationEnded, HandshakeDenied, Unanswered
 from .run import Run, unexplained
 from .servers.handshake import Accepted, Answer, Denied, Handshake, refusal

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
 from .._asgi import Event, RawHeaders, Scope
-from ..codec import STANDARD_JSON
+from ..close_codes import CloseCode
 from ..errors import ConnectionClosed, UnexpectedMessageType
-from ..lifecycle import CloseCode
+from ..json_codec import STANDARD_JSON
 from .communicator import WebSocketCommunicator
 from .errors import ApplicationEnded, show
 from .libraries import httpx2

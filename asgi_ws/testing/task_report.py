@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any, Final
 
-from ..deadline import Deadline
+from .._aio.deadline import Deadline
 
 # Set to a token in the context that an application is run in. Every task that the application starts inherits it.
 OWNER: Final[ContextVar[object]] = ContextVar("asgi_ws.testing.OWNER")

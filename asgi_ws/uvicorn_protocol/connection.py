@@ -9,7 +9,8 @@ from contextlib import suppress
 from enum import Enum
 from typing import ClassVar, Final, cast
 
-from ..lifecycle import MESSAGE_BYTES_EXTENSION, CloseCode, check_close
+from ..close_codes import CloseCode, check_close
+from ..extensions import MESSAGE_BYTES_EXTENSION
 from ..wire.events import Close, Failed, Ping, Pong
 from ..wire.frames import close_frame
 from ..wire.handshake import HandshakeRefused, refusal

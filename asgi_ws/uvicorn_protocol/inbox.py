@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from .._asgi import Event as ASGIEvent
-from ..bounds import KIB
-from ..lifecycle import CloseCode
+from ..close_codes import CloseCode
+from ..sizes import KIB
 from ..wire.events import Close, Event, Failed, Ping, Pong, Utf8
 from ..wire.reader import FrameReader
 from .writer import Writer

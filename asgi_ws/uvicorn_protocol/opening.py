@@ -6,7 +6,7 @@ from uvicorn.config import Config
 
 from .._asgi import Event, RawHeaders, Scope
 from ..errors import InvalidMessage
-from ..lifecycle import MESSAGE_BYTES_EXTENSION
+from ..extensions import MESSAGE_BYTES_EXTENSION
 from ..wire.handshake import Handshake, HandshakeRefused, accept_response
 from ..wire.negotiation import Parameters, negotiate
 from .connection import logger

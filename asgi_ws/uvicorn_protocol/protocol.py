@@ -13,9 +13,10 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
 from .._asgi import ASGIApp, Broadcast, Event, Scope
-from ..bounds import KIB
+from ..close_codes import CloseCode, check_close
 from ..errors import InvalidMessage, LifecycleError, leaves
-from ..lifecycle import ABORT_EXTENSION, CloseCode, check_close
+from ..extensions import ABORT_EXTENSION
+from ..sizes import KIB
 from ..wire.deflate import Deflate
 from ..wire.frames import BINARY, COMPRESSED, SHORT_HEADERS, TEXT, header
 from ..wire.handshake import (

@@ -9,7 +9,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from .._asgi import Scope
 from ..errors import escaped
-from ..lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
+from ..extensions import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
 from ..wire.handshake import Handshake
 
 # The version of the ASGI text that this class keeps to: `send` raises an OSError after the peer left (2.4), and the

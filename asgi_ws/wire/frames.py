@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ..lifecycle import CloseCode, check_close
+from ..close_codes import CloseCode, check_close
 
 # RFC 6455 section 5.2, the first byte.
 FIN: Final = 0x80

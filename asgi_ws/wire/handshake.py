@@ -12,8 +12,8 @@ from hashlib import sha1
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
-from ..bounds import KIB
 from ..errors import InvalidHeader, InvalidStatus, InvalidSubprotocol
+from ..sizes import KIB
 
 RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 

@@ -8,9 +8,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from ..bounds import KIB, MIB
+from ..close_codes import CloseCode, check_close
 from ..errors import UsageError
-from ..lifecycle import CloseCode, check_close
+from ..sizes import KIB, MIB
 from .events import Close, Event, Failed, Inflater, NotDeflate, Ping, Pong, TooLong, Utf8
 from .frames import (
     BINARY,

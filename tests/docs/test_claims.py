@@ -9,10 +9,11 @@ import pytest
 
 import asgi_ws
 from asgi_ws import CloseCode, Limits, OutboxLimits, Overflow, Refusal, WebSocketApp, WebSocketState
+from asgi_ws.close_codes import as_private_code
 from asgi_ws.errors import AsgiWsError
-from asgi_ws.lifecycle import APPLICATION_TRANSITIONS, PEER_TRANSITIONS, as_private_code
-from asgi_ws.patterns import CONVERTERS
+from asgi_ws.routing.patterns import CONVERTERS
 from asgi_ws.security import Policy
+from asgi_ws.websocket.state import APPLICATION_TRANSITIONS, PEER_TRANSITIONS
 from tests.servers.program import PROJECT
 
 from .blocks import blocks_of

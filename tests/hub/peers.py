@@ -8,7 +8,7 @@ from typing import Any, Final
 from asgi_ws import Encoder, Gap, Member, MemoryBroker, Position, WebSocket, websocket_app
 from asgi_ws._asgi import Event, Scope
 from asgi_ws.brokers.base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, RoomEvent
-from asgi_ws.lifecycle import ABORT_EXTENSION
+from asgi_ws.extensions import ABORT_EXTENSION
 
 from ..asgi import websocket_scope
 from .model import GAP

@@ -18,7 +18,7 @@ ROOM = "room"
 @pytest.fixture
 def no_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look at the clock finds the slice of this iteration over."""
-    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", -1.0)
+    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", -1.0)
 
 
 class Counting(Narrator):
@@ -136,9 +136,9 @@ async def test_a_crowd_that_leaves_one_by_one_takes_memory_for_each_and_not_for_
     hub = Hub(encoder=(encoder := Counting()))
     # Joining is announced to those who came before, which is half of the pairs by itself.
     monkeypatch.setattr(Counting, "join", Narrator.leave)
-    monkeypatch.setattr("asgi_ws.rooms._SILENT", (Narrator.leave,))
+    monkeypatch.setattr("asgi_ws.hub.room._SILENT", (Narrator.leave,))
     taken, memberships = crowd(hub, count)
-    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", -1.0)
+    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", -1.0)
     tracemalloc.start()
     try:
         for membership in memberships:

@@ -249,7 +249,7 @@ async def test_a_history_that_cannot_be_read_is_a_hole_that_is_announced(caplog:
 
 
 async def test_more_than_one_page_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asgi_ws.sequence._PAGE", 2)
+    monkeypatch.setattr("asgi_ws.hub.recovery._PAGE", 2)
     broker = LossyBroker()
     hub = hub_with(broker)
     peer = await who_missed(hub, broker, *map(str, range(5)))

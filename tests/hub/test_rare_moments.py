@@ -44,7 +44,7 @@ class Gated(MemoryBroker):
 async def test_a_hub_that_stops_during_a_message_waits_for_its_broker_and_cancels_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", 0.0)
     broker = Gated()
     broker.gate.set()
     async with Hub(broker) as hub:
@@ -155,7 +155,7 @@ async def test_a_turn_that_ends_in_a_message_that_waits_for_somebody_leaves_nobo
         hub.join(peer.send, ROOM)
     for text in ("1", "2", "3"):
         await hub.publish(ROOM, text)
-    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", 0.0)
     await hub.publish(ROOM, "4")
     assert {tuple(peer.taken) for peer in others} == {("1", "2", "3", "4")}
 
@@ -306,7 +306,7 @@ async def test_a_disconnect_that_ends_one_by_way_of_another_ends_all() -> None:
 
 @pytest.mark.parametrize("others", [1, 200])
 async def test_a_push_that_raises_ends_its_membership_alone(others: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", 0.0)
 
     class Pushing(Peer):
         def push_broadcast(self, broadcast: Broadcast) -> bool:
@@ -389,7 +389,7 @@ async def test_who_enters_while_a_hub_stops_waits_for_that() -> None:
 async def test_a_send_that_does_not_end_when_it_is_cancelled_does_not_hold_a_stop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("asgi_ws.running.FORCED_CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr("asgi_ws.hub.runtime.FORCED_CLOSE_TIMEOUT", 0.01)
     gate = asyncio.Event()
 
     async def stubborn(event: Event) -> None:

@@ -55,9 +55,9 @@ MEMBERS: dict[str, Callable[[Hub], object]] = {
 async def test_a_loop_around_a_hub_yields_when_the_time_slice_is_over(
     members: str, call: Callable[[Hub], Awaitable[object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", -1.0)
+    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", -1.0)
     # No budget: what is full is not waited for.
-    monkeypatch.setattr("asgi_ws.delivery._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("asgi_ws.hub.fanout._PATIENCE_SECONDS", 0.0)
     hub = Hub(history=lambda room: History() if room == ROOM else None, outbox=OutboxLimits(max_messages=1))
     MEMBERS[members](hub)
     iterations = 0
@@ -77,7 +77,7 @@ async def test_a_loop_around_a_hub_yields_when_the_time_slice_is_over(
 
 
 async def test_a_publisher_yields_also_where_its_message_is_excluded_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asgi_ws.delivery._SLICE_SECONDS", -1.0)
+    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", -1.0)
     hub = Hub()
     ran: list[bool] = []
     membership = hub.join(Peer().send, ROOM)

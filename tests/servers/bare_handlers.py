@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from asgi_ws._asgi import ASGIApp, Event, Receive, Scope, Send
-from asgi_ws.lifecycle import ABORT_EXTENSION
+from asgi_ws.extensions import ABORT_EXTENSION
 
 from .journal import Journal
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from asgi_ws import App, Route, http_app
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.lifecycle import ABORT_EXTENSION
+from asgi_ws.extensions import ABORT_EXTENSION
 from tests.servers.journal import Journal
 
 from .call import Call, message_of

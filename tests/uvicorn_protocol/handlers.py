@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from asgi_ws.lifecycle import ABORT_EXTENSION
+from asgi_ws.extensions import ABORT_EXTENSION
 
 from .call import Call, failure, message_of, shown
 

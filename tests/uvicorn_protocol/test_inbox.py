@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from asgi_ws.bounds import KIB, MIB
+from asgi_ws.sizes import KIB, MIB
 from asgi_ws.uvicorn_protocol.inbox import Inbox
 from asgi_ws.uvicorn_protocol.writer import Writer
 from asgi_ws.wire.deflate import Deflate

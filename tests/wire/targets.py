@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
-from asgi_ws.bounds import MIB
+from asgi_ws.sizes import MIB
 from asgi_ws.wire.deflate import Deflate
 from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
 from asgi_ws.wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake, refusal

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from asgi_ws.bounds import MIB
+from asgi_ws.sizes import MIB
 from asgi_ws.wire.deflate import Deflate
 from asgi_ws.wire.events import Close, Event, Failed, Inflater, Ping
 from asgi_ws.wire.negotiation import Parameters

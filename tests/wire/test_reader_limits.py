@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from asgi_ws.bounds import MIB
+from asgi_ws.sizes import MIB
 from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong, Utf8
 from asgi_ws.wire.reader import FrameReader
 

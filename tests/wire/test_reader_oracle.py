@@ -22,7 +22,7 @@ from typing import Final
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from asgi_ws.bounds import MIB
+from asgi_ws.sizes import MIB
 from asgi_ws.wire.events import Close, Event, Failed, Ping
 from asgi_ws.wire.reader import FrameReader
 

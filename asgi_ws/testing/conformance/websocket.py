@@ -6,9 +6,11 @@ from types import MappingProxyType
 from typing import Any, Final, TypeGuard
 
 from ..._asgi import Scope
+from ...close_codes import check_close
 from ...errors import InvalidCloseCode, InvalidCloseReason, InvalidHeader
+from ...extensions import DENIAL_EXTENSION
 from ...headers import encode_headers
-from ...lifecycle import DENIAL_EXTENSION, WebSocketState, check_close
+from ...websocket.state import WebSocketState
 from ..errors import Misuse, ProtocolViolation
 
 EVENTS: Final = 'ASGI, "Events"'

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..._asgi import Event, RawHeaders, Scope
+from ...close_codes import CloseCode
+from ...extensions import DENIAL_EXTENSION
 from ...headers import Headers
-from ...lifecycle import DENIAL_EXTENSION, CloseCode
 from ..conformance import websocket as conformance
 from ..errors import HandshakeFailed
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..._asgi import Event
-from ...queues import size_of
+from ...sizes import size_of
 
 # RFC 6455 section 5.5.1: a close frame has a code of two bytes before its reason.
 _CODE_BYTES: Final = 2

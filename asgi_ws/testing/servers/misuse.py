@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..._asgi import Event
+from ...close_codes import MAX_REASON_BYTES, CloseCode, check_close
 from ...errors import InvalidCloseCode
-from ...lifecycle import MAX_REASON_BYTES, CloseCode, check_close
 from ..errors import Misuse, ProtocolViolation
 from .profiles import ServerProfile
 

@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..._asgi import Event, Scope
-from ...lifecycle import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION, CloseCode, WebSocketState
+from ...close_codes import CloseCode
+from ...extensions import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
+from ...websocket.state import WebSocketState
 from ..conformance.websocket import is_buffer, violation
 from ..errors import Misuse, ProtocolViolation
 from .link import Link, payload_bytes

@@ -1,0 +1,1 @@
+"""Additions to asyncio. They know nothing of ASGI."""

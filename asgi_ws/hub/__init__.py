@@ -1,0 +1,1 @@
+"""Rooms: connections that get what anyone publishes, in one order."""

@@ -1,0 +1,87 @@
+"""What a hub says to the members of a room."""
+
+from dataclasses import dataclass
+
+from ..brokers.base import Position, RoomEvent
+from ..callables import Kind, kind_of
+from ..errors import InvalidEndpoint, InvalidMessage
+from .presence import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that a member did not get, or nobody on this server.
+
+    Attributes:
+        room: of which they are.
+        missed: how many; None where nobody knows.
+        top: the position of the newest message of the room, where it has a history.
+    """
+
+    room: str
+    missed: int | None
+    top: Position | None
+
+
+class Encoder:
+    """FairLock what happens in a room into messages. Subclass it for a protocol of your own.
+
+    Each method is called once for each event and process, and what it returns is sent to every member that it concerns.
+    `join` and `leave` are called when their turn in the room comes, and `leave` not at all where no member is left.
+    They must not wait. An exception is logged, and nothing is sent.
+    """
+
+    def message(self, room: str, event: RoomEvent) -> str | bytes:
+        """A published message; as it was published, unless overridden. None, which is no message, is sent to nobody."""
+        return event.envelope.data
+
+    def gap(self, gap: Gap) -> str | bytes | None:
+        """What stands in the place of messages that were dropped or lost, in a room with a history."""
+        return None
+
+    def join(self, room: str, member: Member) -> str | bytes | None:
+        """To the others in the room: the first connection of an identity has come."""
+        return None
+
+    def leave(self, room: str, member: Member) -> str | bytes | None:
+        """To the others in the room: the last connection of an identity has gone."""
+        return None
+
+
+def check_encoder(encoder: Encoder) -> None:
+    """Check that this is an encoder, and that none of its methods would have to be awaited.
+
+    Raises:
+        InvalidEndpoint: for another value, such as the class, and for a method that would.
+    """
+    if not isinstance(encoder, Encoder):
+        raise InvalidEndpoint("encoder", f"{encoder!r} is not an Encoder object")
+    for name in ("message", "gap", "join", "leave"):
+        if kind_of(getattr(encoder, name)) in (Kind.AWAITABLE, Kind.GENERATOR):
+            raise InvalidEndpoint(type(encoder).__name__, f"{name}() would have to be awaited: write a plain def")
+
+
+def check_text(call: str, data: object) -> None:
+    """Whether this is text that can be sent.
+
+    Raises:
+        InvalidMessage: when it is no text, or UTF-8 cannot encode it.
+    """
+    if not isinstance(data, str):
+        raise InvalidMessage(call, "str or bytes", data)
+    if not data.isascii():
+        try:
+            data.encode()
+        except UnicodeEncodeError:
+            raise InvalidMessage(call, "text that UTF-8 can encode", data) from None
+
+
+def encoded(call: str, data: str | bytes) -> str | bytes:
+    """What an encoder gave, if it can be sent.
+
+    Raises:
+        InvalidMessage: when it cannot.
+    """
+    if not isinstance(data, bytes):
+        check_text(call, data)
+    return data

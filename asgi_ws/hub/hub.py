@@ -1,0 +1,390 @@
+"""Hub: rooms, whoever serves their connections, and however many of those are slow."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from .._aio.futures import is_running_in
+from ..brokers.base import Broker, BrokerState, Envelope, History, HistoryPage, Position
+from ..brokers.memory import MemoryBroker
+from ..callables import Kind, kind_of
+from ..close_codes import check_close
+from ..errors import AlreadyJoined, HubNotRunning, InvalidEndpoint, InvalidMessage, WrongLoop
+from ..json_codec import STANDARD_JSON, JSONCodec
+from .adapters import check_open, socket_of
+from .encoder import Encoder, check_encoder, check_text
+from .joinable import Joinable, Key, connection_of, key_of
+from .membership import Data, Exclude, Membership, Room, Subscriber
+from .overflow import OutboxLimits, Overflow, overflow_of
+from .presence import Member
+from .room import check_room
+from .runtime import Running, statistics_of
+from .statistics import Counters, HubStatistics
+
+_BYTES_LIKE: Final = (bytes, bytearray, memoryview)
+
+
+class Hub:
+    """Rooms, in which everyone gets what anyone publishes, in one order, whoever is slow.
+
+    An async context manager, for `App(lifespan=[hub])` or by itself; without either it starts at its first use. It
+    belongs to the event loop that it is used in first, until that is closed. Once stopped it has to be entered again.
+
+    A connection that ends in an orderly way, by `leave`, `close` or the end of its handler, gets what was published
+    before that, within the close time-out. A client that is too slow, `disconnect`, an abort and a stop of the hub drop
+    what waits.
+
+    Args:
+        broker: carries what is published to the hubs of other processes, and keeps histories; by default one for this
+            process alone.
+        overflow: what happens to a connection that does not keep up, unless `join` says otherwise.
+        outbox: what may wait for each connection.
+        history: what is kept of each room, or a function that tells it of a room by its name; nothing, by default.
+        encoder: turns what happens into messages.
+        json: encodes for `publish_json`.
+
+    Raises:
+        InvalidOverflow: for an unknown policy.
+        InvalidEndpoint: for a method of `encoder`, or a function as `history`, that would have to be awaited, and for
+            an `encoder`, `history` or `outbox` of another type.
+    """
+
+    def __init__(
+        self,
+        broker: Broker | None = None,
+        *,
+        overflow: Overflow | str = Overflow.CLOSE,
+        outbox: OutboxLimits = OutboxLimits(),
+        history: History | Callable[[str], History | None] | None = None,
+        encoder: Encoder = Encoder(),
+        json: JSONCodec = STANDARD_JSON,
+    ) -> None:
+        self._broker: Broker = MemoryBroker() if broker is None else broker
+        self._overflow = overflow_of(overflow)
+        if not isinstance(outbox, OutboxLimits):
+            raise InvalidEndpoint("outbox", f"{outbox!r} is not an OutboxLimits object")
+        self._limits = outbox
+        if callable(history):
+            if kind_of(history) in (Kind.AWAITABLE, Kind.GENERATOR):
+                raise InvalidEndpoint("history", "would have to be awaited: write a plain def")
+        elif not isinstance(history, History | None):
+            raise InvalidEndpoint("history", f"{history!r} is not a History object, nor a function that returns one")
+        self._history = history
+        check_encoder(encoder)
+        self._encoder = encoder
+        self._json = json
+        self._counters = Counters()
+        # What belongs to the loop that this runs in; None before the first use, and after a stop.
+        self._running: Running | None = None
+        # Of the origins of connections: other processes have hubs too.
+        self._name = os.urandom(6).hex()
+
+    # -- start and stop
+
+    async def __aenter__(self) -> Self:
+        while (before := self._running) is not None and before.is_stopped:
+            if before.loop is asyncio.get_running_loop():
+                await before.has_stopped.wait()
+            if self._running is before:
+                self._running = None
+        running = self._here("async with")
+        running.entered += 1
+        try:
+            await running.start()
+        except BaseException:
+            running.entered -= 1
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        running = self._here("async with")
+        running.entered -= 1
+        if not running.entered:
+            await running.stop()
+
+    def _here(self, call: str) -> Running:
+        """What belongs to this loop.
+
+        Raises:
+            HubNotRunning: when the hub has stopped.
+            WrongLoop: when the hub runs in another loop.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # No loop at all.
+            raise WrongLoop(
+                call, "from another thread use publish_from_thread(), or loop.call_soon_threadsafe()"
+            ) from None
+        running = self._running
+        if running is None or running.loop.is_closed():
+            # What ended with its loop, as the tests of an application do, has stopped nothing.
+            left = running is not None and not running.is_stopped and (running.is_started or running.is_left_started)
+            running = self._running = Running(
+                loop,
+                is_left_started=left,
+                broker=self._broker,
+                encoder=self._encoder,
+                limits=self._limits,
+                counters=self._counters,
+                name=self._name,
+            )
+        elif running.loop is not loop:
+            raise WrongLoop(call, "from another thread use publish_from_thread(), and in each loop a hub of its own")
+        elif running.is_stopped:
+            raise HubNotRunning(call, "the hub has stopped, and `async with hub` starts it again")
+        return running
+
+    @property
+    def broker_state(self) -> BrokerState:
+        """Whether the broker is connected."""
+        return self._broker.state
+
+    # -- members
+
+    def join(
+        self,
+        ws: Joinable,
+        room: str,
+        *,
+        overflow: Overflow | str | None = None,
+        identity: str | None = None,
+        info: Any = None,
+    ) -> Membership:
+        """Make a connection a member of a room; at once, and as a context manager for a block.
+
+        Args:
+            ws: an accepted WebSocket of this package, FastAPI, Starlette or Litestar; of any other connection its ASGI
+                `send`. Several rooms share one outbox for each connection.
+            room: its name, text of 1 to 255 bytes of UTF-8. It is made by its first member and gone with its last.
+            overflow: what happens when the connection does not keep up; None: what the hub was made with.
+            identity: who it belongs to: several connections of one count once in `members`. None: one of its own.
+            info: anything, for `members` and the encoder.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+            ConnectionClosed: when the connection has ended.
+            LifecycleError: when it is not accepted.
+            AlreadyJoined: when it is a member of the room.
+            InvalidSocket: for anything else, such as `websocket.send_json`.
+            InvalidOverflow: for a policy that there is not.
+            HubNotRunning: when the hub has stopped.
+            WrongLoop: in another event loop than that of the hub.
+        """
+        name = check_room(room)
+        policy = self._overflow if overflow is None else overflow_of(overflow)
+        # What can fail does so before anything has begun.
+        keeps_history = self._history_of(name) is not None
+        hash(identity)
+        connection = connection_of(ws)
+        running = self._here("join()")
+        check_open(connection)
+        subscriber = self._subscriber(connection.key)
+        if subscriber is not None and name in subscriber.memberships:
+            raise AlreadyJoined(name)
+        if subscriber is None or subscriber.outbox.is_closed:
+            subscriber = running.subscribe(connection.key, socket_of(connection))
+        else:
+            subscriber.outbox.revive()
+        return Membership(
+            self,
+            running.room(name, keeps_history=keeps_history),
+            subscriber,
+            self._counters,
+            overflow=policy,
+            identity=subscriber.origin if identity is None else identity,
+            info=info,
+        )
+
+    def leave(self, ws: Joinable, room: str) -> None:
+        """End a connection's membership of a room; do nothing if it has none.
+
+        Raises:
+            InvalidSocket: for what `join` does not take.
+            WrongLoop: in another event loop than that of the hub, or in another thread.
+        """
+        subscriber = self._subscriber(key_of(ws))
+        membership = None if subscriber is None else subscriber.memberships.get(room)
+        if membership is not None:
+            membership.leave()
+
+    def members(self, room: str) -> list[Member]:
+        """Who is in a room, on this process.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+        """
+        name = check_room(room)
+        state = None if self._running is None else self._running.rooms.get(name)
+        return [] if state is None else state.presence.members()
+
+    def disconnect(
+        self, *, identity: str | None = None, room: str | None = None, code: int = 1008, reason: str = ""
+    ) -> int:
+        """Close the connections of an identity, or of a room, or of an identity in a room; return how many there were.
+
+        Their memberships have ended in all rooms when this returns, and none of them is notified of the others.
+        Their pending messages are dropped, and each close frame is tried for a second. Closing many takes some
+        iterations of the event loop.
+
+        Raises:
+            TypeError: without either.
+            InvalidCloseCode: unless the code may be sent (RFC 6455 section 7.4).
+            InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8 (section 5.5).
+            HubNotRunning: when the hub has stopped.
+            WrongLoop: in another event loop than that of the hub, or in another thread.
+        """
+        if identity is None and room is None:
+            raise TypeError("disconnect() takes identity=, room= or both")
+        check_close(code, reason)
+        running = self._here("disconnect()")
+        return running.disconnect(identity, room, code, reason)
+
+    def _subscriber(self, key: Key) -> Subscriber | None:
+        return None if self._running is None else self._running.subscribers.get(key)
+
+    # -- messages
+
+    async def publish(
+        self,
+        room: str,
+        data: Data,
+        *,
+        exclude: Exclude = None,
+        key: str | None = None,
+    ) -> Position | None:
+        """Send a message to everyone in a room: str as text, bytes as binary.
+
+        It returns when each member's server has the message, or its outbox has. For outboxes that have just become full
+        it waits a tenth of a second at most, and a hundredth of the time after that, however many they are.
+        It yields to the event loop when the hub has worked for ten milliseconds in this iteration of it.
+
+        Args:
+            room: its name; a room without members is no error.
+            data: the message.
+            exclude: the connection that does not get it, as `join` takes it, or a membership of it.
+            key: for members that conflate: of the messages with one key that wait only the newest is sent.
+
+        Returns:
+            Where the message stands in the room's history; None without one.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+            InvalidMessage: when `data` is neither bytes nor text that UTF-8 can encode, or `key` is no text.
+            InvalidSocket: when `exclude` is anything else.
+            HubNotRunning: when the hub has stopped.
+            WrongLoop: in another event loop than that of the hub.
+        """
+        name = check_room(room)
+        if isinstance(data, _BYTES_LIKE):
+            data = bytes(data)
+        else:
+            check_text("publish()", data)
+        if key is not None and not isinstance(key, str):
+            raise InvalidMessage("publish()", "a key that is str", key)
+        running = self._here("publish()")
+        if not running.is_started:
+            await running.start()
+        envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
+        history = self._history_of(name)
+        self._counters.published += 1
+        position = await self._broker.publish(name, envelope, history)
+        if running.slice.is_spent():
+            # A loop of publishing that waits for nothing else would hold the event loop.
+            await asyncio.sleep(0)
+        return position
+
+    async def publish_json(
+        self, room: str, value: Any, *, exclude: Exclude = None, key: str | None = None
+    ) -> Position | None:
+        """Send a value as JSON text to everyone in a room, encoded once; see `publish`.
+
+        Raises:
+            Exception: what the encoder of JSON raises for a value that it does not know.
+        """
+        return await self.publish(room, self._json.encode_text(value), exclude=exclude, key=key)
+
+    def publish_from_thread(
+        self,
+        room: str,
+        data: Data,
+        *,
+        exclude: Exclude = None,
+        key: str | None = None,
+        timeout: float = 10.0,
+    ) -> Position | None:
+        """Publish from a thread that runs no event loop, such as that of a synchronous view, and wait; see `publish`.
+
+        Raises:
+            HubNotRunning: when the hub has not started, or has stopped.
+            WrongLoop: in the thread of the hub's own loop, which would wait for itself: `await publish()` there.
+            TimeoutError: when it is not done within `timeout` seconds; then it is not published either, unless the loop
+                had begun with it.
+        """
+        running = self._running
+        if running is None or not running.loop.is_running():
+            raise HubNotRunning("publish_from_thread()", "the hub is not running: App(lifespan=[hub]) starts it")
+        if is_running_in(running.loop):
+            raise WrongLoop("publish_from_thread()", "this is its thread, which would wait for itself: await publish()")
+        is_given_up = threading.Event()
+
+        async def publish() -> Position | None:
+            # A coroutine that is cancelled before the loop has come to it is begun all the same.
+            return None if is_given_up.is_set() else await self.publish(room, data, exclude=exclude, key=key)
+
+        publishing = asyncio.run_coroutine_threadsafe(publish(), running.loop)
+        try:
+            return publishing.result(timeout)
+        finally:
+            is_given_up.set()
+            publishing.cancel()
+
+    async def read(self, room: str, since: Position | None = None, limit: int = 100) -> HistoryPage:
+        """Read what is kept of a room: what came after `since`, or the newest, at most `limit`, oldest first.
+
+        Of a room without a history there is nothing, and no `top`. It yields to the event loop as `publish` does.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+            HubNotRunning: when the hub has stopped.
+            WrongLoop: in another event loop than that of the hub.
+        """
+        name = check_room(room)
+        running = self._here("read()")
+        page = HistoryPage((), None)
+        if self._history_of(name) is not None:
+            if not running.is_started:
+                await running.start()
+            page = await self._broker.read(name, since, limit)
+        if running.slice.is_spent():
+            await asyncio.sleep(0)
+        return page
+
+    def room(self, name: str) -> Room:
+        """A room by its name, whether it has members or not.
+
+        Raises:
+            InvalidRoom: for a name that no room can have.
+        """
+        return Room(self, name)
+
+    def _history_of(self, room: str) -> History | None:
+        history = self._history
+        return history(room) if callable(history) else history
+
+    def _origin_of(self, exclude: Joinable | Membership) -> str | None:
+        # Of a membership that has ended the connection may be a member again, under another origin.
+        key = exclude.subscriber.key if isinstance(exclude, Membership) else key_of(exclude)
+        subscriber = self._subscriber(key)
+        return None if subscriber is None else subscriber.origin
+
+    # -- numbers
+
+    def statistics(self) -> HubStatistics:
+        """Counters since the hub was made, and what there is now."""
+        return statistics_of(self._counters, self._running)

@@ -1,0 +1,151 @@
+"""One room of a hub: its members, its place in the broker, and the order of what they get."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from ..brokers.base import Position, RoomEvent
+from ..errors import InvalidRoom, end_of_program
+from .encoder import Encoder, Gap, encoded
+from .fanout import DONE, Delivery, Recipient
+from .presence import Member, Presence
+from .recovery import Sequence
+from .subscription import Services, Subscription
+
+logger = logging.getLogger("asgi_ws")
+
+# In bytes of UTF-8: brokers make subjects and keys of it.
+_MAX_NAME_BYTES: Final = 255
+# Methods that announce nothing.
+_SILENT: Final = (Encoder.join, Encoder.leave)
+
+
+def check_room(name: object) -> str:
+    """The name of a room, if it can be one.
+
+    Raises:
+        InvalidRoom: unless it is text of 1 to 255 bytes of UTF-8.
+    """
+    if not isinstance(name, str):
+        raise InvalidRoom(name, "a name is text")
+    if not name:
+        raise InvalidRoom(name, "a name has at least one character")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise InvalidRoom(name, "a name is text that UTF-8 can encode") from None
+    if size > _MAX_NAME_BYTES:
+        raise InvalidRoom(name, f"a name has at most {_MAX_NAME_BYTES} bytes of UTF-8, and this has {size}")
+    return name
+
+
+class RoomState:
+    """A room that has members, or had until now.
+
+    Args:
+        keeps_history: whether the broker keeps some of what is published.
+        on_empty: called when the last member has gone, and the broker knows.
+    """
+
+    __slots__ = (
+        "_services",
+        "delivery",
+        "keeps_history",
+        "name",
+        "presence",
+        "subscription",
+    )
+
+    def __init__(
+        self, name: str, services: Services, *, keeps_history: bool, on_empty: "Callable[[RoomState], None]"
+    ) -> None:
+        self.name = name
+        self.keeps_history = keeps_history
+        self._services = services
+        self.delivery = Delivery(services.loop, services.starter, services.slice)
+        self.presence = Presence()
+        self.subscription = Subscription(
+            name,
+            services,
+            members=self.delivery,
+            keeps_history=keeps_history,
+            new_sequence=self._new_sequence,
+            on_end=lambda: on_empty(self),
+        )
+
+    def _new_sequence(self) -> Sequence:
+        return Sequence(self.name, self._read, self._pass_on, self._announce, self._services.troubles.reading)
+
+    # -- members
+
+    def add(self, recipient: Recipient, identity: str, info: Any) -> None:
+        """Add a member. It gets what comes from now on, once the broker knows of it; see `Subscription.known`."""
+        self.delivery.add(recipient)
+        self._services.identities.setdefault(identity, {})[recipient] = None
+        member, is_first = self.presence.enter(identity, info)
+        # A broker may have an event at once, and the member may fail to send it and be taken out again.
+        self.subscription.settle()
+        if is_first and recipient.active and self._is_announced(self._services.encoder.join):
+            self.delivery.announce(
+                partial(self._encode, self._services.encoder.join, self.name, member), exclude=recipient.origin
+            )
+
+    def take_out(self, recipient: Recipient, identity: str) -> Member | None:
+        """Remove a member; return what its identity was if that has left the room. See `announce_leave`."""
+        self.delivery.remove(recipient)
+        recipients = self._services.identities[identity]
+        if len(recipients) > 1:
+            del recipients[recipient]
+        else:
+            del self._services.identities[identity]
+        return self.presence.leave(identity)
+
+    def announce_leave(self, member: Member, origin: str) -> None:
+        """Tell those who stay that an identity has left."""
+        if self.delivery and self._is_announced(self._services.encoder.leave):
+            self.delivery.announce(partial(self._encode_leave, member), exclude=origin)
+
+    @staticmethod
+    def _is_announced(encode: Callable[[str, Member], str | bytes | None]) -> bool:
+        return getattr(encode, "__func__", None) not in _SILENT
+
+    def _encode_leave(self, member: Member) -> str | bytes | None:
+        return self._encode(self._services.encoder.leave, self.name, replace(member, connections=0))
+
+    def _encode(self, encode: Callable[..., str | bytes | None], *arguments: Any) -> str | bytes | None:
+        try:
+            data = encode(*arguments)
+            return None if data is None else encoded(type(self._services.encoder).__name__, data)
+        except BaseException as error:
+            # It has no wait in which it could be cancelled, and it runs for all members.
+            if end_of_program(error) is not None:
+                raise
+            logger.exception("the encoder of a hub raised")
+            return None
+
+    # -- messages
+
+    def _read(self, since: Position | None, limit: int) -> Any:
+        return self._services.broker.read(self.name, since, limit)
+
+    def _pass_on(self, event: RoomEvent) -> Awaitable[None]:
+        data = self._encode(self._services.encoder.message, self.name, event)
+        if data is None:
+            return DONE
+        return self.delivery.bring(data, key=event.envelope.key, exclude=event.envelope.origin)
+
+    def gap(self, missed: int | None) -> str | bytes | None:
+        """What to tell who has missed so many messages."""
+        return self._encode(self._services.encoder.gap, Gap(self.name, missed, self.subscription.sequence.last))
+
+    def _announce(self, missed: int | None, top: Position | None) -> None:
+        data = self._encode(self._services.encoder.gap, Gap(self.name, missed, top))
+        if data is not None:
+            self.delivery.bring(data)
+
+    def stop(self) -> None:
+        """Bring nothing more, and ask the broker for nothing more."""
+        self.delivery.stop()
+        self.subscription.stop()

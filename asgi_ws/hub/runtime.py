@@ -1,0 +1,277 @@
+"""What a hub has while it runs in one event loop."""
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Final, cast
+
+from .._aio.eager import Starter
+from .._aio.time_slice import TimeSlice
+from ..brokers.base import Broker, RoomEvent
+from ..websocket.channel import FORCED_CLOSE_TIMEOUT
+from .adapters import Socket
+from .encoder import Encoder
+from .fanout import DONE, Recipient
+from .joinable import Key
+from .membership import Ending, Membership, Subscriber, end_all
+from .overflow import OutboxLimits
+from .room import RoomState
+from .statistics import Counters, HubStatistics
+from .subscription import Services
+
+logger = logging.getLogger("asgi_ws")
+
+# Connections that `disconnect` closes in one iteration of the loop: each is work for two tasks in those that follow.
+_CLOSES_PER_ITERATION: Final = 64
+
+
+class Running:
+    """The rooms and connections of a hub, and the tasks that serve them.
+
+    Args:
+        is_left_started: whether the broker was started in a loop that was closed since.
+
+    Attributes:
+        loop: that all of it belongs to.
+        rooms: by their names; those that have members, or had until now.
+        subscribers: by what joined.
+        slice: the hub's time in each iteration of the loop.
+        is_started: whether the broker is.
+        is_left_started: whether it was, in a loop that is gone.
+        is_stopped: whether the hub was stopped, or is about to.
+        has_stopped: set when that is done.
+        entered: how many `async with` there are.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        is_left_started: bool,
+        broker: Broker,
+        encoder: Encoder,
+        limits: OutboxLimits,
+        counters: Counters,
+        name: str,
+    ) -> None:
+        self.loop = loop
+        self.rooms: dict[str, RoomState] = {}
+        self.subscribers: dict[Key, Subscriber] = {}
+        self.is_started = False
+        self._broker = broker
+        self._limits = limits
+        self._counters = counters
+        self._name = name
+        self._numbers = itertools.count(1)
+        self._starter = Starter(loop, "asgi_ws hub")
+        self.slice = TimeSlice(loop)
+        self._services = Services(loop, broker, encoder, self._starter, self.slice, self.start)
+        self._starting: asyncio.Future[None] | None = None
+        self._has_warned = False
+        # Whether the broker was started in a loop that is gone.
+        self.is_left_started = is_left_started
+        self.is_stopped = False
+        self.has_stopped = asyncio.Event()
+        self.entered = 0
+
+    async def start(self) -> None:
+        """Start the broker, once.
+
+        Raises:
+            Exception: what the broker raised; the next call tries again.
+        """
+        while not self.is_started:
+            if self._starting is None:
+                await self._start_broker()
+            else:
+                # Who has begun may be cancelled; then the next one begins again.
+                starting = self._starting
+                await asyncio.wait([starting])
+                if not starting.cancelled():
+                    starting.result()
+
+    async def _start_broker(self) -> None:
+        self._starting = starting = self.loop.create_future()
+        try:
+            if self.is_left_started:
+                self.is_left_started = False
+                await self._stop_left()
+            await self._broker.start(self._on_event, self._on_interrupted)
+        except Exception as error:
+            starting.set_exception(error)
+            # Whoever else waits for it looks at it; nobody may.
+            starting.exception()
+            raise
+        else:
+            self.is_started = True
+            starting.set_result(None)
+        finally:
+            starting.cancel()
+            self._starting = None
+
+    async def _stop_left(self) -> None:
+        try:
+            await self._broker.stop()
+        except Exception:
+            # What it had in the other loop is gone with that.
+            logger.debug("a broker could not be stopped in another loop", exc_info=True)
+
+    async def stop(self) -> None:
+        """End all memberships and tasks, and stop the broker."""
+        self.is_stopped = True
+        try:
+            await self._end_all()
+            for task in self._starter.tasks:
+                task.cancel()
+            if self._starter.tasks:
+                _, left = await asyncio.wait(self._starter.tasks, timeout=FORCED_CLOSE_TIMEOUT)
+                if left:
+                    logger.warning("a hub has stopped, and %d sends go on that were cancelled", len(left))
+        finally:
+            try:
+                await self._broker.stop()
+            finally:
+                self.has_stopped.set()
+
+    async def _end_all(self) -> None:
+        """End all memberships, a time slice in each iteration of the loop. None of the members hears of the others."""
+        rooms, subscribers = tuple(self.rooms.values()), tuple(self.subscribers.values())
+        endings: Iterator[Callable[[], None]] = chain(
+            (room.stop for room in rooms), (partial(each.on_gone, Ending.STOPPED) for each in subscribers)
+        )
+        slice_ = self.slice
+        try:
+            for end in endings:
+                slice_.begin()
+                end()
+                if slice_.is_over:
+                    await asyncio.sleep(0)
+        finally:
+            # Also those that a cancelled stop has not come to.
+            for end in endings:
+                end()
+
+    def disconnect(self, identity: str | None, room: str | None, code: int, reason: str) -> int:
+        """End the memberships of all connections of an identity, or in a room, or both, and begin to close these.
+
+        All memberships have ended when this returns. The connections are closed in the next iterations of the loop,
+        where they are many: each is some work for its handler, too.
+        """
+        found = {membership.subscriber: None for membership in self._memberships(identity, room)}
+        ended = [(subscriber, subscriber.withdraw()) for subscriber in found]
+        end_all([membership for _, memberships in ended for membership in memberships], Ending.CLOSED)
+        closing = deque(ended)
+        slice_ = self.slice
+
+        def close_some() -> bool:
+            for _ in range(min(len(closing), _CLOSES_PER_ITERATION)):
+                subscriber, memberships = closing.popleft()
+                subscriber.expel(memberships, code, reason)
+                if slice_.is_over:
+                    break
+            return not closing
+
+        slice_.begin()
+        if not close_some():
+            slice_.go_on(close_some)
+        return len(found)
+
+    def _memberships(self, identity: str | None, room: str | None) -> Iterable[Membership]:
+        recipients: Iterable[Recipient] = ()
+        if identity is not None:
+            recipients = self._services.identities.get(identity, ())
+        elif room in self.rooms:
+            recipients = self.rooms[room].delivery
+        # A room knows less of them.
+        memberships = cast("Iterable[Membership]", recipients)
+        return memberships if room is None else [each for each in memberships if each.room == room]
+
+    # -- rooms and connections
+
+    def room(self, name: str, *, keeps_history: bool) -> RoomState:
+        """A room that is about to get a member."""
+        room = self.rooms.get(name)
+        if room is None:
+            room = RoomState(name, self._services, keeps_history=keeps_history, on_empty=self._on_empty)
+            self.rooms[name] = room
+        return room
+
+    def _on_empty(self, room: RoomState) -> None:
+        del self.rooms[room.name]
+
+    def subscribe(self, key: Key, socket: Socket) -> Subscriber:
+        """Return the subscriber for a connection that is about to become a member."""
+        if socket.never_waits and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "this server takes messages faster than a client may read them and keeps them in memory: "
+                "a hub sends at most %d bytes a second to each connection (OutboxLimits.unpaced_bytes_per_second)",
+                self._limits.unpaced_bytes_per_second,
+            )
+
+        def forget(subscriber: Subscriber) -> None:
+            self._counters.delivered += subscriber.outbox.delivered
+            subscriber.outbox.delivered = 0
+            if self.subscribers.get(key) is subscriber:
+                del self.subscribers[key]
+
+        origin = f"{self._name}:{next(self._numbers)}"
+        subscriber = Subscriber(
+            socket,
+            key=key,
+            origin=origin,
+            starter=self._starter,
+            limits=self._limits,
+            counters=self._counters,
+            forget=forget,
+        )
+        self.subscribers[key] = subscriber
+        return subscriber
+
+    # -- the broker
+
+    def _on_event(self, room: str, event: RoomEvent) -> Awaitable[None]:
+        state = self.rooms.get(room)
+        return DONE if state is None else state.subscription.sequence.take(event)
+
+    async def _on_interrupted(self) -> None:
+        # A broker may notice the end of its own connections when it is stopped.
+        for room in () if self.is_stopped else tuple(self.rooms.values()):
+            if room.subscription.is_due:
+                room.subscription.ask()
+            elif room.delivery:
+                room.subscription.sequence.catch_up()
+
+
+def statistics_of(counters: Counters, running: Running | None) -> HubStatistics:
+    """Return the numbers of a hub, whether it runs or not."""
+    connections = members = messages = size = slow = 0
+    delivered = counters.delivered
+    # Once through them, since they may be many.
+    for subscriber in () if running is None else running.subscribers.values():
+        outbox = subscriber.outbox
+        delivered += outbox.delivered
+        if subscriber.memberships:
+            connections += 1
+            members += len(subscriber.memberships)
+        if outbox.writer is not None:
+            slow += 1
+            messages += outbox.messages
+            size += outbox.size
+    return HubStatistics(
+        rooms=0 if running is None else sum(bool(room.delivery) for room in running.rooms.values()),
+        pending_rooms=0 if running is None else sum(room.subscription.is_pending for room in running.rooms.values()),
+        connections=connections,
+        members=members,
+        published=counters.published,
+        delivered=delivered,
+        dropped=counters.dropped,
+        closed=counters.closed,
+        queued_messages=messages,
+        queued_bytes=size,
+        slow_members=slow,
+    )

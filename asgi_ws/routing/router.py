@@ -1,0 +1,357 @@
+"""Routes, and the router that dispatches a scope to them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from inspect import signature
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import quote
+
+from .._asgi import ASGIApp, Receive, Scope, Send
+from ..connection import mounted_root, route_path, url_path
+from ..errors import ConnectionClosed, InvalidRoute, RouteNotFound, UnsupportedScope
+from ..headers import is_token
+from ..http.app import HTTPApp
+from ..http.responses import URL_SAFE, RedirectResponse, Response
+from ..limits import Statistics
+from ..websocket.app import WebSocketApp
+from ..websocket.websocket import WebSocket
+from .patterns import CONVERTERS, PATH, Converter, Matcher, Params, Pattern
+
+ScopeType: TypeAlias = Literal["http", "websocket", "lifespan"]
+
+_ALL_SCOPES: Final[tuple[ScopeType, ...]] = ("http", "websocket", "lifespan")
+# The parameter by which a mount takes what is left of a path. No pattern of a user's can name one so.
+_REST: Final = "_rest"
+
+
+class Route:
+    """HTTP requests for `path` go to `endpoint`.
+
+    Args:
+        path: with parameters as `{name}` or `{name:converter}`; see `CONVERTERS`.
+        endpoint: an ASGI callable: `Endpoint.as_asgi()`, an `@http_app` function, a `Response`.
+        methods: those it serves, HEAD with GET; None for all.
+        name: for `path_for`; the endpoint's by default.
+
+    Raises:
+        InvalidRoute: when it could never be served.
+    """
+
+    scope_types: tuple[ScopeType, ...] = ("http",)
+
+    def __init__(
+        self, path: str, endpoint: ASGIApp, *, methods: Iterable[str] | None = None, name: str | None = None
+    ) -> None:
+        self.path = path
+        self.endpoint = _check_endpoint(path, endpoint)
+        self.name = name if name is not None else getattr(endpoint, "__name__", type(endpoint).__name__)
+        self.methods: frozenset[str] | None = None
+        if methods is not None:
+            named = {methods} if isinstance(methods, str) else set(methods)
+            for method in named:
+                if not (isinstance(method, str) and is_token(method)):
+                    raise InvalidRoute(path, f"{method!r} is no HTTP method")
+            if not named:
+                raise InvalidRoute(path, "no methods; leave them out for all")
+            upper = {method.upper() for method in named}
+            self.methods = frozenset(upper | {"HEAD"} if "GET" in upper else upper)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r}, {self.endpoint!r})"
+
+
+class WebSocketRoute(Route):
+    """WebSockets for `path` go to `endpoint`: `Endpoint.as_asgi()`, a `@websocket_app` function, any ASGI callable."""
+
+    scope_types: tuple[ScopeType, ...] = ("websocket",)
+
+    def __init__(self, path: str, endpoint: ASGIApp, *, name: str | None = None) -> None:
+        super().__init__(path, endpoint, name=name)
+
+
+class Mount:
+    """Everything below `path` goes to an application, or to routes; `root_path` grows by what was matched.
+
+    Args:
+        path: the prefix, with parameters if need be; "" or "/" for everything that no other route matches.
+        app: any ASGI application. Or
+        routes: routes of our own.
+        name: a prefix for `path_for`: "name:route".
+        scope_types: what is passed on. An application that serves HTTP alone, as Django's does, takes `("http",)`: a
+            WebSocket that nothing else matches is then refused here, and its lifespan is not asked for.
+
+    Raises:
+        InvalidRoute: when it could never be served.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        app: ASGIApp | None = None,
+        *,
+        routes: "Iterable[AnyRoute] | None" = None,
+        name: str | None = None,
+        scope_types: Sequence[ScopeType] = _ALL_SCOPES,
+    ) -> None:
+        if not isinstance(path, str):
+            raise InvalidRoute(path, "a path is text")
+        if (app is None) == (routes is None):
+            raise InvalidRoute(path, "a mount takes an app or routes, and not both")
+        unknown = [scope_type for scope_type in scope_types if scope_type not in _ALL_SCOPES]
+        if unknown:
+            raise InvalidRoute(path, f"no scope type {unknown[0]!r}; there are {', '.join(_ALL_SCOPES)}")
+        self.path = path.rstrip("/")
+        self.name = name
+        self.scope_types = tuple(scope_types)
+        self.routes = None if routes is None else list(routes)
+        self.app = None if app is None else _check_endpoint(path, app)
+
+    def __repr__(self) -> str:
+        return f"Mount({self.path!r}, {self.routes if self.app is None else self.app!r})"
+
+
+AnyRoute: TypeAlias = Route | Mount
+
+
+class Router:
+    """An ASGI callable that dispatches HTTP requests and WebSockets to routes.
+
+    Without a match the answer is 404, with one for other methods 405 (and an answer to OPTIONS), for a WebSocket's path
+    over plain HTTP 426, and for a WebSocket a denial with 404, which daphne turns into 403.
+
+    Args:
+        routes: in any order; the most specific match wins (see `Matcher`).
+        redirect_slashes: answer 307 where a path matches with one slash more or less at its end.
+        converters: kinds of parameters beside, or instead of, those in `CONVERTERS`.
+
+    Raises:
+        InvalidRoute: for a route that could never be served.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[AnyRoute],
+        *,
+        redirect_slashes: bool = True,
+        converters: Mapping[str, Converter] | None = None,
+    ) -> None:
+        self._redirect_slashes = redirect_slashes
+        self._converters = {**CONVERTERS, **(converters or {})}
+        self._matcher: Matcher[Route | _Mounted] = Matcher()
+        self._named: list[tuple[str, Pattern]] = []
+        self._endpoints: list[ASGIApp] = []
+        self._mounts: list[_Mounted] = []
+        for route in routes:
+            if isinstance(route, Mount):
+                self._add_mount(route)
+            elif isinstance(route, Route):
+                pattern = Pattern(route.path, self._converters)
+                self._named.append((route.name, pattern))
+                self._endpoints.append(route.endpoint)
+                self._matcher.add(pattern, route)
+            else:
+                raise InvalidRoute(repr(route), "routes are Route, WebSocketRoute and Mount objects")
+
+    def _add_mount(self, mount: Mount) -> None:
+        app: ASGIApp | None = mount.app
+        if app is None:
+            app = Router(mount.routes or (), redirect_slashes=self._redirect_slashes, converters=self._converters)
+        mounted = _Mounted(app, mount, Pattern(mount.path or "/", self._converters))
+        self._mounts.append(mounted)
+        below = Pattern(f"{mount.path}/{{{_REST}:{_REST}}}", {**self._converters, _REST: PATH})
+        self._matcher.add(below, mounted)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch one request or WebSocket.
+
+        Raises:
+            UnsupportedScope: for a scope of another type.
+        """
+        scope_type = scope["type"]
+        if scope_type not in ("http", "websocket"):
+            raise UnsupportedScope(scope_type, ["http", "websocket"])
+        app, child = self.resolve(scope)
+        await app(child, receive, send)
+
+    def resolve(self, scope: Scope) -> tuple[ASGIApp, Scope]:
+        """What serves this HTTP or WebSocket scope, and the scope it gets; for what nothing serves, what says so."""
+        path = route_path(scope) if scope.get("root_path") else scope["path"]
+        if scope["type"] == "websocket":
+            # A path without parameters adds nothing to the scope: what a server built is passed on as it is.
+            for target in self._matcher.static(path):
+                if isinstance(target, WebSocketRoute):
+                    return target.endpoint, scope
+        found = self._resolve(scope, path)
+        return found if isinstance(found, tuple) else (self._unmatched(scope, found), scope)
+
+    def _resolve(self, scope: Scope, path: str) -> "tuple[ASGIApp, Scope] | _Near":
+        """What serves this scope at this path, and the scope it gets; or what came near."""
+        scope_type = scope["type"]
+        near: _Near | None = None
+        for target, params in self._matcher.find(path):
+            if scope_type not in target.scope_types:
+                near = near or _Near()
+                near.other_scope = near.other_scope or isinstance(target, Route)
+            elif isinstance(target, _Mounted):
+                return target.app, target.child(scope, path, params)
+            elif target.methods is None or scope_type == "websocket" or scope["method"] in target.methods:
+                return target.endpoint, _with_params(scope, params)
+            else:
+                near = near or _Near()
+                near.methods |= target.methods
+        return near or _Near()
+
+    def _unmatched(self, scope: Scope, near: "_Near") -> ASGIApp:
+        if scope["type"] == "websocket":
+            return partial(refuse_websocket, status=404, body="Not Found")
+        if near.methods:
+            allow = ("allow", ", ".join(sorted(near.methods | {"OPTIONS"})))
+            if scope["method"] == "OPTIONS":
+                return Response(status=204, headers=[allow])
+            # RFC 9110 section 15.5.6: the answer has to list what is allowed.
+            return Response("Method Not Allowed", 405, [allow])
+        if near.other_scope:
+            # RFC 9110 section 15.5.22: with the protocol to use, and section 7.8: with the connection option.
+            upgrade = [("upgrade", "websocket"), ("connection", "upgrade")]
+            return Response("This is a WebSocket", 426, upgrade if scope.get("http_version") == "1.1" else ())
+        return self._redirect(scope) or Response("Not Found", 404)
+
+    def _redirect(self, scope: Scope) -> ASGIApp | None:
+        path = route_path(scope)
+        other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+        if not self._redirect_slashes or not isinstance(self._resolve(scope, other), tuple):
+            return None
+        location = url_path(scope, other)
+        # A browser reads two slashes at the start as another host.
+        if not location.startswith("/") or location.startswith("//"):
+            return None
+        query = quote(scope.get("query_string", b""), safe=URL_SAFE)
+        return RedirectResponse(f"{location}{'?' if query else ''}{query}")
+
+    def path_for(self, name: str, **params: Any) -> str:
+        """The path of the route with this name, percent-encoded; in a mount it is called "mount:route".
+
+        Raises:
+            RouteNotFound: when no route of this name takes these parameters.
+        """
+        path = self.find_path(name, params)
+        if path is None:
+            raise RouteNotFound(name, params, self.all_names())
+        return path
+
+    def find_path(self, name: str, params: Mapping[str, Any]) -> str | None:
+        """The path of the first route with this name that takes these parameters; None if none does."""
+        for known, pattern in self._named:
+            if known == name and (path := pattern.format(params)) is not None:
+                return path
+        for mounted in self._mounts:
+            prefix, router = f"{mounted.name}:", mounted.router
+            if mounted.name is not None and router is not None and name.startswith(prefix):
+                own = {key: value for key, value in params.items() if key in mounted.prefix.names}
+                inner = {key: value for key, value in params.items() if key not in own}
+                start = mounted.prefix.format(own)
+                # A route may have a parameter of the mount's name; then the value is for both.
+                for given in (inner, params):
+                    end = router.find_path(name.removeprefix(prefix), given)
+                    if start is not None and end is not None:
+                        return start.rstrip("/") + end
+        return None
+
+    def all_names(self) -> Iterator[str]:
+        """The names that `path_for` knows."""
+        yield from (name for name, _ in self._named)
+        for mounted in self._mounts:
+            if mounted.router is not None and mounted.name is not None:
+                yield from (f"{mounted.name}:{name}" for name in mounted.router.all_names())
+
+    def statistics(self) -> Statistics:
+        """The counters of all endpoints below, those behind a wrapper excepted: ask the endpoint itself for them."""
+        # One may have several routes, and counts once.
+        apps = {id(app): app for app in self.counting_apps()}
+        return sum((app.statistics() for app in apps.values()), Statistics())
+
+    def counting_apps(self) -> Iterator[WebSocketApp | HTTPApp]:
+        """The endpoints that count, each as often as it has routes."""
+        for endpoint in (*self._endpoints, *(mounted.router or mounted.app for mounted in self._mounts)):
+            if isinstance(endpoint, (WebSocketApp, HTTPApp)):
+                yield endpoint
+            elif isinstance(endpoint, Router):
+                yield from endpoint.counting_apps()
+
+    def lifespan_apps(self) -> Iterator[ASGIApp]:
+        """The mounted applications whose lifespan is ours to run, each of them once."""
+        apps: dict[int, ASGIApp] = {}
+        for mounted in self._mounts:
+            if isinstance(mounted.app, Router):
+                apps.update((id(app), app) for app in mounted.app.lifespan_apps())
+            elif "lifespan" in mounted.scope_types:
+                apps[id(mounted.app)] = mounted.app
+        yield from apps.values()
+
+
+class _Near:
+    """What was met on the way to no match."""
+
+    __slots__ = ("methods", "other_scope")
+
+    def __init__(self) -> None:
+        self.methods: frozenset[str] = frozenset()
+        # Whether a route of the other scope type has this path.
+        self.other_scope = False
+
+
+class _Mounted:
+    """A mount in its router."""
+
+    __slots__ = ("app", "name", "prefix", "router", "scope_types")
+
+    def __init__(self, app: ASGIApp, mount: Mount, prefix: Pattern) -> None:
+        self.app = app
+        self.name = mount.name
+        self.scope_types = mount.scope_types
+        self.prefix = prefix
+        # Where its routes are ours: an App's, whose names can be reached through the mount. Starlette's has another.
+        router = app if isinstance(app, Router) else getattr(app, "router", None)
+        self.router = router if isinstance(router, Router) else None
+
+    def child(self, scope: Scope, path: str, params: Params) -> Scope:
+        """The scope of the application: `root_path` grows, and `path` starts with it (ASGI, "root_path").
+
+        Not every server begins `path` with its own `root_path`; from here on it does.
+        """
+        rest = f"/{params.pop(_REST)}"
+        child = _with_params(scope, params)
+        child.update(mounted_root(scope, path.removesuffix(rest)))
+        child["path"] = child["root_path"] + rest
+        return child
+
+
+def _with_params(scope: Scope, params: Params) -> Scope:
+    return {**scope, "path_params": {**(scope.get("path_params") or {}), **params}}
+
+
+async def refuse_websocket(scope: Scope, receive: Receive, send: Send, status: int, body: str) -> None:
+    """Refuse a handshake that no endpoint will see."""
+    # The client may leave before its refusal comes.
+    with suppress(ConnectionClosed):
+        await WebSocket(scope, receive, send).deny(status, body)
+
+
+def _check_endpoint(path: str, endpoint: ASGIApp) -> ASGIApp:
+    """Check that this takes scope, receive and send, so that a mistake shows here and not at the first request."""
+    if isinstance(endpoint, type):
+        hint = f"route to {endpoint.__name__}.as_asgi()" if hasattr(endpoint, "as_asgi") else "route to an instance"
+        raise InvalidRoute(path, f"{endpoint.__name__} is a class; {hint}")
+    if not callable(endpoint):
+        raise InvalidRoute(path, f"{endpoint!r} is no ASGI callable")
+    try:
+        signature(endpoint).bind(None, None, None)
+    except TypeError:
+        raise InvalidRoute(
+            path, f"{endpoint!r} does not take scope, receive and send; decorate it with @http_app or @websocket_app"
+        ) from None
+    except ValueError:
+        # A callable of an extension module may have no signature to look at.
+        pass
+    return endpoint

@@ -1,0 +1,1 @@
+"""One WebSocket connection: its states, its exchange with the server, and the object that handlers use."""

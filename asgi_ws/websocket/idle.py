@@ -1,0 +1,67 @@
+"""What reads the loop's clock for every message: the rates, and the deadline that a message moves."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from .._asgi import Event, Send
+from ..limits import Limits, Measure, RateMeter, Refusal
+
+# asyncio's own clock, as it is here: a test that replaces it has its own read.
+_LOOP_TIME: Final = asyncio.BaseEventLoop.time
+
+
+def measure_of(limits: Limits, loop: asyncio.AbstractEventLoop) -> Measure | None:
+    """What counts every message received against the rates, by the loop's clock; None where there are none."""
+    if limits.messages_per_second is limits.bytes_per_second is None:
+        return None
+    # asyncio's own clock is `time.monotonic` in a function, which makes a reading dearer by half.
+    is_plain = getattr(loop.time, "__func__", None) is _LOOP_TIME
+    return RateMeter(limits, time.monotonic if is_plain else loop.time).exceeded
+
+
+class IdleTimer:
+    """Calls `on_idle` once, when nothing was touched for `seconds`. One timer of the loop serves a whole connection."""
+
+    __slots__ = ("_handle", "_last", "_loop", "_on_idle", "_seconds")
+
+    def __init__(self, seconds: float, on_idle: Callable[[], object]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = seconds
+        self._on_idle = on_idle
+        self._last = self._loop.time()
+        self._handle = self._loop.call_at(self._last + seconds, self._check)
+
+    def noting_sends(self, send: Send) -> Send:
+        """`send`, and a touch when it is done."""
+
+        async def send_noted(event: Event) -> None:
+            await send(event)
+            self._last = self._loop.time()
+
+        return send_noted
+
+    def noting_messages(self, measure: Measure | None) -> Measure:
+        """A touch, and `measure` if there is any."""
+
+        def measure_noted(data: str | bytes) -> Refusal | None:
+            self._last = self._loop.time()
+            return None if measure is None else measure(data)
+
+        return measure_noted
+
+    def stop(self) -> None:
+        """Never call `on_idle`, and let go of it."""
+        self._handle.cancel()
+        self._on_idle = _nothing
+
+    def _check(self) -> None:
+        due = self._last + self._seconds
+        if due > self._loop.time():
+            self._handle = self._loop.call_at(due, self._check)
+        else:
+            self._on_idle()
+
+
+def _nothing() -> None: ...

@@ -1,0 +1,136 @@
+"""The kinds of responses, and what none of them sends."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from asgi_ws import (
+    HTMLResponse,
+    InvalidHeader,
+    InvalidMessage,
+    InvalidStatus,
+    JSONCodec,
+    JSONResponse,
+    RedirectResponse,
+    Request,
+    Response,
+    StreamingResponse,
+    http_app,
+)
+from asgi_ws._asgi import ASGIApp
+from asgi_ws.testing import http_client
+
+from ..asgi import get, http
+from ..samples import pieces
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "content_type", "body"),
+    [
+        (Response("é"), 200, "text/plain; charset=utf-8", "é".encode()),
+        (Response(b"\x00", media_type="application/octet-stream"), 200, "application/octet-stream", b"\x00"),
+        (Response(status=404), 404, None, b""),
+        (Response("no", HTTPStatus.IM_A_TEAPOT), 418, "text/plain; charset=utf-8", b"no"),
+        (HTMLResponse("<p>"), 200, "text/html; charset=utf-8", b"<p>"),
+        (JSONResponse({"a": "é"}, 201), 201, "application/json", '{"a":"é"}'.encode()),
+        (JSONResponse("\ud800"), 200, "application/json", b'"\\ud800"'),
+        (JSONResponse(1, json=JSONCodec(lambda value: b"one", str)), 200, "application/json", b"one"),
+        (RedirectResponse("/a b?c=é"), 307, None, b""),
+    ],
+)
+async def test_a_response_has_its_status_its_type_and_its_length(
+    response: Response, status: int, content_type: str | None, body: bytes
+) -> None:
+    for answer in (await get(response), await http(response, "HEAD")):
+        assert answer.status == status
+        assert type(answer.events[0]["status"]) is int
+        assert answer.headers.get("content-type") == content_type
+        assert answer.headers["content-length"] == str(len(body))
+        assert answer.is_complete
+    assert (await get(response)).body == body
+    assert (await http(response, "HEAD")).body == b""
+
+
+@pytest.mark.parametrize("status", [204, 205, 304, HTTPStatus.NO_CONTENT])
+async def test_a_response_without_content_has_neither_a_body_nor_a_length(status: int) -> None:
+    answer = await get(Response("body", status, {"x-a": "1"}))
+    assert (answer.status, answer.body, answer.headers["x-a"]) == (status, b"", "1")
+    assert "content-length" not in answer.headers
+
+
+@pytest.mark.parametrize("response", [Response, HTMLResponse, StreamingResponse])
+@pytest.mark.parametrize("status", [0, 100, 101, 199, 600, 1000, -200, True, "200", 200.0, None])
+def test_what_is_no_status_of_a_response_is_refused(response: Callable[..., object], status: Any) -> None:
+    with pytest.raises(InvalidStatus, match="expected 200-599"):
+        response(pieces() if response is StreamingResponse else "", status)
+
+
+@pytest.mark.parametrize("value", ["a\r\nset-cookie: b=1", "a\nb", "a\x00", "a\x85b", "€"])
+def test_a_header_that_would_break_the_response_is_refused(value: str) -> None:
+    for make in (
+        lambda: Response("", 200, {"x-a": value}),
+        lambda: JSONResponse(1, headers=[("x-a", value)]),
+        lambda: RedirectResponse("/", headers={"x-a": value}),
+        lambda: StreamingResponse(pieces(), 200, {"x-a": value}),
+        lambda: Response("x", media_type=f"text/html{value}"),
+        lambda: StreamingResponse(pieces(), media_type=f"text/html{value}"),
+    ):
+        with pytest.raises(InvalidHeader):
+            make()
+
+
+@pytest.mark.parametrize("body", [5, None, ["a"], {"a": 1}])
+def test_a_body_of_another_type_is_refused(body: Any) -> None:
+    with pytest.raises(InvalidMessage, match="str or bytes"):
+        Response(body)
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("/a b", "/a%20b"),
+        ("/a%20b", "/a%20b"),
+        ("/é", "/%C3%A9"),
+        ("https://example.org/?a=1&b=[2]#c", "https://example.org/?a=1&b=[2]#c"),
+        ("/a\r\nset-cookie: b=1", "/a%0D%0Aset-cookie:%20b=1"),
+        ("/\\evil.org", "/%5Cevil.org"),
+    ],
+)
+async def test_a_redirect_encodes_what_no_url_may_have(url: str, location: str) -> None:
+    assert (await get(RedirectResponse(url))).headers["location"] == location
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_has_one_of_the_statuses_for_it(status: int) -> None:
+    answer = await get(RedirectResponse("/", status, [("x-a", "1")]))
+    assert (answer.status, answer.headers["x-a"]) == (status, "1")
+
+
+@pytest.mark.parametrize("status", [200, 300, 304, 404])
+def test_a_redirect_with_another_status_is_refused(status: int) -> None:
+    with pytest.raises(InvalidStatus, match="301, 302, 303, 307 or 308"):
+        RedirectResponse("/", status)
+
+
+# -- through a client
+
+
+async def test_a_real_client_takes_every_kind_of_response() -> None:
+    @http_app
+    async def handler(request: Request) -> ASGIApp:
+        kinds: dict[str, Callable[[], ASGIApp]] = {
+            "/json": lambda: JSONResponse([1, "é"]),
+            "/stream": lambda: StreamingResponse(pieces()),
+            "/redirect": lambda: RedirectResponse("/json"),
+            "/empty": lambda: Response(status=204),
+        }
+        return kinds[request.url.path]()
+
+    async with http_client(handler, follow_redirects=True) as client:
+        assert (await client.get("/json")).json() == [1, "é"]
+        assert (await client.get("/stream")).text == "é\x01"
+        assert (await client.get("/redirect")).json() == [1, "é"]
+        assert (await client.get("/empty")).content == b""
+        assert (await client.head("/json")).headers["content-length"] == "8"
