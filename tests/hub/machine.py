@@ -275,8 +275,7 @@ class Hubs(RuleBasedStateMachine):
                 exclude=None if conn is None else self.peers[conn].socket,
             )
             tasks.append(self.loop.create_task(publishing))
-            excluded = conn if conn in self.model.conns else None
-            self.model.publish(self.model.rooms[room], Event(text, key, excluded))
+            self.model.publish(self.model.rooms[room], Event(text, key, None if conn is None else conn.origin))
             if leaving is not None and seats and len(tasks) == 1:
                 seat = seats[leaving % len(seats)]
                 tasks.append(self.loop.create_task(self._left(seat, by_hub=False), name="leaving"))

@@ -48,6 +48,7 @@ class Conn:
     """A connection.
 
     Attributes:
+        origin: what messages that exclude it name; another one each time it joins its first room.
         flying: what the server has not taken yet.
         queue: what waits behind it.
         sent: what the server has taken.
@@ -57,6 +58,7 @@ class Conn:
 
     number: int
     own: bool
+    origin: object = None
     seats: dict[str, Seat] = field(default_factory=dict)
     queue: list[Item] = field(default_factory=list)
     flying: str | None = None
@@ -81,7 +83,7 @@ class Conn:
 class Event:
     text: str
     key: str | None
-    exclude: Conn | None
+    exclude: object
 
 
 @dataclass(eq=False)
@@ -150,7 +152,8 @@ class Model:
     def join(self, conn: Conn, room: Room, policy: str, identity: str, info: str) -> Seat:
         seat = Seat(conn, room, policy, identity)
         self.seats.append(seat)
-        self.conns.setdefault(conn)
+        if conn not in self.conns:
+            self.conns[conn], conn.origin = None, object()
         conn.seats[room.name] = seat
         if not room.seats:
             self._subscribe(room)
@@ -159,7 +162,7 @@ class Model:
         count = room.present.get(identity, ("", 0))[1]
         room.present[identity] = info, count + 1
         if not count:
-            self.bring(room, Event(f"join {room.name} {info}", None, conn))
+            self.bring(room, Event(f"join {room.name} {info}", None, conn.origin))
         return seat
 
     def _subscribe(self, room: Room) -> None:
@@ -200,7 +203,7 @@ class Model:
     def _tell_of(self, seat: Seat, word: str | None) -> None:
         room = seat.room
         if word is not None:
-            self.bring(room, Event(word, None, seat.conn))
+            self.bring(room, Event(word, None, seat.conn.origin))
         if not room.seats:
             if "unsubscribe" not in self.failing:
                 self.held.pop(room, None)
@@ -290,7 +293,7 @@ class Model:
             event, seats = room.coming[0]
             while seats:
                 seat = seats.pop(0)
-                if seat.active and seat.conn is not event.exclude:
+                if seat.active and seat.conn.origin is not event.exclude:
                     self._offer(seat, event)
                 if self.hasty:
                     return

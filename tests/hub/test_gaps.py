@@ -165,6 +165,21 @@ async def test_after_an_interruption_what_was_missed_is_replayed() -> None:
     assert (await resumed(peer, 4), excluded.taken) == (["1", "2", "3", "4"], ["1", "2", "4"])
 
 
+async def test_a_connection_that_left_all_its_rooms_and_joined_again_gets_what_excluded_it_before() -> None:
+    broker, peer, excluded = LossyBroker(), Peer(), Peer()
+    hub = hub_with(broker)
+    hub.join(peer.send, ROOM)
+    membership = hub.join(excluded.send, "other")
+    broker.losing = True
+    await hub.publish(ROOM, "1", exclude=excluded.send)
+    membership.leave()
+    hub.join(excluded.send, ROOM)
+    await hub.publish(ROOM, "2", exclude=excluded.send)
+    await broker.recover()
+    await until(lambda: len(peer.taken) == 2)
+    assert (peer.taken, excluded.taken) == (["1", "2"], ["1"])
+
+
 async def test_after_an_interruption_what_no_history_has_is_announced_before_what_it_has() -> None:
     broker = LossyBroker()
     hub = hub_with(broker)
