@@ -1,22 +1,11 @@
 """Headers: those that came in, as a case-insensitive mapping of many values, and those going out, checked."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Self
+from typing import Self
 
 from ._asgi import HeadersLike, RawHeaders
 from .errors import InvalidHeader, InvalidMessage
-
-# RFC 9110 section 5.6.2, "token".
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# RFC 9110 section 5.5: visible characters, space and tab. Everything below that is a control character, CR and LF among
-# them, and has to be refused, since each can end a header line for some reader of it (VT, FF and 0x85 for Python's).
-_FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
-
-
-def is_token(text: str) -> bool:
-    """Whether this is a token (RFC 9110 section 5.6.2): a header name, a method or a subprotocol."""
-    return _TOKEN.fullmatch(text) is not None
+from .wire.grammar import WHITE_SPACE, is_token, is_value
 
 
 class MultiMapping(Mapping[str, str]):
@@ -121,11 +110,11 @@ def _encode_header(name: str | bytes, value: str | bytes) -> tuple[bytes, bytes]
         raw_value = value.encode("latin-1") if isinstance(value, str) else value
     except UnicodeEncodeError:
         raise InvalidHeader(name, value, "a name is ASCII and a value latin-1") from None
-    if not is_token(raw_name.decode("latin-1")):
+    if not is_token(raw_name):
         raise InvalidHeader(name, value, "the name is no token (RFC 9110 section 5.6.2)")
-    if _FORBIDDEN_IN_VALUE.search(raw_value):
+    if not is_value(raw_value):
         raise InvalidHeader(name, value, "the value has a control character in it")
-    return raw_name.lower(), raw_value.strip(b" \t")
+    return raw_name.lower(), raw_value.strip(WHITE_SPACE)
 
 
 def encode_body(

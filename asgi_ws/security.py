@@ -15,8 +15,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ._asgi import Scope
 from .errors import InvalidHost, InvalidOrigin, InvalidSubprotocol
-from .headers import is_token
 from .limits import Refusal
+from .wire.grammar import is_token
 
 
 class OriginPolicy(Enum):

@@ -135,7 +135,8 @@ def test_the_package_alone_loads_nothing_but_the_standard_library() -> None:
     foreign = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names)
     assert foreign - {"asgi_ws"} == set()
     # A class for one server is no part of what every application pays for.
-    assert not {f"asgi_ws.{name}" for name in ("testing", "uvicorn_protocol", "wire")} & set(loaded)
+    assert not {f"asgi_ws.{name}" for name in ("testing", "uvicorn_protocol")} & set(loaded)
+    assert {name for name in loaded if name.startswith("asgi_ws.wire.")} == {"asgi_ws.wire.grammar"}
 
 
 def test_every_exported_name_is_there_once_and_no_module() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from asgi_ws import Headers, InvalidHeader, InvalidMessage, QueryParams
-from asgi_ws.headers import encode_body, encode_headers, is_token
+from asgi_ws.headers import encode_body, encode_headers
+from asgi_ws.wire.grammar import is_token
 
 NAMES = st.text(alphabet="aAbB-", min_size=1, max_size=3)
 VALUES = st.text(alphabet=st.characters(max_codepoint=0xFF), max_size=4)

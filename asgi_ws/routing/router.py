@@ -10,12 +10,12 @@ from urllib.parse import quote
 from .._asgi import ASGIApp, Receive, Scope, Send
 from ..connection import mounted_root, route_path, url_path
 from ..errors import ConnectionClosed, InvalidRoute, RouteNotFound, UnsupportedScope
-from ..headers import is_token
 from ..http.app import HTTPApp
 from ..http.responses import URL_SAFE, RedirectResponse, Response
 from ..limits import Statistics
 from ..websocket.app import WebSocketApp
 from ..websocket.websocket import WebSocket
+from ..wire.grammar import is_token
 from .patterns import CONVERTERS, PATH, Converter, Matcher, Params, Pattern
 
 ScopeType: TypeAlias = Literal["http", "websocket", "lifespan"]

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from ..errors import InvalidHeader, InvalidStatus, InvalidSubprotocol
 from ..sizes import KIB
+from .grammar import TCHAR, WHITE_SPACE, is_token, is_value
 
 RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
@@ -27,19 +28,14 @@ MAX_EXTENSIONS_BYTES: Final = 2 * KIB
 # RFC 6455 section 1.3.
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-# RFC 9110 section 5.6.2, "token" and "tchar".
-_TCHAR: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
-_TOKEN: Final = re.compile(rf"{_TCHAR}+".encode())
 # RFC 9112 section 3. A target is visible ASCII (RFC 3986 section 2, with those few more that browsers leave as they
 # are), and has no fragment (RFC 6455 section 3).
-_REQUEST_LINE: Final = re.compile(rf"({_TCHAR}++) ([!\"$-~]++) HTTP/([0-9])\.([0-9])\r\n".encode())
+_REQUEST_LINE: Final = re.compile(rf"({TCHAR}++) ([!\"$-~]++) HTTP/([0-9])\.([0-9])\r\n".encode())
 # RFC 9112 section 5, without line folding, which a server has to refuse (section 5.2). No quantifier gives back what it
 # took, so the time is linear in the bytes.
-_FIELDS: Final = re.compile(rf"(?:{_TCHAR}++:[\t -~\x80-\xff]*+\r\n)*+\r\n".encode())
+_FIELDS: Final = re.compile(rf"(?:{TCHAR}++:[\t -~\x80-\xff]*+\r\n)*+\r\n".encode())
 # For what has passed that.
 _FIELD: Final = re.compile(rb"([^:]++):([^\r]*+)\r\n")
-# RFC 9110 section 5.6.3, and nothing else: bytes.strip() by itself would take VT and FF too, and str.strip() 0x85.
-_WHITE_SPACE: Final = b" \t"
 # RFC 9110 section 7.2 and RFC 3986 section 3.2.2: a registered name, an IPv4 address or a bracketed IP literal.
 _HOST: Final = re.compile(
     rb"(?:(?:[0-9A-Za-z._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})++|\[[0-9A-Za-z._~!$&'()*+,;=:-]++\])(?::[0-9]{0,5})?"
@@ -49,10 +45,8 @@ _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*+)(.*)", re.IGNORECASE)
 # 16 bytes in base64 (RFC 4648 section 4) are 22 of its characters and the padding.
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 # RFC 6455 section 4.1, item 10, with the empty elements that any list may have (RFC 9110 section 5.6.1).
-_SUBPROTOCOLS: Final = re.compile(rf"[ \t,]*+{_TCHAR}++(?:[ \t]*+,[ \t,]*+{_TCHAR}++)*[ \t,]*+")
-_SUBPROTOCOL: Final = re.compile(rf"{_TCHAR}++")
-# What goes out: as the values of `asgi_ws.headers`, without 0x85, at which Python's clients end a line.
-_FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
+_SUBPROTOCOLS: Final = re.compile(rf"[ \t,]*+{TCHAR}++(?:[ \t]*+,[ \t,]*+{TCHAR}++)*[ \t,]*+")
+_SUBPROTOCOL: Final = re.compile(rf"{TCHAR}++")
 
 _EXTENSIONS: Final = b"sec-websocket-extensions"
 _STATUS_LINES: Final = {
@@ -173,7 +167,7 @@ def _read_headers(request: bytes, start: int, largest: int, most: int) -> list[t
         raise HandshakeRefused(431, f"a header is longer than {largest} bytes")
     if _FIELDS.fullmatch(request, start) is None:
         raise HandshakeRefused(400, "malformed header")
-    headers = [(name.lower(), value.strip(_WHITE_SPACE)) for name, value in _FIELD.findall(request, start)]
+    headers = [(name.lower(), value.strip(WHITE_SPACE)) for name, value in _FIELD.findall(request, start)]
     if len(headers) > most:
         raise HandshakeRefused(431, f"there are more than {most} headers")
     return headers
@@ -211,7 +205,7 @@ def _check_fields(fields: Mapping[bytes, bytes]) -> bytes:
 
 def _lists(value: bytes, member: bytes) -> bool:
     value = value.lower()
-    return value == member or member in [element.strip(_WHITE_SPACE) for element in value.split(b",")]
+    return value == member or member in [element.strip(WHITE_SPACE) for element in value.split(b",")]
 
 
 def _read_subprotocols(value: bytes) -> list[str]:
@@ -316,8 +310,8 @@ def _line(name: bytes, value: bytes) -> bytes:
     # Applications are not all type-checked, and text would end in an error that does not say what is wrong.
     if not (isinstance(name, bytes) and isinstance(value, bytes)):
         raise InvalidHeader(name, value, "a name and its value are bytes")
-    if _TOKEN.fullmatch(name) is None:
+    if not is_token(name):
         raise InvalidHeader(name, value, "the name is no token (RFC 9110 section 5.6.2)")
-    if _FORBIDDEN_IN_VALUE.search(value):
+    if not is_value(value):
         raise InvalidHeader(name, value, "the value has a control character in it")
     return b"%b: %b\r\n" % (name, value)

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from .grammar import TCHAR
+
 _NAME: Final = "permessage-deflate"
-_TCHAR: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 # What is in quotes has to be a token all the same (RFC 6455, 9.1). The quantifiers are possessive so that no header,
 # however odd, is read twice.
-_VALUE: Final = rf'{_TCHAR}++|"(?:\\?+{_TCHAR})++"'
-_PARAMETER: Final = rf"[ \t]*+;[ \t]*+({_TCHAR}++)(?:[ \t]*+=[ \t]*+({_VALUE}))?+"
+_VALUE: Final = rf'{TCHAR}++|"(?:\\?+{TCHAR})++"'
+_PARAMETER: Final = rf"[ \t]*+;[ \t]*+({TCHAR}++)(?:[ \t]*+=[ \t]*+({_VALUE}))?+"
 _PARAMETERS: Final = re.compile(_PARAMETER)
 # An element of the list with the comma after it, and the empty ones before it (RFC 9110, 5.6.1.2).
-_ELEMENT: Final = re.compile(rf"[ \t,]*+(?:(?P<name>{_TCHAR}++)(?P<parameters>(?:{_PARAMETER})*+))?+[ \t]*+(?:,|\Z)")
+_ELEMENT: Final = re.compile(rf"[ \t,]*+(?:(?P<name>{TCHAR}++)(?P<parameters>(?:{_PARAMETER})*+))?+[ \t]*+(?:,|\Z)")
 # Decimal, without leading zeros (RFC 7692, 7.1.2.1).
 _WINDOW_BITS: Final = {str(bits): bits for bits in range(8, 16)}
 _LARGEST: Final = 15
