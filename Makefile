@@ -42,8 +42,8 @@ format: $(VENV)/.dev ## Mend what can be mended of the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-fuzz: $(VENV)/.dev ## Feed the inbox and the parsers of the wire with what breaks them, for a quarter of an hour
-	$(BIN)/python -m tests.uvicorn_protocol.fuzz_inbox --cases 100000
+fuzz: $(VENV)/.dev ## Feed the receive buffer and the parsers of the wire with what breaks them, for a quarter of an hour
+	$(BIN)/python -m tests.uvicorn_protocol.fuzz_receive_buffer --cases 100000
 	$(BIN)/python -m tests.wire.fuzz --seconds 600 $(ARGS)
 
 mutations: $(VENV)/.dev ## Put faults into a copy of the package, each of which some test has to find; ARGS="hub --jobs 2" for some

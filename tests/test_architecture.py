@@ -116,7 +116,7 @@ def test_what_only_some_may_import_is_imported_by_no_other_place(target: str) ->
 
 
 def test_the_tables_and_the_wire_know_no_event_loop() -> None:
-    tables = [*inside("wire"), "websocket.state", *GROUND]
+    tables = [*inside("wire"), "uvicorn_protocol.phases", "websocket.state", *GROUND]
     assert {name for name in tables if "asyncio" in imports(name)[1]} == set()
 
 

@@ -1,4 +1,4 @@
-"""One WebSocket on its transport: the phases it goes through, and all of its ends."""
+"""One WebSocket on its transport: it goes through its phases, and comes to an end in bounded time."""
 
 import asyncio
 import logging
@@ -6,17 +6,17 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from enum import Enum
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final
 
 from ..close_codes import CloseCode, check_close
 from ..extensions import MESSAGE_BYTES_EXTENSION
-from ..wire.events import Close, Failed, Ping, Pong
+from ..wire.events import Close, Ping, Pong, Violation
 from ..wire.frames import close_frame
 from ..wire.handshake import HandshakeRefused, refusal
 from ..wire.reader import FrameReader
-from .inbox import Inbox
 from .keepalive import KeepAlive
+from .phases import DONE, Phase, check_transition
+from .receive_buffer import ReceiveBuffer
 from .writer import Writer
 
 logger = logging.getLogger("uvicorn.error")
@@ -25,22 +25,6 @@ logger = logging.getLogger("uvicorn.error")
 _LAST_WORDS_SECONDS: Final = 0.5
 # SO_LINGER with a time of zero: closing resets the connection, and the system keeps nothing for a peer that is gone.
 _RESET: Final = struct.pack("ii", 1, 0)
-
-
-class Phase(Enum):
-    """Where a connection stands."""
-
-    UPGRADING = 0
-    """The request is to come."""
-    CONNECTING = 1
-    """The application has to answer."""
-    DENYING = 2
-    """The application's refusal has begun."""
-    OPEN = 3
-    CLOSING = 4
-    """Our close frame is sent, and the peer's is to come (RFC 6455 section 7.1.2)."""
-    ENDED = 5
-    """Nothing more is sent, and what comes is of no interest."""
 
 
 class Connection(asyncio.Protocol):
@@ -54,29 +38,22 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_deadline",
-        "_inbox",
-        "_is_lost",
-        "_is_open",
-        "_is_reading",
         "_keepalive",
         "_loop",
         "_max_message_bytes",
         "_phase",
+        "_receive_buffer",
         "_writer",
     )
 
     _writer: Writer
-    _inbox: Inbox
+    _receive_buffer: ReceiveBuffer
+    # In OPEN only.
+    _keepalive: KeepAlive
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._phase = Phase.UPGRADING
-        # Of the phase, what every message asks.
-        self._is_open = False
-        self._is_reading = False
-        # Whether the transport is closed.
-        self._is_lost = False
-        self._keepalive: KeepAlive | None = None
         # The application's own limit, where it is below the server's; None where it has none.
         self._max_message_bytes: int | None = None
         # What happens if the phase does not end before.
@@ -84,7 +61,7 @@ class Connection(asyncio.Protocol):
 
     def _attach(self, transport: asyncio.Transport, reader: FrameReader, *, max_messages: int, max_bytes: int) -> None:
         self._writer = Writer(transport, self._loop)
-        self._inbox = Inbox(
+        self._receive_buffer = ReceiveBuffer(
             reader,
             self._writer,
             self._loop,
@@ -96,25 +73,30 @@ class Connection(asyncio.Protocol):
 
     # -- phases
 
-    def _enter(self, phase: Phase, seconds: float | None = None, otherwise: Callable[[], None] | None = None) -> None:
-        """Enter a phase; after so many seconds of it, do what is given."""
+    def _enter(self, phase: Phase) -> None:
+        """Enter a phase, which has no deadline yet."""
+        check_transition(self._phase, phase)
+        if self._phase is Phase.OPEN:
+            self._keepalive.cancel()
+            del self._keepalive
         self._phase = phase
-        self._is_open = phase is Phase.OPEN
-        self._is_reading = phase in (Phase.OPEN, Phase.CLOSING)
-        if self._keepalive is not None and phase is not Phase.OPEN:
-            self._keepalive.stop()
-            self._keepalive = None
+        self._clear_deadline()
+
+    def _set_deadline(self, seconds: float, otherwise: Callable[[], None]) -> None:
+        """Do something else if the phase lasts so many seconds from now."""
+        self._clear_deadline()
+        self._deadline = self._loop.call_later(seconds, otherwise)
+
+    def _clear_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        if seconds is not None and otherwise is not None:
-            self._deadline = self._loop.call_later(seconds, otherwise)
 
     def _open(self, interval: float | None, timeout: float | None, on_ping: Callable[[], None]) -> None:
         self._enter(Phase.OPEN)
         self._keepalive = KeepAlive(
             self._writer,
-            self._inbox,
+            self._receive_buffer,
             self._loop,
             interval=interval,
             timeout=timeout,
@@ -124,12 +106,12 @@ class Connection(asyncio.Protocol):
 
     # -- what the peer does
 
-    def _on_control(self, event: Ping | Pong | Close | Failed) -> None:
-        if isinstance(event, Failed):
-            self._fail(event)
+    def _on_control(self, event: Ping | Pong | Close | Violation) -> None:
+        if isinstance(event, Violation):
+            self._on_violation(event)
         elif isinstance(event, Close):
             self._on_close(event)
-        elif self._keepalive is not None:
+        elif self._phase is Phase.OPEN:
             if isinstance(event, Ping):
                 self._writer.pong(event.payload)
             else:
@@ -138,48 +120,47 @@ class Connection(asyncio.Protocol):
     def _on_held(self) -> None:
         """Take bytes that are not looked at as a sign of life: a pong may be among them."""
         # Bytes are held while the connection is open. A closing one discards them.
-        cast("KeepAlive", self._keepalive).hear()
+        self._keepalive.hear()
 
     def _on_close(self, close: Close) -> None:
-        self._inbox.finish(close.code, close.reason)
+        self._receive_buffer.on_end(close.code, close.reason)
         if self._phase is Phase.OPEN:
             self._writer.write(close_frame(close.code, close.reason))
-        if self._phase is not Phase.ENDED:
-            self._hang_up(self.close_timeout)
+        if self._phase not in DONE:
+            self._close_transport(self.close_timeout)
 
-    def _fail(self, failed: Failed) -> None:
+    def _on_violation(self, violation: Violation) -> None:
         """Answer a violation with a close frame (RFC 6455 section 7.1.7)."""
-        logger.debug("WebSocket failed by its client: %d %s", failed.code, failed.reason)
-        is_refused = self._max_message_bytes is not None and failed.code == CloseCode.MESSAGE_TOO_BIG
+        logger.debug("WebSocket failed by its client: %d %s", violation.code, violation.reason)
+        is_refused = self._max_message_bytes is not None and violation.code == CloseCode.MESSAGE_TOO_BIG
         keys = {MESSAGE_BYTES_EXTENSION: self._max_message_bytes} if is_refused else {}
-        self._inbox.finish(failed.code, failed.reason, keys)
+        self._receive_buffer.on_end(violation.code, violation.reason, keys)
         if self._phase is Phase.OPEN:
-            self._writer.write(close_frame(failed.code, failed.reason))
-        if self._phase is not Phase.ENDED:
-            self._linger()
+            self._writer.write(close_frame(violation.code, violation.reason))
+        if self._phase not in DONE:
+            self._half_close()
 
     def _on_silence(self) -> None:
         reason = "keepalive ping timeout"
         logger.debug("WebSocket %s", reason)
-        self._inbox.finish(CloseCode.ABNORMAL, reason)
+        self._receive_buffer.on_end(CloseCode.ABNORMAL, reason)
         if self._writer.is_full:
             self._abort()
         else:
             self._writer.write(close_frame(CloseCode.INTERNAL_ERROR, reason))
-            self._hang_up(_LAST_WORDS_SECONDS)
+            self._close_transport(_LAST_WORDS_SECONDS)
 
     def eof_received(self) -> None:
         """The peer closed its side of the transport; what it may still read is written, in bounded time."""
-        self._inbox.finish(CloseCode.ABNORMAL)
-        if self._phase is not Phase.ENDED:
-            self._hang_up(self.close_timeout)
+        self._receive_buffer.on_end(CloseCode.ABNORMAL)
+        if self._phase not in DONE:
+            self._close_transport(self.close_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed; whoever waits for it is told."""
-        self._is_lost = True
-        self._enter(Phase.ENDED)
-        self._inbox.lose()
-        self._writer.lose()
+        self._enter(Phase.LOST)
+        self._receive_buffer.on_lost()
+        self._writer.abort()
 
     def pause_writing(self) -> None:
         """The transport holds more than it wants to."""
@@ -201,45 +182,49 @@ class Connection(asyncio.Protocol):
         # To the frame 1005 stands for one without a code, which an application has no word for.
         check_close(code, reason)
         frame = close_frame(code, reason)
-        self._enter(Phase.CLOSING, self.close_timeout, self._abort)
-        self._inbox.finish(code, reason)
+        self._enter(Phase.CLOSING)
+        self._set_deadline(self.close_timeout, self._abort)
+        self._receive_buffer.on_end(code, reason)
         self._writer.write(frame)
-        self._inbox.discard()
+        self._receive_buffer.discard()
 
     def _refuse(self, refused: HandshakeRefused, headers: Iterable[tuple[bytes, bytes]], code: int) -> None:
         """Answer the request with a response; the application is told this code."""
-        self._inbox.finish(code)
+        self._receive_buffer.on_end(code)
         self._writer.write(refusal(refused, headers))
-        self._linger()
+        self._half_close()
 
-    def _linger(self) -> None:
+    def _half_close(self) -> None:
         """Close our side, and read on until the peer closes its own.
 
         Closing both with something unread would reset the connection, and what was written last could be lost.
         """
         if self._writer.transport.can_write_eof():
-            self._enter(Phase.ENDED, self.close_timeout, self._abort)
-            self._writer.finish()
+            self._enter(Phase.DRAINING)
+            self._set_deadline(self.close_timeout, self._abort)
+            self._writer.close()
             # A peer that has reset the connection takes nothing more.
             with suppress(OSError):
                 self._writer.transport.write_eof()
-            self._inbox.discard()
+            self._receive_buffer.discard()
         else:
-            self._hang_up(self.close_timeout)
+            self._close_transport(self.close_timeout)
 
-    def _hang_up(self, seconds: float) -> None:
+    def _close_transport(self, seconds: float) -> None:
         """Close the transport once everything is written, or after so many seconds."""
-        self._enter(Phase.ENDED, seconds, self._abort)
-        self._writer.finish()
+        self._enter(Phase.DRAINING)
+        self._set_deadline(seconds, self._abort)
+        self._writer.close()
         self._writer.transport.close()
 
     def _abort(self) -> None:
         """Drop the connection, and what is still to be written."""
-        if self._is_lost:
+        if self._phase is Phase.LOST:
             return
-        self._enter(Phase.ENDED)
-        self._inbox.finish(CloseCode.ABNORMAL)
-        self._writer.lose()
+        if self._phase is not Phase.DRAINING:
+            self._enter(Phase.DRAINING)
+        self._receive_buffer.on_end(CloseCode.ABNORMAL)
+        self._writer.abort()
         transport = self._writer.transport
         # A Unix socket has no such thing, and a closed one nothing at all: to uvloop that is a ValueError.
         with suppress(OSError, ValueError):

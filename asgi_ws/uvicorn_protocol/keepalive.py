@@ -8,7 +8,7 @@ from typing import Final
 
 from ..wire.frames import ping_frame
 from .acknowledged import acknowledged_bytes, seconds_since_acknowledgement
-from .inbox import Inbox
+from .receive_buffer import ReceiveBuffer
 from .writer import Writer
 
 _PAYLOAD_BYTES: Final = 4
@@ -35,12 +35,12 @@ class KeepAlive:
     __slots__ = (
         "_acknowledged",
         "_backlog",
-        "_inbox",
         "_interval",
         "_loop",
         "_on_ping",
         "_on_silence",
         "_payload",
+        "_receive_buffer",
         "_resumes",
         "_sent_at",
         "_timeout",
@@ -51,7 +51,7 @@ class KeepAlive:
     def __init__(
         self,
         writer: Writer,
-        inbox: Inbox,
+        receive_buffer: ReceiveBuffer,
         loop: asyncio.AbstractEventLoop,
         *,
         interval: float | None,
@@ -60,7 +60,7 @@ class KeepAlive:
         on_ping: Callable[[], None],
     ) -> None:
         self._writer = writer
-        self._inbox = inbox
+        self._receive_buffer = receive_buffer
         self._loop = loop
         self._interval = interval or 0.0
         self._timeout = timeout or 0.0
@@ -77,7 +77,7 @@ class KeepAlive:
         if interval:
             self._timer = loop.call_later(interval, self._ping)
 
-    def stop(self) -> None:
+    def cancel(self) -> None:
         """Send no more pings, and expect no pong."""
         if self._timer is not None:
             self._timer.cancel()
@@ -117,12 +117,12 @@ class KeepAlive:
             return
         self._payload = None
         if self._timeout:
-            self.stop()
+            self.cancel()
             self._again(self._loop.time() - self._sent_at)
 
     def _expire(self) -> None:
-        writer, inbox = self._writer, self._inbox
-        grace = inbox.resumed_at + self._timeout - self._loop.time()
+        writer, receive_buffer = self._writer, self._receive_buffer
+        grace = receive_buffer.resumed_at + self._timeout - self._loop.time()
         if writer.is_full:
             seconds = self._timeout if self._is_taking() else 0.0
         elif self._payload is None:
@@ -131,7 +131,7 @@ class KeepAlive:
             return
         else:
             seconds = grace
-            if inbox.is_behind:
+            if receive_buffer.is_behind:
                 acknowledges = self._acknowledges()
                 if acknowledges:
                     self.hear()

@@ -29,11 +29,15 @@ from ..wire.handshake import (
 )
 from ..wire.reader import FrameReader
 from . import defaults, handover
-from .connection import Connection, Phase, logger
+from .connection import Connection, logger
 from .denial import Denial
 from .opening import Opening, limit_of
+from .phases import ENDING, Phase
 from .scope import address, websocket_scope
 
+# Each message asks for the phase, and to read a member of an enum is dear.
+_OPEN: Final = Phase.OPEN
+_CLOSING: Final = Phase.CLOSING
 # A payload below this has its length in the second byte of a frame.
 _SHORT: Final = len(SHORT_HEADERS[TEXT])
 # Those of a message as most applications send it.
@@ -80,14 +84,16 @@ class WebSocketProtocol(Connection):
 
     # From the request until it is accepted.
     _opening: Opening
+    # From DENYING on.
+    _denial: Denial
 
     __slots__ = (
         "_app_state",
         "_config",
         "_deflate",
         "_denial",
-        "_has_sent",
-        "_is_over",
+        "_has_compressed",
+        "_has_ended",
         "_opening",
         "_server_state",
         "_task",
@@ -104,14 +110,14 @@ class WebSocketProtocol(Connection):
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
-        # From the start of a denial to its end; None before, and after.
-        self._denial: Denial | None = None
+        # What the handshake agreed on; None without compression.
         self._deflate: Deflate | None = None
+        # Runs the application. None before the request, and after its end.
         self._task: asyncio.Task[None] | None = None
-        # Whether the application itself has closed or denied.
-        self._is_over = False
+        # Whether the application has closed or denied, or has taken note by a close of its own that the client did.
+        self._has_ended = False
         # Whether anything was compressed since the last ping.
-        self._has_sent = False
+        self._has_compressed = False
 
     # -- asyncio, and uvicorn
 
@@ -130,25 +136,26 @@ class WebSocketProtocol(Connection):
 
     def data_received(self, data: bytes) -> None:
         """The request, put together again by uvicorn's HTTP class; then whatever the client sends."""
-        if self._is_reading:
-            self._inbox.feed(data)
-        elif self._phase is Phase.UPGRADING:
+        phase = self._phase
+        if phase is _OPEN or phase is _CLOSING:
+            self._receive_buffer.feed(data)
+        elif phase is Phase.UPGRADING:
             self._upgrade(data)
-        elif self._phase is Phase.CONNECTING:
+        elif phase is Phase.CONNECTING:
             # RFC 6455 section 4.1: a client waits for the answer.
             self._refuse_handshake(HandshakeRefused(400, "data before the handshake was answered"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""
         super().connection_lost(exc)
-        self._forget()
+        self._leave_server()
         self._deflate = None
         self._trace("lost")
 
-    def _forget(self) -> None:
-        """Be none of the server's connections, once the application has ended too: a stop asks those alone to end."""
-        if self._is_lost and self._task is None:
-            self._inbox.detach()
+    def _leave_server(self) -> None:
+        """Leave the server's connections, which a stop asks to end, once transport and application have ended."""
+        if self._phase is Phase.LOST and self._task is None:
+            self._receive_buffer.close()
             self._server_state.connections.discard(self)
 
     def shutdown(self) -> None:
@@ -158,9 +165,9 @@ class WebSocketProtocol(Connection):
         elif self._phase is Phase.OPEN:
             self._close(CloseCode.SERVICE_RESTART, "")
         elif self._phase is Phase.DENYING:
-            self._hang_up(self.shutdown_timeout)
-        if not self._is_lost:
-            self._enter(self._phase, self.shutdown_timeout, self._abort)
+            self._close_transport(self.shutdown_timeout)
+        if self._phase is not Phase.LOST:
+            self._set_deadline(self.shutdown_timeout, self._abort)
         if self._task is not None and self._config.timeout_graceful_shutdown is None:
             self._loop.call_later(_GRACE_SECONDS, self._task.cancel)
 
@@ -198,8 +205,9 @@ class WebSocketProtocol(Connection):
         scope = websocket_scope(handshake, config, self._app_state, transport)
         self._opening = opening
         opening.begin(scope)
-        self._enter(Phase.CONNECTING, self.accept_timeout, self._on_no_answer)
-        self._inbox.put({"type": "websocket.connect"})
+        self._enter(Phase.CONNECTING)
+        self._set_deadline(self.accept_timeout, self._on_no_answer)
+        self._receive_buffer.put({"type": "websocket.connect"})
         context = contextvars.Context() if config.reset_contextvars else None
         self._task = self._loop.create_task(self._run(scope), context=context)
         state.tasks.add(self._task)
@@ -212,7 +220,7 @@ class WebSocketProtocol(Connection):
         """
         transport, connections = self._writer.transport, cast("set[Any]", self._server_state.connections)
         logger.info(_REFUSED, address(transport), "the request before it is not answered yet")
-        self._enter(Phase.ENDED)
+        self._enter(Phase.DRAINING)
         connections.discard(self)
         connections.add(http)
         # As at a stop: it closes the transport after its last response.
@@ -239,7 +247,7 @@ class WebSocketProtocol(Connection):
                 await asyncio.sleep(0)
             # uvicorn's own types of an event are narrower than ours.
             app = cast("ASGIApp", self._config.loaded_app)
-            result: object = await app(scope, self._inbox.receive, self.send)  # type: ignore[func-returns-value]
+            result: object = await app(scope, self._receive_buffer.receive, self.send)  # type: ignore[func-returns-value]
             is_failed = False
         except BaseException as error:
             # As every server does, it logs what the application did not catch: one handler's `sys.exit` is not the end
@@ -261,7 +269,7 @@ class WebSocketProtocol(Connection):
     def _on_task_done(self, task: "asyncio.Task[None]") -> None:
         self._server_state.tasks.discard(task)
         self._task = None
-        self._forget()
+        self._leave_server()
 
     def _is_leaving(self, error: BaseException) -> bool:
         """Return True if this is how `send` or `receive` told the application that the connection has ended.
@@ -270,23 +278,22 @@ class WebSocketProtocol(Connection):
         A handler that does not catch it has not failed.
         """
         # One that the server closes has ended for the application before the client's answer comes.
-        if self._phase not in (Phase.CLOSING, Phase.ENDED) and not self._writer.transport.is_closing():
+        if self._phase not in ENDING and not self._writer.transport.is_closing():
             # It is that of another connection, and this one's client is still there.
             return False
         if isinstance(error, ClientDisconnected):
             return True
         code = getattr(error, "code", None)
-        return not self._is_over and code is not None and code in (self._inbox.end_code, CloseCode.ABNORMAL)
+        return not self._has_ended and code is not None and code in (self._receive_buffer.end_code, CloseCode.ABNORMAL)
 
     def _on_application_end(self, *, is_failed: bool) -> None:
-        if self._phase is Phase.DENYING and self._denial is not None and not self._denial.is_started:
-            self._enter(Phase.CONNECTING)
-        if self._phase is Phase.CONNECTING:
+        phase = self._phase
+        if phase is Phase.CONNECTING or (phase is Phase.DENYING and not self._denial.is_started):
             self._opening.log("500")
             self._refuse_handshake(HandshakeRefused(500, "Internal Server Error"))
-        elif self._phase is Phase.DENYING:
-            self._hang_up(self.close_timeout)
-        elif self._phase is Phase.OPEN:
+        elif phase is Phase.DENYING:
+            self._close_transport(self.close_timeout)
+        elif phase is Phase.OPEN:
             self._close(CloseCode.INTERNAL_ERROR if is_failed else CloseCode.NORMAL, "")
 
     async def send(self, event: Event) -> None:  # noqa: C901, PLR0912 -- each call less is one for each message
@@ -297,13 +304,13 @@ class WebSocketProtocol(Connection):
             LifecycleError: a RuntimeError, for an event that cannot come now.
             UsageError: for a payload, code, reason, header or subprotocol that cannot be sent. Nothing was.
         """
-        if not self._is_open or event["type"] != "websocket.send":
+        if self._phase is not _OPEN or event["type"] != "websocket.send":
             await self._send_other(event)
             return
         writer = self._writer
         if writer.must_wait:
-            await writer.turn()
-            if self._phase is not Phase.OPEN:
+            await writer.wait_turn()
+            if self._phase is not _OPEN:
                 raise self._too_late("websocket.send")
         text = event.get("text")
         if text is not None:
@@ -326,9 +333,9 @@ class WebSocketProtocol(Connection):
             first, payload = self._compressed(self._deflate, first, payload)
         size = len(payload)
         frame = (SHORT_HEADERS[first][size] if size < _SHORT else header(first, size)) + payload
-        inbox = self._inbox
+        received = self._receive_buffer
         # While the handler waits it is somebody else who sends, to a room for example, and more may come in this turn.
-        if inbox.events or inbox.waiter is not None or inbox.reader.has_more or writer.always_corks:
+        if received.events or received.waiter is not None or received.reader.has_more or writer.always_corks:
             writer.cork(frame)
         elif writer.corked:
             writer.write(frame)
@@ -336,20 +343,20 @@ class WebSocketProtocol(Connection):
             transport.write(frame)
         writer.sent += size + _FRAME_COST
         if writer.sent > _TURN_BYTES:
-            await writer.breathe()
+            await writer.yield_iteration()
 
     def _compressed(self, deflate: Deflate, first: int, payload: bytes) -> tuple[int, bytes]:
         """The first byte of a frame and its payload, compressed where that pays."""
         if len(payload) < deflate.minimum:
             return first, payload
-        self._has_sent = True
+        self._has_compressed = True
         compressed = deflate.compress(payload)
         return (first, payload) if compressed is None else (first | COMPRESSED, compressed)
 
     def push_broadcast(self, broadcast: Broadcast, *, in_turn: bool = False) -> bool:
         """Send a message that others get too, unless it has to wait; whether it was sent (see `_asgi.Broadcast`)."""
         writer = self._writer
-        if not self._is_open or (writer.must_wait and not in_turn) or writer.transport.is_closing():
+        if self._phase is not _OPEN or (writer.must_wait and not in_turn) or writer.transport.is_closing():
             return False
         frame = broadcast.frame if self._deflate is None else None
         if frame is None:
@@ -370,7 +377,7 @@ class WebSocketProtocol(Connection):
             ClientDisconnected: an OSError, when nothing more can be sent.
         """
         if self._writer.must_wait:
-            await self._writer.turn()
+            await self._writer.wait_turn()
         broadcast = take()
         if broadcast is not None and not self.push_broadcast(broadcast, in_turn=True):
             raise ClientDisconnected
@@ -383,26 +390,27 @@ class WebSocketProtocol(Connection):
         elif phase is Phase.CONNECTING and kind == "websocket.accept":
             self._accept(event)
         elif phase is Phase.CONNECTING and kind == "websocket.close":
-            self._is_over = True
+            self._has_ended = True
             self._opening.log("403")
             self._refuse_handshake(HandshakeRefused(403, "Forbidden"))
         elif phase is Phase.CONNECTING and kind == "websocket.http.response.start":
             self._denial = Denial(event, self._default_headers())
             self._opening.log(str(self._denial.status))
-            self._enter(Phase.DENYING, self.accept_timeout, self._abort)
-        elif phase is Phase.DENYING and kind == "websocket.http.response.body" and self._denial is not None:
+            self._enter(Phase.DENYING)
+            self._set_deadline(self.accept_timeout, self._abort)
+        elif phase is Phase.DENYING and kind == "websocket.http.response.body":
             await self._send_denial(self._denial, event)
         elif phase is Phase.OPEN and kind == "websocket.close":
             await self._close_in_turn(event)
-        elif kind == "websocket.close" and not self._is_over and phase in (Phase.CLOSING, Phase.ENDED):
+        elif kind == "websocket.close" and not self._has_ended and phase in ENDING:
             # The peer has left, and what was to be done is done.
-            self._is_over = True
+            self._has_ended = True
         else:
             raise self._too_late(kind)
 
     def _too_late(self, kind: object) -> Exception:
         """Return the error for an event that cannot come now: the application's mistake, unless the peer has left."""
-        if self._is_over or self._phase in (Phase.CONNECTING, Phase.DENYING, Phase.OPEN):
+        if self._has_ended or self._phase not in ENDING:
             return LifecycleError(f"the event {kind!r}", self._phase.name)
         return ClientDisconnected()
 
@@ -412,20 +420,20 @@ class WebSocketProtocol(Connection):
         reason = event.get("reason") or ""
         if self._writer.must_wait:
             check_close(code, reason)
-            if not await self._can_close() or not self._is_open:
+            if not await self._can_close() or self._phase is not Phase.OPEN:
                 # The peer has left, or another close came first.
-                if self._is_over:
+                if self._has_ended:
                     raise self._too_late("websocket.close")
-                self._is_over = True
+                self._has_ended = True
                 return
         self._close(code, reason)
-        self._is_over = True
+        self._has_ended = True
 
     async def _can_close(self) -> bool:
         """Wait for a close frame's turn, and return False if the peer is gone. To cancel it drops the connection."""
         deadline = self._loop.call_later(self.close_timeout, self._abort)
         try:
-            await self._writer.turn()
+            await self._writer.wait_turn()
         except ClientDisconnected:
             return False
         except asyncio.CancelledError:
@@ -441,31 +449,30 @@ class WebSocketProtocol(Connection):
         opening.log("[accepted]")
         if largest is not None and largest <= self._config.ws_max_size:
             self._max_message_bytes = largest
-            self._inbox.reader.restrict(largest)
+            self._receive_buffer.reader.restrict(largest)
         if opening.deflate is not None:
             self._deflate = Deflate(opening.deflate)
-            self._inbox.reader.inflater = self._deflate
+            self._receive_buffer.reader.inflater = self._deflate
         del self._opening
         self._writer.write(response)
         self._open(self._config.ws_ping_interval, self._config.ws_ping_timeout, self._on_ping)
 
     def _on_ping(self) -> None:
         """Give back what compresses, where nothing was since the last ping."""
-        if self._deflate is not None and not self._has_sent:
+        if self._deflate is not None and not self._has_compressed:
             self._deflate.release()
-        self._has_sent = False
+        self._has_compressed = False
 
     async def _send_denial(self, denial: Denial, event: Event) -> None:
         if self._writer.must_wait:
-            await self._writer.turn()
+            await self._writer.wait_turn()
         self._writer.write(denial.body(event))
         if denial.is_complete:
-            self._is_over = True
-            self._denial = None
-            self._inbox.finish(CloseCode.ABNORMAL)
-            self._linger()
+            self._has_ended = True
+            self._receive_buffer.on_end(CloseCode.ABNORMAL)
+            self._half_close()
         else:
-            self._enter(Phase.DENYING, self.accept_timeout, self._abort)
+            self._set_deadline(self.accept_timeout, self._abort)
 
 
 def _as_bytes(payload: object) -> bytes:

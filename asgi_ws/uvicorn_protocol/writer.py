@@ -84,21 +84,19 @@ class Writer:
             asyncio's transport complains of each that it gets between the loss of the connection and the next turn.
         sent: about how many bytes were sent since the application last waited, or received.
         is_full: whether the transport holds more than it wants to.
-        must_wait: whether the next message has to wait, for the transport or for those before it; see `turn`.
+        must_wait: whether the next message has to wait, for the transport or for those before it; see `wait_turn`.
         resumes: how often the transport was full, and then was not.
     """
 
     __slots__ = (
         "_flusher",
-        "_is_finished",
-        "_is_full_from_before",
-        "_is_reading",
+        "_is_closed",
         "_order",
         "_owed_pong",
         "_pushed_in",
-        "_room",
         "_size",
         "_waiting",
+        "_writable",
         "always_corks",
         "corked",
         "is_full",
@@ -119,27 +117,25 @@ class Writer:
         self.sent = 0
         # A transport notifies its protocol once when it becomes full, which was perhaps the one before, and cannot be
         # asked. With a limit of zero it is full for certain, and so will notify us when all of that is written.
-        self.is_full = self.must_wait = self._is_full_from_before = transport.get_write_buffer_size() > 0
+        self.is_full = self.must_wait = transport.get_write_buffer_size() > 0
         transport.set_write_buffer_limits(high=0 if self.is_full else HIGH_WATER_BYTES)
         self.resumes = 0
         # Set while the transport is not full; None until something first waits for it.
-        self._room: asyncio.Event | None = None
+        self._writable: asyncio.Event | None = None
         # Held by the message whose turn it is; None likewise.
         self._order: asyncio.Lock | None = None
         # How many messages wait for their turn.
         self._waiting = 0
         self._owed_pong: bytes | None = None
-        self._is_finished = False
-        # Whether the transport reads.
-        self._is_reading = True
+        self._is_closed = False
 
-    def rest(self) -> None:
-        """The application waits for a message: write what is corked."""
+    def on_idle(self) -> None:
+        """Write what is corked: the application waits for a message."""
         self.flush()
         self.sent = 0
 
-    async def breathe(self) -> None:
-        """Let the loop have a turn. A handler that only sends might never wait, and nobody else would be served."""
+    async def yield_iteration(self) -> None:
+        """Wait for the next iteration of the loop: a handler that only sends would keep it from other connections."""
         self.sent = 0
         await asyncio.sleep(0)
 
@@ -150,7 +146,7 @@ class Writer:
             self.flush()
         else:
             self.transport.write(frame)
-            if not self._is_reading:
+            if self.always_corks:
                 self._notice_end()
 
     def cork(self, frame: bytes) -> None:
@@ -179,38 +175,28 @@ class Writer:
             frames = b"".join(self.corked)
             self.corked.clear()
             self.transport.write(frames)
-            if not self._is_reading:
+            if self.always_corks:
                 self._notice_end()
-
-    def pause_reading(self) -> None:
-        """Let the transport read no more."""
-        self._is_reading = False
-        self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Let the transport read again."""
-        self._is_reading = True
-        self.transport.resume_reading()
 
     def _notice_end(self) -> None:
         """Let a TLS transport that does not read notice that the peer has closed its side.
 
         asyncio's and uvloop's do so only when reading resumes. Until then they drop each write, and log a warning.
         """
-        if self.always_corks and not self.transport.is_closing():
+        if not self.transport.is_reading() and not self.transport.is_closing():
             self.transport.resume_reading()
             self.transport.pause_reading()
 
-    def finish(self) -> None:
-        """Write what is corked, and nothing after it; nobody waits for room any more."""
+    def close(self) -> None:
+        """Write what is corked and nothing after it, and release those that wait for their turn."""
         self.flush()
-        self._is_finished = True
+        self._is_closed = True
         self._free()
 
-    def lose(self) -> None:
-        """The connection is gone, with what is corked."""
+    def abort(self) -> None:
+        """Discard what is corked: the connection is gone."""
         self.corked.clear()
-        self.finish()
+        self.close()
 
     def pong(self, payload: bytes) -> None:
         """Answer a ping; while the peer does not read, only the latest (RFC 6455 section 5.5.3)."""
@@ -220,30 +206,29 @@ class Writer:
             self.cork(pong_frame(payload))
 
     def pause(self) -> None:
-        """The transport holds more than it wants to."""
+        """Let messages wait: the transport holds more than it wants to."""
         self.is_full = self.must_wait = True
-        if self._room is not None:
-            self._room.clear()
+        if self._writable is not None:
+            self._writable.clear()
 
     def resume(self) -> None:
-        """The transport wants more."""
+        """Let messages go on: the transport has written most of what it held."""
         self.is_full = False
         self.must_wait = self._waiting > 0
         self.resumes += 1
-        if self._is_full_from_before:
-            self._is_full_from_before = False
-            self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        # It is zero where the transport was full from before.
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         self._free()
         owed, self._owed_pong = self._owed_pong, None
-        if owed is not None and not self._is_finished:
+        if owed is not None and not self._is_closed:
             # This may fill the transport again.
             self.write(pong_frame(owed))
 
     def _free(self) -> None:
-        if self._room is not None:
-            self._room.set()
+        if self._writable is not None:
+            self._writable.set()
 
-    async def turn(self) -> None:
+    async def wait_turn(self) -> None:
         """Wait until the transport wants more, first come first served.
 
         The caller has to write before it waits for anything else. Nothing of a message needs to exist before
@@ -252,16 +237,16 @@ class Writer:
         Raises:
             ClientDisconnected: an OSError, when nothing more can be sent: the peer has left, or does not take it.
         """
-        if self._order is None or self._room is None:
-            self._order, self._room = asyncio.Lock(), asyncio.Event()
+        if self._order is None or self._writable is None:
+            self._order, self._writable = asyncio.Lock(), asyncio.Event()
         self._waiting += 1
         try:
             async with self._order:
-                while self.is_full and not self._is_finished:
-                    await self._room.wait()
+                while self.is_full and not self._is_closed:
+                    await self._writable.wait()
         finally:
             self._waiting -= 1
             self.must_wait = self.is_full or self._waiting > 0
-        if self._is_finished:
+        if self._is_closed:
             raise ClientDisconnected
         self.sent = 0

@@ -76,7 +76,7 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class Violation:
     """A violation that ends the connection (RFC 6455 section 7.1.7).
 
     Attributes:
@@ -89,4 +89,4 @@ class Failed:
 
 
 Message: TypeAlias = str | bytes | Utf8
-Event: TypeAlias = Message | Ping | Pong | Close | Failed
+Event: TypeAlias = Message | Ping | Pong | Close | Violation

@@ -7,6 +7,8 @@ from ..close_codes import CloseCode, check_close
 # RFC 6455 section 5.2, the first byte.
 FIN: Final = 0x80
 RSV1: Final = 0x40
+RSV2_RSV3: Final = 0x30
+OPCODE: Final = 0x0F
 
 TEXT_OPCODE: Final = 0x1
 BINARY_OPCODE: Final = 0x2
@@ -14,6 +16,9 @@ CLOSE_OPCODE: Final = 0x8
 PING_OPCODE: Final = 0x9
 PONG_OPCODE: Final = 0xA
 
+# The second byte.
+MASKED: Final = 0x80
+LENGTH: Final = 0x7F
 # These lengths say that the real one follows in two or eight bytes; below the minimum it has to be in fewer.
 IN_2_BYTES: Final = 126
 IN_8_BYTES: Final = 127
@@ -59,7 +64,7 @@ def close_frame(code: int, reason: str = "") -> bytes:
     """A close frame; 1005 stands for one without a code.
 
     Raises:
-        InvalidCloseCode: for a code that may not be sent, see `lifecycle.check_close`; for 1005 with a reason.
+        InvalidCloseCode: for a code that may not be sent, see `close_codes.check_close`; for 1005 with a reason.
         InvalidCloseReason: for a reason of more than 123 bytes.
     """
     if code == CloseCode.NO_STATUS and not reason:

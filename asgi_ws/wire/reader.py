@@ -4,89 +4,38 @@ import codecs
 import io
 import sys
 from collections.abc import Iterator
-from enum import Enum
-from types import MappingProxyType
 from typing import Final
 
 from ..close_codes import CloseCode, check_close
 from ..errors import UsageError
 from ..sizes import KIB, MIB
-from .events import Close, Event, Failed, Inflater, NotDeflate, Ping, Pong, TooLong, Utf8
+from . import violations
+from .events import Close, Event, Inflater, NotDeflate, Ping, Pong, TooLong, Utf8
 from .frames import (
     BINARY,
-    BINARY_OPCODE,
     CLOSE_OPCODE,
-    FIN,
     IN_2_BYTES,
+    LENGTH,
+    MASKED,
     MIN_IN_8_BYTES,
+    OPCODE,
     PING_OPCODE,
-    PONG_OPCODE,
     RSV1,
     TEXT,
     TEXT_OPCODE,
 )
 from .masking import BytesLike, unmask
-
-
-class Reading(Enum):
-    """The next thing that a reader expects."""
-
-    MESSAGE = 0
-    """The first frame of a message."""
-    FRAGMENT = 1
-    """The next frame of a message."""
-    PAYLOAD = 2
-    """More of the payload of a frame that does not end its message."""
-    LAST_PAYLOAD = 3
-    """More of the payload of a frame that ends its message."""
-    NOTHING = 4
-    """Nothing: a close frame or a violation has ended the reading."""
-
-    # The members are what the table is read by, and Enum's own hash is a Python function.
-    __hash__ = object.__hash__
-
+from .reading import END, END_OF_PAYLOAD, TRANSITIONS, Reading, after_header
+from .violations import Violated
 
 _MESSAGE = Reading.MESSAGE
-_FRAGMENT = Reading.FRAGMENT
-_PAYLOAD = Reading.PAYLOAD
 _LAST_PAYLOAD = Reading.LAST_PAYLOAD
 _NOTHING = Reading.NOTHING
 
-# The header of a data frame as a step: its first byte without the reserved bits. The other steps are longer than that.
-_CONTINUATION: Final = 0
-_LAST_CONTINUATION: Final = FIN
-_END_OF_PAYLOAD: Final = 0x100
-_END: Final = 0x101
-
-# RFC 6455 section 5.4: the fragments of one message stand between those of no other. A header that leads nowhere is a
-# violation. Control frames lead nowhere else, but for the close frame.
-TRANSITIONS: Final = MappingProxyType(
-    {
-        _MESSAGE: {
-            TEXT_OPCODE: _PAYLOAD,
-            BINARY_OPCODE: _PAYLOAD,
-            TEXT: _LAST_PAYLOAD,
-            BINARY: _LAST_PAYLOAD,
-            _END: _NOTHING,
-        },
-        _FRAGMENT: {_CONTINUATION: _PAYLOAD, _LAST_CONTINUATION: _LAST_PAYLOAD, _END: _NOTHING},
-        _PAYLOAD: {_END_OF_PAYLOAD: _FRAGMENT, _END: _NOTHING},
-        _LAST_PAYLOAD: {_END_OF_PAYLOAD: _MESSAGE, _END: _NOTHING},
-        _NOTHING: {},
-    }
-)
-
-# RFC 6455 section 5.2, the first byte and the second.
-_RSV2_RSV3: Final = 0x30
-_OPCODE: Final = 0x0F
-_MASKED: Final = 0x80
-_LENGTH: Final = 0x7F
 # The second byte of a masked frame whose length follows in two bytes.
-_MASKED_IN_2_BYTES: Final = _MASKED | IN_2_BYTES
-
+_MASKED_IN_2_BYTES: Final = MASKED | IN_2_BYTES
 _WHOLE: Final = frozenset({TEXT, BINARY})
 _MAX_LENGTH: Final = 2**63 - 1
-_MAX_CONTROL: Final = 125
 # From this size on a view is cheaper than a copy, and a `str` is looked at for its width.
 _LARGE: Final = 4 * KIB
 _UNBOUNDED: Final = 2**63
@@ -98,14 +47,6 @@ _INFLATED_PART: Final = 16 * KIB
 # The work of a frame that is not a short message, in bytes: 256 of them are half a millisecond's. More at a time would
 # outlive the garbage collector's young generation, and each of its full collections takes 10 ms and more.
 _FRAME_WORK: Final = 512
-
-
-class _Violation(Exception):
-    """Becomes a `Failed`."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.failed = Failed(code, reason)
 
 
 class _Discarded:
@@ -172,7 +113,7 @@ class FrameReader:
         # The longest message that is read in one go, and the highest second byte of a frame that is one and has its
         # length there.
         self._whole = max_message_bytes
-        self._short = _MASKED + min(IN_2_BYTES - 1, max_message_bytes)
+        self._short = MASKED + min(IN_2_BYTES - 1, max_message_bytes)
         # The bytes to read, from `_position` on, and those that came after them.
         self._data = b""
         self._position = 0
@@ -203,8 +144,7 @@ class FrameReader:
     def feed(self, data: bytes = b"", most: int = _UNBOUNDED) -> list[Event]:
         """Return all events that are complete now, at most so many messages among them; keep the rest for later.
 
-        With `most` 0 the data is held and not looked at. After a `Close` or a `Failed` there is nothing more, and input
-        is ignored.
+        With `most` 0 the data is held and not looked at. After a `Close` or a `Violation` input is ignored.
         """
         events: list[Event] = []
         if self._state is _NOTHING:
@@ -224,12 +164,12 @@ class FrameReader:
                 data, position = b"".join((data[position:], self._later)), 0
                 self._later.clear()
                 position = self._read(data, position, events, most)
-        except _Violation as violation:
-            events.append(violation.failed)
-            self._end()
+        except Violated as violated:
+            events.append(violated.violation)
+            self._close()
         except UnicodeDecodeError:
-            events.append(Failed(CloseCode.INVALID_PAYLOAD, "invalid UTF-8"))
-            self._end()
+            events.append(violations.UTF_8)
+            self._close()
         if self._state is _NOTHING:
             self.has_more = False
             return events
@@ -252,7 +192,7 @@ class FrameReader:
         """Lower the bound on messages, for the one under way from its next part on; a higher one changes nothing."""
         largest = self._max_message_bytes = min(self._max_message_bytes, max_message_bytes)
         self._whole = min(self._whole, largest)
-        self._short = min(self._short, _MASKED + largest)
+        self._short = min(self._short, MASKED + largest)
 
     def whole(self, data: bytes) -> str | bytes | Utf8 | None:
         """Return the message that `data` is, if that is one frame of less than 64 KiB and nothing is under way.
@@ -264,7 +204,7 @@ class FrameReader:
         first = data[0]
         second = data[1]
         start = 6
-        length = second - _MASKED
+        length = second - MASKED
         if length == IN_2_BYTES:
             start = 8
             length = int.from_bytes(data[2:4], "big")
@@ -298,8 +238,8 @@ class FrameReader:
             # Most frames are a message by themselves, and all there is to check of them is the text.
             if (first == TEXT or first == BINARY) and self._state is _MESSAGE:  # noqa: PLR1714, SIM109 -- half the time of a set
                 start = position + 6
-                stop = start + second - _MASKED
-                is_short = _MASKED <= second <= short
+                stop = start + second - MASKED
+                is_short = MASKED <= second <= short
                 if second == _MASKED_IN_2_BYTES and end - position >= 4:
                     start += 2
                     stop = start + (data[position + 2] << 8) + data[position + 3]
@@ -325,9 +265,9 @@ class FrameReader:
         """Read a frame of any kind; return where the next begins, or `position` while its header is not complete."""
         first = data[position]
         second = data[position + 1]
-        opcode = first & _OPCODE
-        following = self._check_header(first, second, opcode)
-        length = second & _LENGTH
+        opcode = first & OPCODE
+        following = after_header(self._state, first, second, opcode, may_be_compressed=self.inflater is not None)
+        length = second & LENGTH
         start = position + _HEADER
         if length >= IN_2_BYTES:
             size, least = (2, IN_2_BYTES) if length == IN_2_BYTES else (8, MIN_IN_8_BYTES)
@@ -336,7 +276,7 @@ class FrameReader:
             length = int.from_bytes(data[start : start + size], "big")
             start += size
             if not least <= length <= _MAX_LENGTH:
-                raise _Violation(CloseCode.PROTOCOL_ERROR, "length in too many bytes, or too large for any frame")
+                raise Violated(violations.LENGTH)
         start += 4
         if opcode >= CLOSE_OPCODE:
             stop = start + length
@@ -366,29 +306,6 @@ class FrameReader:
         self._needed = end - position
         return position
 
-    def _check_header(self, first: int, second: int, opcode: int) -> Reading:
-        """Check the first two bytes of a frame (RFC 6455 sections 5.1, 5.2, 5.4 and 5.5); return where they lead."""
-        if first & _RSV2_RSV3 or (
-            first & RSV1 and (self.inflater is None or opcode not in (TEXT_OPCODE, BINARY_OPCODE))
-        ):
-            raise _Violation(CloseCode.PROTOCOL_ERROR, "reserved bit set")
-        if not second & _MASKED:
-            raise _Violation(CloseCode.PROTOCOL_ERROR, "frame not masked")
-        if opcode >= CLOSE_OPCODE:
-            if opcode > PONG_OPCODE:
-                raise _Violation(CloseCode.PROTOCOL_ERROR, "reserved opcode")
-            if not first & FIN:
-                raise _Violation(CloseCode.PROTOCOL_ERROR, "fragmented control frame")
-            if second & _LENGTH > _MAX_CONTROL:
-                raise _Violation(CloseCode.PROTOCOL_ERROR, "control frame too long")
-            return self._state
-        if opcode > BINARY_OPCODE:
-            raise _Violation(CloseCode.PROTOCOL_ERROR, "reserved opcode")
-        following = TRANSITIONS[self._state].get(first & ~RSV1)
-        if following is None:
-            raise _Violation(CloseCode.PROTOCOL_ERROR, "message not finished" if opcode else "nothing to continue")
-        return following
-
     def _check_size(self, length: int, *, is_compressed: bool) -> None:
         largest = self._max_message_bytes
         if is_compressed:
@@ -397,14 +314,14 @@ class FrameReader:
             # inflates to has the bound itself.
             largest += largest // 8 + largest // 64 + 64 + 8 * self._fragments
         if self._received + length > largest:
-            raise _Violation(CloseCode.MESSAGE_TOO_BIG, "message too big")
+            raise Violated(violations.MESSAGE_SIZE)
         if self._fragments >= self._max_fragments:
-            raise _Violation(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            raise Violated(violations.FRAGMENT_COUNT)
 
     def _read_control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
         if opcode == CLOSE_OPCODE:
-            events.append(_close(payload))
-            self._end()
+            events.append(_close_event(payload))
+            self._close()
         else:
             events.append(Ping(payload) if opcode == PING_OPCODE else Pong(payload))
 
@@ -439,7 +356,7 @@ class FrameReader:
         else:
             self._keep(part)
         self._needed = _HEADER
-        self._state = TRANSITIONS[self._state][_END_OF_PAYLOAD]
+        self._state = TRANSITIONS[self._state][END_OF_PAYLOAD]
         return position
 
     def _inflated(self, inflater: Inflater, part: bytes, *, final: bool) -> bytes:
@@ -454,9 +371,9 @@ class FrameReader:
                 # The bound was lowered meanwhile.
                 raise TooLong
         except TooLong:
-            raise _Violation(CloseCode.MESSAGE_TOO_BIG, "message too big") from None
+            raise Violated(violations.MESSAGE_SIZE) from None
         except NotDeflate:
-            raise _Violation(CloseCode.INVALID_PAYLOAD, "invalid compressed data") from None
+            raise Violated(violations.COMPRESSED_DATA) from None
         self._work -= len(part) + _FRAME_WORK
         return part
 
@@ -468,13 +385,13 @@ class FrameReader:
         self._message.write(part)
         if self._message.tell() > self._max_message_bytes:
             # The bound was lowered meanwhile.
-            raise _Violation(CloseCode.MESSAGE_TOO_BIG, "message too big")
+            raise Violated(violations.MESSAGE_SIZE)
         # Most text is ASCII, and to see that is cheaper than to decode it.
         if self._utf8 is not None and not (part.isascii() and not self._utf8.getstate()[0]):
             self._utf8.decode(part)
             # The decoder waits for the third byte of a surrogate, which no third byte can make right.
             if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
-                raise _Violation(CloseCode.INVALID_PAYLOAD, "invalid UTF-8")
+                raise Violated(violations.UTF_8)
 
     def _finish(self, part: bytes, events: list[Event]) -> None:
         if self._message is None:
@@ -487,9 +404,9 @@ class FrameReader:
         self._fragments = self._received = 0
         self._message = self._utf8 = None
 
-    def _end(self) -> None:
+    def _close(self) -> None:
         """Read nothing more, and hold nothing."""
-        self._state = TRANSITIONS[self._state][_END]
+        self._state = TRANSITIONS[self._state][END]
         self._data, self._position = b"", 0
         self._later.clear()
         self._message = self._utf8 = self._inflater_of_message = self.inflater = None
@@ -510,7 +427,7 @@ def _text(payload: bytes, checked: codecs.IncrementalDecoder | None = None) -> s
     return Utf8(payload) if sys.getsizeof(text) > 2 * len(payload) else text
 
 
-def _close(payload: bytes) -> Close:
+def _close_event(payload: bytes) -> Close:
     """Return the close frame with this payload (RFC 6455 section 5.5.1).
 
     Raises:
@@ -523,5 +440,5 @@ def _close(payload: bytes) -> Close:
     try:
         check_close(code if len(payload) > 1 else 0, reason)
     except UsageError:
-        raise _Violation(CloseCode.PROTOCOL_ERROR, "invalid close frame") from None
+        raise Violated(violations.CLOSE_FRAME) from None
     return Close(code, reason)

@@ -72,7 +72,7 @@ def test_nothing_is_known_of_a_unix_socket_or_of_none() -> None:
 
 
 class Behind:
-    """A writer, and an inbox whose transport waits for the application."""
+    """A writer, and a receive buffer whose transport waits for the application."""
 
     is_full = False
     is_behind = True
@@ -120,11 +120,11 @@ async def test_while_nothing_is_read_the_kernel_is_asked_whether_the_peer_is_the
     )
     async with asyncio.timeout(10):
         assert await ended == ending
-    pings.stop()
+    pings.cancel()
 
 
 class Filling(Behind):
-    """A writer whose transport fills up, and an inbox that is not behind."""
+    """A writer whose transport fills up, and a receive buffer that is not behind."""
 
     is_behind = False
 

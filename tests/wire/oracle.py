@@ -5,7 +5,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
+from asgi_ws.wire.events import Close, Event, Ping, Pong, Violation
 
 from .streams import BINARY, CLOSE, CONT, FIN, PING, PONG, RSV1, RSV2, RSV3, TEXT, without_reasons
 
@@ -50,7 +50,7 @@ def read_by_websockets(data: bytes, *, max_size: int | None = None, compressed: 
                     message.clear()
     if server.parser_exc is not None:
         assert server.close_sent is not None
-        events.append(Failed(int(server.close_sent.code), ""))
+        events.append(Violation(int(server.close_sent.code), ""))
     return events
 
 
@@ -61,8 +61,8 @@ def unlike_websockets(data: bytes, ours: list[Event]) -> str | None:
     where we see no failure there may be none.
     """
     theirs = read_by_websockets(data)
-    whole = ours[:-1] if ours and isinstance(ours[-1], Failed) else ours
-    if whole and isinstance(whole[-1], Close) and theirs[-1:] == [Failed(1002, "")]:
+    whole = ours[:-1] if ours and isinstance(ours[-1], Violation) else ours
+    if whole and isinstance(whole[-1], Close) and theirs[-1:] == [Violation(1002, "")]:
         # Within a message.
         theirs = [*theirs[:-1], whole[-1]]
     if len(whole) < len(ours):

@@ -8,7 +8,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from asgi_ws.wire.events import Close, Event, Failed, NotDeflate, Ping, Pong, TooLong, Utf8
+from asgi_ws.wire.events import Close, Event, NotDeflate, Ping, Pong, TooLong, Utf8, Violation
 from asgi_ws.wire.masking import BytesLike
 from asgi_ws.wire.reader import FrameReader
 
@@ -238,9 +238,9 @@ def broken_streams(draw: st.DrawFn, name: str) -> Stream:
     if broken.inside or (broken.inside is None and draw(st.booleans())):
         stream += Stream(frame(BINARY, draw(st.binary(max_size=10)), fin=False), ())
     tail = draw(st.binary(max_size=20))
-    return stream + Stream(draw(broken.frames) + tail, (Failed(broken.code, ""),))
+    return stream + Stream(draw(broken.frames) + tail, (Violation(broken.code, ""),))
 
 
 def without_reasons(events: Iterable[Event]) -> list[Event]:
     """The events with the code of a failure alone, whose reason is prose."""
-    return [Failed(event.code, "") if isinstance(event, Failed) else event for event in events]
+    return [Violation(event.code, "") if isinstance(event, Violation) else event for event in events]

@@ -12,7 +12,7 @@ from typing import Final
 
 from asgi_ws.sizes import MIB
 from asgi_ws.wire.deflate import Deflate
-from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
+from asgi_ws.wire.events import Close, Event, Ping, Pong, Violation
 from asgi_ws.wire.handshake import Handshake, HandshakeRefused, accept_response, read_handshake, refusal
 from asgi_ws.wire.negotiation import MalformedExtensions, Parameters, negotiate
 from asgi_ws.wire.reader import FrameReader
@@ -81,7 +81,7 @@ def check_frames(sent: bytes, flags: int, *, traced: bool) -> tuple[object, ...]
             tracemalloc.stop()
     _check_events(events, 200 if flags & SMALL_LIMITS else MIB)
     assert not reader.has_more
-    if events and isinstance(events[-1], Close | Failed):
+    if events and isinstance(events[-1], Close | Violation):
         assert reader.feed(sent) == []
         assert reader.feed() == []
     chance = random.Random(zlib.crc32(sent))
@@ -93,7 +93,7 @@ def check_frames(sent: bytes, flags: int, *, traced: bool) -> tuple[object, ...]
         _check_same(events, _read_in_pieces(again, sent, cuts, chance), flags)
     if breaks_section_5(sent, compressed=bool(flags & DEFLATE)):
         assert events
-        assert isinstance(events[-1], Failed)
+        assert isinstance(events[-1], Violation)
     if not flags & (DEFLATE | SMALL_LIMITS):
         assert (difference := unlike_websockets(sent, events)) is None, difference
     return (flags & (DEFLATE | SMALL_LIMITS), *_signature(events))
@@ -112,9 +112,9 @@ def _read_in_pieces(reader: FrameReader, sent: bytes, cuts: Iterable[int], chanc
 
 
 def _check_same(events: list[Event], others: list[Event], flags: int) -> None:
-    if flags & DEFLATE and events and isinstance(events[-1], Failed) and events[-1].code != 1002:
+    if flags & DEFLATE and events and isinstance(events[-1], Violation) and events[-1].code != 1002:
         # Of a compressed message that is bad in two ways, the cut decides which of them is met first.
-        assert isinstance(others[-1], Failed)
+        assert isinstance(others[-1], Violation)
         assert {events[-1].code, others[-1].code} <= {1007, 1009}
         events, others = events[:-1], others[:-1]
     assert others == events
@@ -135,7 +135,7 @@ def _check_events(events: list[Event], largest: int) -> None:
                 assert code == 1005 or 1000 <= code <= 1014 or 3000 <= code <= 4999
                 assert code not in {1004, 1006}
                 assert len(reason.encode()) <= 123
-            case Failed(code, reason):
+            case Violation(code, reason):
                 assert code in {1002, 1007, 1009}
                 assert _REASON.fullmatch(reason)
 
@@ -147,7 +147,7 @@ def _size(events: list[Event]) -> int:
 def _signature(events: list[Event]) -> tuple[object, ...]:
     kinds = tuple(dict.fromkeys(type(event).__name__ for event in events))
     last = events[-1] if events else None
-    return (kinds, len(events).bit_length(), last if isinstance(last, Failed) else None)
+    return (kinds, len(events).bit_length(), last if isinstance(last, Violation) else None)
 
 
 # -- the opening handshake

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong
+from asgi_ws.wire.events import Close, Event, Ping, Pong, Violation
 from asgi_ws.wire.reader import FrameReader
 
 from .streams import BINARY, CLOSE, CONT, MASK, PING, PONG, TEXT, close, fragments, frame, read, xor
@@ -127,7 +127,7 @@ def test_a_close_frame_may_stand_within_a_message() -> None:
 def test_after_the_end_nothing_is_read(end: bytes) -> None:
     reader = FrameReader()
     (event,) = reader.feed(end + frame(TEXT, b"late") + frame(PING))
-    assert isinstance(event, Close | Failed)
+    assert isinstance(event, Close | Violation)
     assert reader.feed(frame(TEXT, b"later")) == []
     assert reader.feed() == []
     assert not reader.has_more
@@ -147,8 +147,8 @@ ENDS: Final[dict[str, tuple[bytes, list[Event]]]] = {
     "open": (b"", []),
     "half a header": (frame(TEXT, bytes(126))[:3], []),
     "close": (close(4000, b"bye"), [Close(4000, "bye")]),
-    "failure": (frame(TEXT, b"a\xff"), [Failed(1007, "invalid UTF-8")]),
-    "violation": (frame(PING, fin=False), [Failed(1002, "fragmented control frame")]),
+    "failure": (frame(TEXT, b"a\xff"), [Violation(1007, "invalid UTF-8")]),
+    "violation": (frame(PING, fin=False), [Violation(1002, "fragmented control frame")]),
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from asgi_ws.sizes import MIB
 from asgi_ws.wire.deflate import Deflate
-from asgi_ws.wire.events import Close, Event, Failed, Inflater, Ping
+from asgi_ws.wire.events import Close, Event, Inflater, Ping, Violation
 from asgi_ws.wire.negotiation import Parameters
 from asgi_ws.wire.reader import FrameReader
 
@@ -123,7 +123,7 @@ def test_the_inflater_may_come_after_the_first_frames(inflater: Callable[[], Inf
 
 
 def test_without_an_inflater_no_frame_may_say_to_be_compressed() -> None:
-    assert without_reasons(read(frame(TEXT, HELLO, rsv=RSV1))) == [Failed(1002, "")]
+    assert without_reasons(read(frame(TEXT, HELLO, rsv=RSV1))) == [Violation(1002, "")]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_without_an_inflater_no_frame_may_say_to_be_compressed() -> None:
     ],
 )
 def test_only_the_first_frame_of_a_message_may_say_to_be_compressed(broken: bytes) -> None:
-    assert without_reasons(read(broken, reader=FrameReader(inflater=PlainInflater()))) == [Failed(1002, "")]
+    assert without_reasons(read(broken, reader=FrameReader(inflater=PlainInflater()))) == [Violation(1002, "")]
 
 
 @either
@@ -154,20 +154,20 @@ def test_only_the_first_frame_of_a_message_may_say_to_be_compressed(broken: byte
 )
 def test_what_cannot_be_inflated_is_1007(payload: bytes, inflater: Callable[[], Inflater]) -> None:
     data = frame(BINARY, b"ok") + frame(BINARY, payload, rsv=RSV1)
-    assert read(data, reader=FrameReader(inflater=inflater())) == [b"ok", Failed(1007, "invalid compressed data")]
+    assert read(data, reader=FrameReader(inflater=inflater())) == [b"ok", Violation(1007, "invalid compressed data")]
 
 
 @either
 def test_compressed_text_that_is_no_utf_8_is_1007(inflater: Callable[[], Inflater]) -> None:
     data = frame(TEXT, deflated(b"\xc3\x28"), rsv=RSV1)
-    assert without_reasons(read(data, reader=FrameReader(inflater=inflater()))) == [Failed(1007, "")]
+    assert without_reasons(read(data, reader=FrameReader(inflater=inflater()))) == [Violation(1007, "")]
 
 
 @either
 @pytest.mark.parametrize("size", [9, 10, 11])
 def test_the_limit_holds_for_what_is_inflated(size: int, inflater: Callable[[], Inflater]) -> None:
     whole = deflated(bytes(size))
-    expected: list[Event] = [bytes(size)] if size <= 10 else [Failed(1009, "message too big")]
+    expected: list[Event] = [bytes(size)] if size <= 10 else [Violation(1009, "message too big")]
     for parts in ([whole], [whole[:1], whole[1:]], [b"", whole, b""]):
         reader = FrameReader(max_message_bytes=10, inflater=inflater())
         assert read(b"".join(fragments(BINARY, parts, rsv=RSV1)), reader=reader) == expected
@@ -180,7 +180,7 @@ def test_the_limit_counts_what_came_in_the_fragments_before(inflater: Callable[[
     reader = FrameReader(max_message_bytes=10, inflater=inflater())
     first, second = fragments(BINARY, parts, rsv=RSV1)
     assert reader.feed(first) == []
-    assert reader.feed(second) == [Failed(1009, "message too big")]
+    assert reader.feed(second) == [Violation(1009, "message too big")]
 
 
 WORST: Final = [
@@ -226,7 +226,7 @@ def test_a_compressed_message_longer_than_any_right_one_is_refused_with_its_leng
     reader = FrameReader(max_message_bytes=1024, inflater=PlainInflater())
     assert reader.feed(frame(BINARY, length=most, rsv=RSV1)[:8]) == []
     reader = FrameReader(max_message_bytes=1024, inflater=PlainInflater())
-    assert reader.feed(frame(BINARY, length=most + 1, rsv=RSV1)[:4]) == [Failed(1009, "message too big")]
+    assert reader.feed(frame(BINARY, length=most + 1, rsv=RSV1)[:4]) == [Violation(1009, "message too big")]
 
 
 @either
@@ -234,7 +234,7 @@ def test_a_bomb_is_refused_with_little_memory(inflater: Callable[[], Inflater]) 
     data = frame(BINARY, deflated(bytes(64 * MIB)), rsv=RSV1)
     tracemalloc.start()
     reader = FrameReader(max_message_bytes=MIB, inflater=inflater())
-    assert read(data, reader=reader) == [Failed(1009, "message too big")]
+    assert read(data, reader=reader) == [Violation(1009, "message too big")]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3 * MIB

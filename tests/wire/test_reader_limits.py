@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from asgi_ws.sizes import MIB
-from asgi_ws.wire.events import Close, Event, Failed, Ping, Pong, Utf8
+from asgi_ws.wire.events import Close, Event, Ping, Pong, Utf8, Violation
 from asgi_ws.wire.reader import FrameReader
 
 from .streams import (
@@ -28,8 +28,8 @@ from .streams import (
     without_reasons,
 )
 
-TOO_BIG = [Failed(1009, "message too big")]
-TOO_MANY = [Failed(1009, "too many fragments")]
+TOO_BIG = [Violation(1009, "message too big")]
+TOO_MANY = [Violation(1009, "too many fragments")]
 NO_MASK = bytes(4)
 
 
@@ -188,7 +188,7 @@ def test_a_failure_is_an_event_like_others_for_the_bound() -> None:
     reader = FrameReader()
     assert reader.feed(frame(TEXT, b"1") + frame(TEXT, b"\xff"), 1) == ["1"]
     assert reader.has_more
-    assert without_reasons(reader.feed(b"", 1)) == [Failed(1007, "")]
+    assert without_reasons(reader.feed(b"", 1)) == [Violation(1007, "")]
     assert not reader.has_more
 
 
@@ -363,8 +363,8 @@ def test_a_text_is_held_as_long_as_it_came_and_not_in_four_bytes_for_a_character
 
 def test_a_text_that_is_held_encoded_was_checked() -> None:
     for payload in (b"a" * 5000 + b"\xff", b"a" * 5000 + b"\xf0\x9f"):
-        assert without_reasons(read(frame(TEXT, payload))) == [Failed(1007, "")]
-        assert without_reasons(read(frame(TEXT, payload), cuts=[3000])) == [Failed(1007, "")]
+        assert without_reasons(read(frame(TEXT, payload))) == [Violation(1007, "")]
+        assert without_reasons(read(frame(TEXT, payload), cuts=[3000])) == [Violation(1007, "")]
         assert FrameReader().whole(frame(TEXT, payload)) is None
 
 

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from asgi_ws.sizes import MIB
-from asgi_ws.wire.events import Close, Event, Failed, Ping
+from asgi_ws.wire.events import Close, Event, Ping, Violation
 from asgi_ws.wire.reader import FrameReader
 
 from .oracle import breaks_section_5, read_by_websockets, unlike_websockets
@@ -112,25 +112,34 @@ def test_frames_in_any_order_mean_the_same_to_us_and_to_websockets(
     ours = read(stream, cuts=cuts, most=most)
     assert unlike_websockets(stream, ours) is None
     if breaks_section_5(stream, compressed=False):
-        assert isinstance(ours[-1], Failed)
+        assert isinstance(ours[-1], Violation)
 
 
 @pytest.mark.parametrize(
     ("stream", "ours", "theirs"),
     [
         pytest.param(
-            frame(BINARY, b"x", fin=False) + close(1000), Close(1000, ""), Failed(1002, ""), id="close within a message"
+            frame(BINARY, b"x", fin=False) + close(1000),
+            Close(1000, ""),
+            Violation(1002, ""),
+            id="close within a message",
         ),
-        pytest.param(frame(PING, length=126), Failed(1002, ""), None, id="a ping that will be too long"),
-        pytest.param(frame(PING, length=2**62), Failed(1002, ""), Failed(1009, ""), id="a ping longer than the limit"),
-        pytest.param(frame(CLOSE, length=2**63), Failed(1002, ""), Failed(1009, ""), id="a close that is longer"),
-        pytest.param(frame(BINARY, length=2**63), Failed(1002, ""), Failed(1009, ""), id="a length with its top bit"),
+        pytest.param(frame(PING, length=126), Violation(1002, ""), None, id="a ping that will be too long"),
         pytest.param(
-            frame(11)[:2], Failed(1002, ""), Failed(1002, ""), id="a reserved opcode is found at once by both"
+            frame(PING, length=2**62), Violation(1002, ""), Violation(1009, ""), id="a ping longer than the limit"
         ),
-        pytest.param(frame(PING, rsv=RSV2)[:2], Failed(1002, ""), None, id="a reserved bit, before the frame is there"),
-        pytest.param(frame(CONT)[:2], Failed(1002, ""), None, id="a continuation of nothing, before it is there"),
-        pytest.param(frame(TEXT, b"\xff\xff")[:7], Failed(1007, ""), None, id="no UTF-8, before the frame is there"),
+        pytest.param(frame(CLOSE, length=2**63), Violation(1002, ""), Violation(1009, ""), id="a close that is longer"),
+        pytest.param(
+            frame(BINARY, length=2**63), Violation(1002, ""), Violation(1009, ""), id="a length with its top bit"
+        ),
+        pytest.param(
+            frame(11)[:2], Violation(1002, ""), Violation(1002, ""), id="a reserved opcode is found at once by both"
+        ),
+        pytest.param(
+            frame(PING, rsv=RSV2)[:2], Violation(1002, ""), None, id="a reserved bit, before the frame is there"
+        ),
+        pytest.param(frame(CONT)[:2], Violation(1002, ""), None, id="a continuation of nothing, before it is there"),
+        pytest.param(frame(TEXT, b"\xff\xff")[:7], Violation(1007, ""), None, id="no UTF-8, before the frame is there"),
     ],
 )
 def test_where_we_differ_from_websockets(stream: bytes, ours: Event, theirs: Event | None) -> None:
@@ -140,11 +149,11 @@ def test_where_we_differ_from_websockets(stream: bytes, ours: Event, theirs: Eve
 
 def test_data_that_cannot_be_inflated_is_1007_and_not_1002() -> None:
     stream = frame(BINARY, b"\xff\xff", rsv=RSV1)
-    assert without_reasons(read(stream, reader=FrameReader(inflater=PlainInflater()))) == [Failed(1007, "")]
-    assert read_by_websockets(stream, compressed=True) == [Failed(1002, "")]
+    assert without_reasons(read(stream, reader=FrameReader(inflater=PlainInflater()))) == [Violation(1007, "")]
+    assert read_by_websockets(stream, compressed=True) == [Violation(1002, "")]
 
 
 def test_the_limit_of_a_message_is_none_for_control_frames() -> None:
     stream = frame(PING, b"12345")
     assert read(stream, reader=FrameReader(max_message_bytes=4)) == [Ping(b"12345")]
-    assert read_by_websockets(stream, max_size=4) == [Failed(1009, "")]
+    assert read_by_websockets(stream, max_size=4) == [Violation(1009, "")]

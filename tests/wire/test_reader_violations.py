@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from asgi_ws.wire.events import Failed, Ping
+from asgi_ws.wire.events import Ping, Violation
 from asgi_ws.wire.reader import FrameReader
 
 from .streams import (
@@ -68,7 +68,7 @@ def test_a_violation_is_1002_after_all_that_was_right(broken: bytes) -> None:
     expected = ["right", Ping(b"!")]
     events = without_reasons(read(before + broken + frame(TEXT, b"late")))
     assert events[:2] == expected
-    assert events[-1] == Failed(1002, "")
+    assert events[-1] == Violation(1002, "")
     # Those with a message of their own before what is broken give that too, and nothing else.
     assert len(events) - 3 == broken.startswith((frame(TEXT), fragments(TEXT, [b"a", b"b"])[0]))
 
@@ -84,19 +84,19 @@ def test_a_violation_is_1002_after_all_that_was_right(broken: bytes) -> None:
 def test_what_the_first_two_bytes_show_is_not_waited_for(broken: bytes) -> None:
     before = len(GOES_ON) if broken.startswith(GOES_ON) else 0
     assert read(broken[: before + 1]) == []
-    assert without_reasons(read(broken[: before + 2])) == [Failed(1002, "")]
+    assert without_reasons(read(broken[: before + 2])) == [Violation(1002, "")]
 
 
 @pytest.mark.parametrize("size", [2, 8])
 def test_a_length_in_too_many_bytes_is_found_with_its_last_byte(size: int) -> None:
     header = frame(BINARY, b"x", size=size)[: 2 + size]
     assert read(header[:-1]) == []
-    assert without_reasons(read(header)) == [Failed(1002, "")]
+    assert without_reasons(read(header)) == [Violation(1002, "")]
 
 
 def test_a_length_with_its_topmost_bit_set_is_none_however_large_messages_may_be() -> None:
     reader = FrameReader(max_message_bytes=2**64)
-    assert without_reasons(reader.feed(frame(BINARY, length=2**63))) == [Failed(1002, "")]
+    assert without_reasons(reader.feed(frame(BINARY, length=2**63))) == [Violation(1002, "")]
     reader = FrameReader(max_message_bytes=2**64)
     assert reader.feed(frame(BINARY, length=2**63 - 1)) == []
 
@@ -104,7 +104,7 @@ def test_a_length_with_its_topmost_bit_set_is_none_however_large_messages_may_be
 @pytest.mark.parametrize("opcode", [CLOSE, PING, PONG])
 def test_a_control_frame_that_will_be_too_long_is_not_waited_for(opcode: int) -> None:
     for size in (126, 65_536):
-        assert without_reasons(read(frame(opcode, length=size)[:2])) == [Failed(1002, "")]
+        assert without_reasons(read(frame(opcode, length=size)[:2])) == [Violation(1002, "")]
 
 
 def test_no_reason_holds_what_the_peer_sent() -> None:
@@ -116,7 +116,7 @@ def test_no_reason_holds_what_the_peer_sent() -> None:
         frame(PING, secret, fin=False),
     ):
         (event,) = read(broken)
-        assert isinstance(event, Failed)
+        assert isinstance(event, Violation)
         assert "hunter2" not in event.reason
         assert 0 < len(event.reason.encode()) <= 123
 
@@ -157,7 +157,7 @@ CUT_SHORT: Final = (
     b"\xf4\x8f\xbf",
     b"a\xf0\x9f\x98",
 )
-TEXT_FAILED: Final = [Failed(1007, "invalid UTF-8")]
+TEXT_FAILED: Final = [Violation(1007, "invalid UTF-8")]
 
 
 @pytest.mark.parametrize("text", [text for text, _ in NOT_UTF8] + list(CUT_SHORT))

@@ -1,4 +1,4 @@
-"""Fuzzing of the inbox: `python -m tests.uvicorn_protocol.fuzz_inbox --cases 100000`.
+"""Fuzz the receive buffer: `python -m tests.uvicorn_protocol.fuzz_receive_buffer --cases 100000`.
 
 A case is a seed: of a stream, of the places where it is cut, of the bounds, and of the order in which the transport
 reads, the loop turns and the application receives. What fails prints its seed, which `--seed` runs again.
@@ -8,14 +8,14 @@ import argparse
 import random
 import sys
 
-from . import inboxes
+from . import receive_buffers
 
 
 def fuzz(cases: int, first: int) -> int | None:
     """Run so many cases from a seed on; return the number of the first that fails, or None."""
     for number in range(cases):
         try:
-            inboxes.check(first + number)
+            receive_buffers.check(first + number)
         except Exception as error:  # noqa: BLE001 -- any that comes out is a finding
             sys.stdout.write(f"case {number + 1}: {error!r}\nagain: --seed {first + number} --cases 1\n")
             return number + 1
@@ -24,7 +24,9 @@ def fuzz(cases: int, first: int) -> int | None:
 
 def main() -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m tests.uvicorn_protocol.fuzz_inbox", description="Fuzz the inbox.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.uvicorn_protocol.fuzz_receive_buffer", description="Fuzz the receive buffer."
+    )
     parser.add_argument("--cases", type=int, default=100_000, help="how many (default: 100,000)")
     parser.add_argument("--seed", type=int, default=None, help="of the first case, to have it again")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What comes in: messages for the application, bounded, and the end of them."""
+"""The receive buffer of a connection: messages for the application, bounded, and the end of them."""
 
 import asyncio
 from collections import deque
@@ -10,7 +10,7 @@ from typing import Final
 from .._asgi import Event as ASGIEvent
 from ..close_codes import CloseCode
 from ..sizes import KIB
-from ..wire.events import Close, Event, Failed, Ping, Pong, Utf8
+from ..wire.events import Close, Event, Ping, Pong, Utf8, Violation
 from ..wire.reader import FrameReader
 from .writer import Writer
 
@@ -39,7 +39,7 @@ class Flow(Enum):
 _READING = Flow.READING
 
 
-class Inbox:
+class ReceiveBuffer:
     """The messages that wait for the application, and the `receive` that it is given (ASGI, "WebSocket": Receive).
 
     With `max_messages` waiting, or `max_bytes`, the bytes that come are held and not looked at; with `max_bytes` held
@@ -78,7 +78,6 @@ class Inbox:
         "_on_control",
         "_on_held",
         "_reads",
-        "_timer",
         "_turn",
         "_writer",
         "events",
@@ -92,7 +91,7 @@ class Inbox:
         reader: FrameReader,
         writer: Writer,
         loop: asyncio.AbstractEventLoop,
-        on_control: Callable[[Ping | Pong | Close | Failed], None],
+        on_control: Callable[[Ping | Pong | Close | Violation], None],
         on_held: Callable[[], None],
         *,
         max_messages: int,
@@ -121,9 +120,8 @@ class Inbox:
         self._end: ASGIEvent | None = None
         # Whether the application has received it.
         self._is_told = False
-        # What ended the reading, while something that came before it waits for the application.
-        self._last: Close | Failed | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        # What ended the reading, while something that came before it waits for the application, and the timer of that.
+        self._last: tuple[Close | Violation, asyncio.TimerHandle] | None = None
 
     def feed(self, data: bytes) -> None:
         """Take what the transport has read."""
@@ -179,11 +177,12 @@ class Inbox:
             self._flow = flow = _READING
         else:
             self._flow = flow = Flow.PAUSED if self.reader.held > self._max_bytes else Flow.HOLDING
-        if (before is Flow.PAUSED) != (flow is Flow.PAUSED) and not self._writer.transport.is_closing():
+        transport = self._writer.transport
+        if (before is Flow.PAUSED) != (flow is Flow.PAUSED) and not transport.is_closing():
             if flow is Flow.PAUSED:
-                self._writer.pause_reading()
+                transport.pause_reading()
             else:
-                self._writer.resume_reading()
+                transport.resume_reading()
 
     def _take(self, events: Sequence[Event]) -> None:
         waiting = self._messages
@@ -191,9 +190,8 @@ class Inbox:
             if isinstance(event, (str, bytes, Utf8)):
                 if waiting is not None:
                     waiting.append(event)
-            elif waiting and isinstance(event, (Close, Failed)):
-                self._last = event
-                self._timer = self._loop.call_later(_ANSWER_SECONDS, self._end_reading)
+            elif waiting and isinstance(event, (Close, Violation)):
+                self._last = (event, self._loop.call_later(_ANSWER_SECONDS, self._notify_end))
             else:
                 self._on_control(event)
         if self.reader.inflater is not None:
@@ -201,21 +199,19 @@ class Inbox:
         if waiting:
             self._wake()
 
-    def _end_reading(self) -> None:
-        """Go on to the end that waited for the application to answer what came before it."""
-        last, self._last = self._last, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if last is not None:
-            self._on_control(last)
+    def _notify_end(self) -> None:
+        """Notify of the end that waited for the application to answer what came before it."""
+        if self._last is not None:
+            (event, timer), self._last = self._last, None
+            timer.cancel()
+            self._on_control(event)
 
     def put(self, event: ASGIEvent) -> None:
         """Let the application receive an event that is not a message."""
         self.events.append(event)
         self._wake()
 
-    def finish(self, code: int, reason: str = "", keys: Mapping[str, object] = MappingProxyType({})) -> None:
+    def on_end(self, code: int, reason: str = "", keys: Mapping[str, object] = MappingProxyType({})) -> None:
         """Let the application receive that the connection has ended, after everything else.
 
         The first code stays, but for 1006, which stands for none: what was read but not looked at may have a better,
@@ -234,17 +230,17 @@ class Inbox:
     def discard(self) -> None:
         """Keep no more messages; go on reading for the peer's close frame."""
         self._messages = None
-        self._end_reading()
+        self._notify_end()
         self.reader.discard()
         self._read_on()
 
-    def lose(self) -> None:
+    def on_lost(self) -> None:
         """Let the application receive what came, and then that the connection is gone."""
-        self._end_reading()
-        self.finish(CloseCode.ABNORMAL)
+        self._notify_end()
+        self.on_end(CloseCode.ABNORMAL)
 
-    def detach(self) -> None:
-        """Let go of the connection: nothing comes any more, and nobody receives."""
+    def close(self) -> None:
+        """Read no more: transport and application have ended."""
         self._on_control = _ignore
         self.reader.inflater = None
         if self._turn is not None:
@@ -278,7 +274,7 @@ class Inbox:
                     self._read_on()
                     continue
             elif self._last is not None:
-                self._end_reading()
+                self._notify_end()
                 continue
             elif self._end is not None:
                 if self._is_told:
@@ -290,7 +286,7 @@ class Inbox:
                 # Another task waits; the two share what comes, as they would a queue.
                 await asyncio.wait([self.waiter])
                 continue
-            self._writer.rest()
+            self._writer.on_idle()
             self._reads = _MOST_READS
             self.waiter = waiter = self._loop.create_future()
             try:
@@ -319,5 +315,5 @@ def _size(event: Event) -> int:
     return len(event) if isinstance(event, (str, bytes)) else 0
 
 
-def _ignore(event: Ping | Pong | Close | Failed) -> None:
-    """Ignore what comes to an inbox that nobody reads."""
+def _ignore(event: Ping | Pong | Close | Violation) -> None:
+    """Ignore what comes to a closed buffer."""

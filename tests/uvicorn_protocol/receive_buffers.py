@@ -1,4 +1,4 @@
-"""An inbox on a transport and a clock of its own, and what must hold of it whatever comes and whenever it is asked.
+"""A receive buffer with a transport and a clock of its own, and the invariants that it keeps whatever comes.
 
 The oracle is a plain list: the messages and the end that were put into the stream. The script of a case says how the
 stream is cut, how reads and calls of `receive` follow each other, and where `receive` is cancelled.
@@ -12,22 +12,22 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
 from asgi_ws._asgi import Event as ASGIEvent
-from asgi_ws.uvicorn_protocol.inbox import Inbox
+from asgi_ws.uvicorn_protocol.receive_buffer import ReceiveBuffer
 from asgi_ws.uvicorn_protocol.writer import Writer
 from asgi_ws.wire.deflate import Deflate
-from asgi_ws.wire.events import Close, Failed, Ping, Pong
+from asgi_ws.wire.events import Close, Ping, Pong, Violation
 from asgi_ws.wire.negotiation import Parameters
 from asgi_ws.wire.reader import FrameReader
 from tests.wire.streams import BINARY, PING, PONG, RSV1, TEXT, close, deflated, fragments, frame, pieces
 
-Control = Ping | Pong | Close | Failed
+Control = Ping | Pong | Close | Violation
 Message = str | bytes
 # By then any case has come to its end: each iteration does something.
 _ITERATIONS: Final = 20_000
 
 
 class Transport:
-    """Keeps what `Inbox` tells a transport."""
+    """Keeps what `ReceiveBuffer` tells a transport."""
 
     def __init__(self) -> None:
         self.is_reading = True
@@ -49,7 +49,7 @@ class _Writer:
         self.transport = transport
         self.sent = 0
 
-    def rest(self) -> None:
+    def on_idle(self) -> None:
         pass
 
     def pause_reading(self) -> None:
@@ -60,7 +60,7 @@ class _Writer:
 
 
 class Loop:
-    """As much of an event loop as an inbox uses; an iteration is `turn`."""
+    """As much of an event loop as a receive buffer uses; an iteration is `turn`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -109,13 +109,13 @@ class Case:
         self.max_bytes = chance.choice((0, 1, 10, 200, 5000, 128 * 1024))
         self.messages: list[Message] = []
         self.controls: list[Control] = []
-        self.end: Close | Failed | None = None
+        self.end: Close | Violation | None = None
         # Where each message ends in the stream, and how much of that was read.
         self.ends: list[int] = []
         self.fed = 0
         stream = self._stream()
         cuts = [chance.randrange(len(stream) + 1) for _ in range(chance.choice((0, 1, 2, 5, 20)))]
-        # The last bytes of a message are where an inbox may stall.
+        # The last bytes of a message are where a receive buffer may stall.
         cuts += [end - chance.choice((0, 1, 1, 2)) for end in self.ends if chance.random() < 0.3]
         self.reads = deque(piece for piece in pieces(stream, cuts) if piece)
         self.got: list[Message] = []
@@ -125,7 +125,7 @@ class Case:
         reader = FrameReader(max_message_bytes=1 << 20, max_work=chance.choice((1, 300, 2000, 128 * 1024)))
         if self.is_compressed:
             reader.inflater = Deflate(Parameters(False, False, 15, 15))
-        self.inbox = Inbox(
+        self.buffer = ReceiveBuffer(
             reader,
             cast("Writer", _Writer(self.transport)),
             cast("asyncio.AbstractEventLoop", self.loop),
@@ -140,8 +140,8 @@ class Case:
 
     def _on_control(self, event: Control) -> None:
         self.seen.append(event)
-        if isinstance(event, Close | Failed):
-            self.inbox.finish(event.code)
+        if isinstance(event, Close | Violation):
+            self.buffer.on_end(event.code)
 
     def _stream(self) -> bytes:
         chance = self.chance
@@ -169,7 +169,7 @@ class Case:
             self.end = Close(1001, "bye")
             stream += close(1001, b"bye") + chance.randbytes(chance.randrange(3))
         elif last == 1:
-            self.end = Failed(1002, "reserved opcode")
+            self.end = Violation(1002, "reserved opcode")
             stream += frame(3) + chance.randbytes(chance.randrange(3))
         if self.end is not None:
             self.controls.append(self.end)
@@ -181,12 +181,12 @@ class Case:
         """Let the transport read."""
         if self.reads and self.transport.is_reading:
             self.fed += len(self.reads[0])
-            self.inbox.feed(self.reads.popleft())
+            self.buffer.feed(self.reads.popleft())
 
     def receive(self) -> bool:
         """Call `receive`, or wake it where it waits; whether anything came of it."""
         if self._receiving is None:
-            self._receiving, self._waits_for = self.inbox.receive(), None
+            self._receiving, self._waits_for = self.buffer.receive(), None
         elif self._waits_for is not None and not self._waits_for.done():
             return False
         try:
@@ -217,13 +217,13 @@ class Case:
 
     def check(self) -> None:
         """Check the bounds, and that somebody makes reading go on."""
-        inbox = self.inbox
+        buffer = self.buffer
         assert self.got == self.messages[: len(self.got)]
         assert self.seen == self.controls[: len(self.seen)]
-        assert len(inbox.events) <= self.max_messages
-        if not inbox.events:
-            assert not inbox.reader.has_more or inbox._turn is not None, "held bytes, and nobody reads on"
-            assert self.transport.is_reading or inbox._turn is not None, "paused, and nobody resumes"
+        assert len(buffer.events) <= self.max_messages
+        if not buffer.events:
+            assert not buffer.reader.has_more or buffer._turn is not None, "held bytes, and nobody reads on"
+            assert self.transport.is_reading or buffer._turn is not None, "paused, and nobody resumes"
 
     def run(self) -> None:
         """Run the case to its end, and raise where something was lost, late, out of order or stuck."""
