@@ -11,7 +11,7 @@ from asgi_ws import Headers
 from asgi_ws._asgi import ASGIApp, Event, Receive, Scope, Send
 from asgi_ws.testing import WebSocketCommunicator, http_client
 
-BOUND = 5.0
+from .hanging import HANGING
 
 RawPairs = Sequence[tuple[bytes, bytes]]
 
@@ -76,7 +76,7 @@ class Exchange:
 
     async def run(self, app: ASGIApp) -> "Exchange":
         """Call the application; what it raises is raised here."""
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(HANGING):
             await app(self.scope, self.receive, self.send)
         return self
 
@@ -151,7 +151,7 @@ class LifespanServer:
     async def ask(self, event: Event) -> tuple[str, str]:
         """What the application answers: what became of it, and its message."""
         self.inbox.put_nowait(dict(event))
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(HANGING):
             answer = await self._outbox.get()
         return answer["type"].removeprefix("lifespan."), answer.get("message", "")
 
@@ -160,6 +160,6 @@ class LifespanServer:
 
     async def stop(self) -> tuple[str, str]:
         answer = await self.ask(SHUTDOWN)
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(HANGING):
             await self.task
         return answer

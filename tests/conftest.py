@@ -1,18 +1,27 @@
 """Fixtures of more than one folder."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from . import hanging, leftovers
 from .eager_tasks import eager_task_factory
 from .shielding import reporting_shield
 
 # A busy machine makes any example slow.
 settings.register_profile("asgi_ws", deadline=None)
 settings.load_profile("asgi_ws")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(hanging)
+    # A worker of pytest-xdist has the mark from the process that started it, and so has a pytest that a test runs.
+    if leftovers.MARK not in os.environ:
+        config.pluginmanager.register(leftovers.Guard())
 
 
 @pytest.fixture(params=["begun in the next iteration", "begun at once"])

@@ -7,7 +7,7 @@ from typing import Any
 from asgi_ws import ConnectionClosed
 from asgi_ws.testing import Denied, WebSocketCommunicator
 
-from .asgi import BOUND
+from .hanging import HANGING
 
 
 async def refusal(peer: WebSocketCommunicator) -> tuple[int, bytes]:
@@ -19,7 +19,7 @@ async def refusal(peer: WebSocketCommunicator) -> tuple[int, bytes]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Give the loop its turns until `condition()` holds."""
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         while not condition():
             await asyncio.sleep(0)
 

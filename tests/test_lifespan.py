@@ -12,7 +12,8 @@ import pytest
 from asgi_ws import App, LifespanFailed, Mount, Request, Response, Route, http_app
 from asgi_ws.testing import LifespanManager
 
-from .asgi import BOUND, SHUTDOWN, LifespanServer, fetch
+from .asgi import SHUTDOWN, LifespanServer, fetch
+from .hanging import HANGING
 from .outcomes import until
 from .samples import Journal
 
@@ -140,7 +141,7 @@ async def test_what_ends_by_itself_is_logged_and_started_again_at_the_next_reque
     assert len(starts) == 2
     server.inbox.put_nowait(SHUTDOWN)
     broken.set()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         await server.task
 
 

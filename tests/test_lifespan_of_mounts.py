@@ -11,7 +11,8 @@ from asgi_ws import App, LifespanFailed, Mount, Response, Route
 from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import LifespanManager
 
-from .asgi import BOUND, LifespanServer, fetch
+from .asgi import LifespanServer, fetch
+from .hanging import HANGING
 from .samples import Journal
 
 pytestmark = pytest.mark.usefixtures("each_task_start")
@@ -159,6 +160,6 @@ async def test_a_server_that_cancels_instead_of_stopping_leaves_no_task_behind(j
     server = LifespanServer(mounting(inner, lifespan=[journal.context("own")]))
     await server.start()
     server.task.cancel()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         await asyncio.wait([server.task])
     assert asyncio.all_tasks() == before

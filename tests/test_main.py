@@ -19,6 +19,8 @@ from tests.servers.client import Probe, close_frame
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server
 
+from .hanging import HANGING
+
 DEFAULT: Final = Server(
     name="default", title="python -m asgi_ws", profile=ASGI_WS, arguments=("asgi_ws", "--port={port}")
 )
@@ -33,7 +35,7 @@ OWN_CLASS: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "asgi_ws", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)
 
 
 async def test_without_an_application_the_default_one_is_served() -> None:
@@ -41,7 +43,7 @@ async def test_without_an_application_the_default_one_is_served() -> None:
         async with httpx2.AsyncClient() as client:
             assert (await client.get(server.url("/hello"))).text == "Hello, World!"
             assert "asgi_ws" in (await client.get(server.url("/"))).text
-        async with asyncio.timeout(5), connect(server.url("/ws", "ws")) as ws:
+        async with asyncio.timeout(HANGING), connect(server.url("/ws", "ws")) as ws:
             await ws.send("anything")
             assert await ws.recv() == "OK!"
 

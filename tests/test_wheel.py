@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final
 
 import httpx2
-import pytest
 from websockets.asyncio.client import connect
 
 from asgi_ws.testing.servers import profiles
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import Server
+
+from .hanging import HANGING
 
 UVICORN: Final = Server(
     name="uvicorn",
@@ -36,7 +37,6 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 # Packages come over the network the first time.
-@pytest.mark.timeout(180)
 async def test_the_wheel_alone_serves_the_whole_application(tmp_path: Path) -> None:
     run(sys.executable, "-m", "build", "--wheel", f"--outdir={tmp_path}", PROJECT, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
@@ -66,6 +66,6 @@ async def test_the_wheel_alone_serves_the_whole_application(tmp_path: Path) -> N
                 response = await client.get(server.url(path))
                 assert response.status_code == 200
                 assert text in response.text
-        async with asyncio.timeout(5), connect(server.url("/ws", "ws")) as ws:
+        async with asyncio.timeout(HANGING), connect(server.url("/ws", "ws")) as ws:
             await ws.send("anything")
             assert await ws.recv() == "OK!"

@@ -11,6 +11,7 @@ from typing import Any
 from websockets.sync.client import connect
 
 from benchmarks.load.__main__ import answer
+from tests.hanging import HANGING
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Target:
 def perform(job: str) -> subprocess.CompletedProcess[str]:
     """The program, with that on its standard input."""
     command = [sys.executable, "-m", "benchmarks.load"]
-    return subprocess.run(command, input=job, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, input=job, capture_output=True, text=True, check=False, timeout=HANGING)
 
 
 @contextmanager

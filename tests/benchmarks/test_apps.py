@@ -11,11 +11,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from benchmarks.apps.flood import FLOOD_MESSAGE_BYTES, FLOOD_MESSAGES
+from tests.hanging import HANGING
 from tests.servers.program import Program
 
 from .programs import APPS, PEERS, running_app, running_peer
 
-SECONDS: Final = 10.0
 MESSAGES: Final[Sequence[str | bytes]] = ("text", b"bytes", "", b"", "é" * 32 * 1024, bytes(range(256)) * 256)
 
 # With the second room, that of gather.
@@ -41,7 +41,7 @@ def open_ws(program: Program, path: str) -> connect:
 
 async def received(members: Sequence[ClientConnection], message: str | bytes) -> None:
     """Wait until each member has got this message next."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANGING):
         for member in members:
             assert await member.recv() == message
 
@@ -121,7 +121,7 @@ async def test_a_member_that_left_does_not_hurt_the_others(program: Program, roo
 @in_rooms(ROOMS)
 async def test_who_is_flooded_gets_the_flood_and_takes_part_after_it(program: Program, room: str, stall: str) -> None:
     async with members(program, room, 1) as [member], open_ws(program, stall) as flooded:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGING):
             flood = [await flooded.recv() for _ in range(FLOOD_MESSAGES)]
         assert {(type(message), len(message)) for message in flood} == {(bytes, FLOOD_MESSAGE_BYTES)}
 

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from benchmarks.results import Results
+from tests.hanging import HANGING
 from tests.servers.program import PROJECT
 
 TINY = ("--quick", "--peers", "none", "--repetitions", "1", "--seconds", "0.1")
@@ -22,7 +23,7 @@ def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         cwd=PROJECT,
         check=False,
-        timeout=50,
+        timeout=HANGING,
     )
 
 
@@ -66,7 +67,7 @@ def test_peers_that_are_not_installed_are_named_with_what_installs_them(tmp_path
         cwd=PROJECT,
         env={"PATH": str(tmp_path), "PYTHONPATH": str(PROJECT)},
         check=False,
-        timeout=50,
+        timeout=HANGING,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "node-ws: not installed; install Node.js" in " ".join(ended.stdout.split())
@@ -119,15 +120,15 @@ def test_who_stops_a_run_leaves_no_server_behind(number: signal.Signals, status:
         signal.signal(signal.SIGINT, before)
     with process:
         started = psutil.Process(process.pid)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANGING
         while not (servers := [each for each in started.children() if "uvicorn" in each.cmdline()]):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=HANGING)
     assert process.returncode == status, said
     assert "Traceback" not in said
-    assert not psutil.wait_procs(servers, timeout=10)[1]
+    assert not psutil.wait_procs(servers, timeout=HANGING)[1]
 
 
 def test_a_signal_while_a_server_is_being_started_leaves_none_behind() -> None:

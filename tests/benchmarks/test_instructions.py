@@ -12,7 +12,6 @@ from tests.benchmarks.samples import results
 
 
 # Two runs of an interpreter in a simulated processor: seconds on a machine that does nothing else.
-@pytest.mark.timeout(180)
 def test_the_instructions_of_a_message_are_counted() -> None:
     if counter() is None:
         pytest.skip("needs valgrind (the package of that name), or perf with hardware counters")

@@ -12,11 +12,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 
+from tests.hanging import HANGING
 from tests.servers.program import PROJECT, Program
 
 from .programs import NODE_DIRECTORY, NODE_PEER, PEERS, PYTHON_PEERS, peer_command, running_peer, skip_where_missing
 
-SECONDS: Final = 10.0
 # The key is that of the example in RFC 6455 section 1.3.
 HANDSHAKE: Final = (
     b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -34,7 +34,7 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> subproc
         env={**environ, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=HANGING,
         check=False,
     )
 
@@ -79,7 +79,7 @@ async def test_permessage_deflate_is_negotiated_where_asked_for(name: str) -> No
 @pytest.mark.parametrize("name", [name for name in PEERS if name != "socketify_server"])
 async def test_pings_come_at_the_interval_asked_for(name: str) -> None:
     with running_peer(name, ["--ping-interval=0.2"]) as program:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HANGING):
             reader, writer = await asyncio.open_connection("127.0.0.1", program.port)
             writer.write(HANDSHAKE)
             await reader.readuntil(b"\r\n\r\n")

@@ -16,6 +16,7 @@ from benchmarks.scaling.model import Model, distinct
 from benchmarks.scaling.page import PICTURES, rewrite
 from benchmarks.scaling.simulate import Latencies, Plan, offered, rate_for, simulate
 from benchmarks.scaling.tables import Table, all_tables
+from tests.hanging import HANGING
 from tests.servers.program import PROJECT
 
 from .scaling_samples import results
@@ -166,7 +167,7 @@ def test_a_file_that_holds_no_results_is_one_line_and_exit_status_2(tmp_path: Pa
     (tmp_path / "other.json").write_text("{}")
     for name in ("other.json", "missing.json"):
         command_line = [sys.executable, "-m", "benchmarks", "scaling", str(tmp_path / name)]
-        done = subprocess.run(command_line, cwd=PROJECT, capture_output=True, text=True, timeout=50, check=False)
+        done = subprocess.run(command_line, cwd=PROJECT, capture_output=True, text=True, timeout=HANGING, check=False)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
         assert name in done.stderr
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from asgi_ws.brokers import MemoryBroker
-from tests.servers.program import PROJECT, START_SECONDS, Program
+from tests.hanging import HANGING
+from tests.servers.program import PROJECT, Program
 
 WORDS = "worker processes, and rooms that are in the memory of each"
 VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS")
@@ -103,7 +104,7 @@ def test_the_worker_of_a_real_server_warns_if_it_is_not_alone(
     environment = {"PYTHONPATH": f"{tmp_path}:{PROJECT}"}
     with Program(command[0], [sys.executable, "-m", *command, *workers], cwd=tmp_path, env=environment) as program:
         # A server may listen before its workers run.
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANGING
         while (log := program.log()).count("a broker has started") < (2 if workers else 1):
             assert time.monotonic() < deadline, log
             time.sleep(0.02)

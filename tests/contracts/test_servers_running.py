@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from asgi_ws import CloseCode
+from tests.hanging import HANGING
 from tests.servers.client import Probe, close_frame, http
 from tests.servers.launch import ServerProcess
-from tests.servers.program import STOP_SECONDS
 from tests.servers.table import SERVERS, Server
 
 from .conftest import Observe, names_us
@@ -49,7 +49,7 @@ async def _stop_with_an_open_connection(server: Server) -> tuple[int, str]:
         else:
             await ws.close()
             code = CloseCode.ABNORMAL
-        assert process.wait(STOP_SECONDS)
+        assert process.wait(HANGING)
         return code, process.log()
 
 

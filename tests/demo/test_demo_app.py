@@ -15,13 +15,14 @@ from websockets.asyncio.client import connect
 import asgi_ws
 from asgi_ws.testing import LifespanManager, WebSocketCommunicator, http_client
 from asgi_ws.testing.servers.profiles import UVICORN
+from tests.hanging import HANGING
 from tests.outcomes import refusal
 from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS, Server
 
 # The servers whose log configuration is theirs alone, so that the package's lines would be lost.
 UVICORNS: Final = [server for server in SERVERS if server.name.startswith("uvicorn")]
-BOUND: Final = 5.0
+HANGING: Final = HANGING
 
 PAGE_FILES: Final = {
     "/": "text/html; charset=utf-8",
@@ -112,7 +113,7 @@ async def test_ws_answers_ok_to_every_text_and_binary_message() -> None:
 
 async def test_who_comes_and_goes_is_in_the_log_of_uvicorn(server: ServerProcess) -> None:
     start = server.log_size()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         async with connect(server.url("/ws", "ws")) as ws:
             host, port = ws.local_address
             await ws.close(4001)
@@ -167,7 +168,7 @@ async def test_uvicorn_s_log_config_decides_where_it_names_the_logger(tmp_path: 
         arguments=("uvicorn", "{app}", "--port={port}", f"--log-config={path}"),
     )
     with ServerProcess(plain, "asgi_ws:app") as process:
-        async with asyncio.timeout(BOUND), connect(process.url("/ws", "ws")):
+        async with asyncio.timeout(HANGING), connect(process.url("/ws", "ws")):
             pass
         process.stop()
         own = [re.sub(r"127.*", "…", line) for line in process.log().splitlines() if "WebSocket " in line]

@@ -15,11 +15,11 @@ import pytest
 from benchmarks import attacks
 from benchmarks.__main__ import parser as benchmarks_parser
 from tests.autobahn.__main__ import parser as autobahn_parser
+from tests.hanging import HANGING
 from tests.servers.program import PROJECT
 
 from .blocks import ALL_BLOCKS, Block, blocks_in, commands
 
-SECONDS: Final = 10
 EXAMPLES: Final = PROJECT / "examples"
 
 # Languages whose blocks are run by a test below.
@@ -129,7 +129,7 @@ def check_requirements(requirements: list[str]) -> None:
 def help_of(module: str) -> str:
     command = [sys.executable, "-m", module, "--help"]
     environment = {**os.environ, "COLUMNS": "200"}
-    run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True, env=environment)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=True, env=environment)
     return run.stdout
 
 
@@ -140,7 +140,7 @@ def check_server(module: str, app: str, options: list[str]) -> None:
     if app not in READERS_OWN:
         module_name, _, name = app.partition(":")
         code = f"import importlib; assert callable(importlib.import_module({module_name!r}).{name})"
-        subprocess.run([sys.executable, "-c", code], cwd=EXAMPLES, timeout=SECONDS, check=True)
+        subprocess.run([sys.executable, "-c", code], cwd=EXAMPLES, timeout=HANGING, check=True)
 
 
 def check_target(target: str) -> None:

@@ -13,12 +13,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from asgi_ws.testing import TestClient, WebSocketDenialResponse
+from tests.hanging import HANGING
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS
 
 EXAMPLES: Final = PROJECT / "examples"
-SECONDS: Final = 10
 
 T = TypeVar("T")
 InMemory = Callable[[TestClient], None]
@@ -42,13 +42,13 @@ def check_of(checks: dict[str, T], *modules: str) -> Callable[[T], T]:
 
 
 def answer(server: ServerProcess, path: str, message: str | bytes) -> str | bytes:
-    with connect(server.url(path, "ws"), open_timeout=SECONDS) as ws:
+    with connect(server.url(path, "ws"), open_timeout=HANGING) as ws:
         ws.send(message)
-        return ws.recv(timeout=SECONDS)
+        return ws.recv(timeout=HANGING)
 
 
 def page(server: ServerProcess, path: str) -> str:
-    with urlopen(server.url(path), timeout=SECONDS) as response:
+    with urlopen(server.url(path), timeout=HANGING) as response:
         text: str = response.read().decode()
         return text
 
@@ -63,10 +63,10 @@ def check_hello(server: ServerProcess) -> None:
 @check_of(ON_A_SERVER, "first_server")
 def check_first_server(server: ServerProcess) -> None:
     assert page(server, "/guests") == "[]"
-    with connect(server.url("/sign", "ws"), open_timeout=SECONDS) as ws:
-        assert ws.recv(timeout=SECONDS) == "Who are you?"
+    with connect(server.url("/sign", "ws"), open_timeout=HANGING) as ws:
+        assert ws.recv(timeout=HANGING) == "Who are you?"
         ws.send("Ada")
-        assert ws.recv(timeout=SECONDS) == "Welcome, Ada! You are guest number 1."
+        assert ws.recv(timeout=HANGING) == "Welcome, Ada! You are guest number 1."
     assert page(server, "/guests") == '["Ada"]'
     server.stop()
     assert "left with code 1000" in server.log()
@@ -77,7 +77,7 @@ def check_before_django(server: ServerProcess) -> None:
     assert page(server, "/hello") == "Hello from Django"
     assert answer(server, "/echo", "hi") == "hi"
     with pytest.raises(InvalidStatus) as refused:
-        connect(server.url("/hello", "ws"), open_timeout=SECONDS)
+        connect(server.url("/hello", "ws"), open_timeout=HANGING)
     assert refused.value.response.status_code == 404
 
 
@@ -202,7 +202,7 @@ def test_an_example_does_what_the_documentation_says(module: str) -> None:
 
 def test_the_tutorials_own_tests_pass() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_first_server.py"]
-    run = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=50, check=False)
+    run = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=HANGING, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "3 passed" in run.stdout
 

@@ -12,13 +12,14 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
 from asgi_ws.uvicorn_protocol import WebSocketProtocol
+from tests.hanging import HANGING
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS
 
 from .blocks import ALL_BLOCKS
 from .test_claims import table
-from .test_examples import EXAMPLES, ON_THE_FAST_CLASS, SECONDS, answer, page
+from .test_examples import EXAMPLES, ON_THE_FAST_CLASS, answer, page
 
 PAGE: Final = "how-to/fast.md"
 CLASS: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
@@ -67,7 +68,7 @@ def test_an_application_runs_on_the_class_unchanged(module: str) -> None:
         UNCHANGED[module](server)
         # Only this class answers so.
         with pytest.raises(InvalidStatus) as refused:
-            connect(server.url("/", "ws"), additional_headers={"X-Long": "x" * 9000}, open_timeout=SECONDS)
+            connect(server.url("/", "ws"), additional_headers={"X-Long": "x" * 9000}, open_timeout=HANGING)
         assert refused.value.response.status_code == 431
         server.stop()
         assert "ERROR" not in server.log()
@@ -75,17 +76,17 @@ def test_an_application_runs_on_the_class_unchanged(module: str) -> None:
 
 def test_a_subclass_has_the_limits_that_the_page_shows() -> None:
     with serve("strict:app", "--ws=strict:Strict", "--ws-max-size=65536") as server:
-        with connect(server.url("/echo", "ws"), open_timeout=SECONDS) as ws:
+        with connect(server.url("/echo", "ws"), open_timeout=HANGING) as ws:
             # The client ends such a message with a frame that is empty.
             ws.send(["x"] * 63)
-            assert ws.recv(SECONDS) == "x" * 63
+            assert ws.recv(HANGING) == "x" * 63
             ws.send(["x"] * 64)
             with pytest.raises(ConnectionClosedError, match="1009"):
-                ws.recv(SECONDS)
-        with connect(server.url("/echo", "ws"), open_timeout=SECONDS, compression=None) as ws:
+                ws.recv(HANGING)
+        with connect(server.url("/echo", "ws"), open_timeout=HANGING, compression=None) as ws:
             ws.send("x" * 65_537)
             with pytest.raises(ConnectionClosedError, match="1009"):
-                ws.recv(SECONDS)
+                ws.recv(HANGING)
 
 
 def test_the_subclass_runs_as_a_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from asgi_ws.testing import WaitTimeout, WebSocketCommunicator
+from tests.hanging import HANGING
 from tests.servers.program import PROJECT
 
 from .blocks import blocks_in
 
-SECONDS = 60
 # For a page that shows no settings of its own.
 SETTINGS = """\
 [tool.pytest.ini_options]
@@ -37,7 +37,7 @@ def test_the_tests_on_a_page_pass(page: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
     run = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANGING, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
     passed = re.search(r"(\d+) passed", run.stdout)

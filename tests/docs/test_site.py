@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.hanging import HANGING
 from tests.servers.program import PROJECT
 
 # It imports the whole package, and a busy machine takes its time.
-pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=HANGING,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -18,13 +18,13 @@ import pytest
 from websockets.sync.client import connect
 
 from asgi_ws.testing.servers.profiles import ASGI_WS, UVICORN
+from tests.hanging import HANGING
 from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import Server
 
 from .blocks import Block, blocks_of, commands
 
-SECONDS: Final = 30
 PAGE: Final = PROJECT / "docs" / "tutorial.md"
 FILE: Final = re.compile(r"`(\w+\.py)`")
 PROGRAMS: Final = {
@@ -101,7 +101,7 @@ class Reader:
 
     def _get(self, path: str) -> str:
         assert self._server is not None
-        with urlopen(self._server.url(path), timeout=SECONDS) as response:
+        with urlopen(self._server.url(path), timeout=HANGING) as response:
             text: str = response.read().decode()
             return text
 
@@ -109,12 +109,12 @@ class Reader:
         """What the interactive client shows: "<" before what came, ">" before what was typed."""
         assert output[0] == f"Connected to {url}."
         assert self._server is not None
-        with connect(self._server.url(urlsplit(url).path, "ws"), open_timeout=SECONDS) as ws:
+        with connect(self._server.url(urlsplit(url).path, "ws"), open_timeout=HANGING) as ws:
             for line in output[1:]:
                 if line.startswith("> "):
                     ws.send(line[2:])
                 else:
-                    assert f"< {ws.recv(SECONDS)!s}" == line
+                    assert f"< {ws.recv(HANGING)!s}" == line
 
     def _test(self, files: list[str]) -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHONPATH"))}
@@ -124,7 +124,7 @@ class Reader:
             env=env,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=HANGING,
             check=False,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -20,7 +20,8 @@ from asgi_ws import (
 )
 from asgi_ws._asgi import ASGIApp
 
-from ..asgi import BOUND, Exchange, get, http, http_scope
+from ..asgi import Exchange, get, http, http_scope
+from ..hanging import HANGING
 from ..samples import pieces, posted
 
 # -- streaming
@@ -195,7 +196,7 @@ async def test_no_piece_is_lost_that_comes_while_the_stream_waits_for_its_turn()
             sent.append(event["body"])
 
     task = asyncio.ensure_future(echoing(begin=turns)(http_scope("POST"), receive, send))
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         for piece in (b"1", b"2"):
             for _ in range(40):
                 await asyncio.sleep(0)
@@ -232,7 +233,7 @@ async def test_a_two_way_stream_answers_what_came_while_it_was_away() -> None:
             sent.append(event["body"])
 
     task = asyncio.ensure_future(echoing(begin=turns)(http_scope("POST"), receive, send))
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         inbox.put_nowait(b"1")
         while sent != [b">", b"1"]:
             await asyncio.sleep(0)
@@ -267,7 +268,7 @@ async def test_a_body_without_a_limit_is_not_read_ahead_without_one() -> None:
         await asyncio.sleep(0)
     assert reads == 2
     go_on.set()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         while received < 8 * 512 * 1024:
             await asyncio.sleep(0)
     task.cancel()
@@ -356,7 +357,7 @@ async def test_a_stream_of_the_request_ends_with_it_however_the_pieces_come(piec
         for _ in range(10):
             await asyncio.sleep(0)
         inbox.put_nowait({"type": "http.request", "body": b"ab", "more_body": number + 1 < count})
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         await task
     assert len([event for event in sent if event.get("body")]) == count
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}

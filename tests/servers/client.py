@@ -16,11 +16,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
 
+from tests.hanging import HANGING
+
 from .launch import ServerProcess
 from .table import Server
 
 # For anything that ought to come at once on a busy machine.
-SECONDS: Final = 5.0
+SECONDS: Final = HANGING
 # RFC 6455 section 1.3: the key of the example.
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 

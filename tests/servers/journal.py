@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from asgi_ws import ConnectionClosed, JSONResponse, Request, Response, UsageError, WebSocket
+from tests.hanging import HANGING
 
 # Long enough for a handler that hangs to be told from a slow machine; a server that hangs costs the test this much.
 _HANG_SECONDS = 2.0
@@ -58,7 +59,7 @@ class Journal:
         name = request.path_params["id"]
         status = 200
         try:
-            async with asyncio.timeout(float(request.query_params.get("seconds", "5"))):
+            async with asyncio.timeout(float(request.query_params.get("seconds", HANGING))):
                 await self.until(name, request.query_params["until"])
         except TimeoutError:
             status = 504

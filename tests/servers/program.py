@@ -1,7 +1,4 @@
-"""Start a program that listens on a port, wait until it accepts connections, read its log, stop it.
-
-A program ends with the process that started it, however that ends: see `watchdog`.
-"""
+"""Start a program that listens on a port, wait until it accepts connections, read its log, stop it."""
 
 import os
 import signal
@@ -15,13 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from .watchdog import unwatch, watch
+from tests.hanging import HANGING
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 
-# Bounds against hanging: on a busy machine an interpreter, a framework and a worker process take their time.
-START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 # Between the moment a free port is known and the moment the program binds it another program may take it.
 _ATTEMPTS: Final = 3
@@ -111,10 +105,9 @@ class Program:
             # A group of its own, so that worker processes can be ended with it.
             start_new_session=True,
         )
-        watch(self._process.pid)
 
     def _accepts(self) -> bool:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANGING
         while self.running and time.monotonic() < deadline:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
@@ -161,7 +154,6 @@ class Program:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-            unwatch(self._process.pid)
 
     def wait(self, seconds: float) -> bool:
         """Wait until the program has ended; whether it did so in time."""
@@ -178,7 +170,7 @@ class Program:
         if self._process is None:
             return True
         self.terminate()
-        ended = self.wait(STOP_SECONDS)
+        ended = self.wait(HANGING)
         self.kill()
         self._process = None
         return ended

@@ -20,9 +20,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from tests.docs.blocks import blocks_in
+from tests.hanging import HANGING
 from tests.servers.program import Program
 
-SECONDS: Final = 20
+SECONDS: Final = HANGING
 NGINX: Final = shutil.which("nginx") or "/usr/sbin/nginx"
 UVICORN: Final = (sys.executable, "-m", "uvicorn", "tests.uvicorn_protocol.behind_proxy:app")
 # Not the address that nginx connects from.

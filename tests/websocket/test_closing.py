@@ -18,7 +18,8 @@ from asgi_ws.testing import ApplicationEnded, Denied, VirtualClock, WebSocketCom
 from asgi_ws.websocket.channel import FORCED_CLOSE_TIMEOUT
 from asgi_ws.websocket.websocket import CLOSE_TIMEOUT
 
-from ..asgi import BOUND, websocket_scope
+from ..asgi import websocket_scope
+from ..hanging import HANGING
 from ..odd_servers import Gate, failing, untold
 from ..outcomes import outcome, told, until
 
@@ -100,7 +101,7 @@ async def test_a_reader_in_another_task_is_told_of_our_close_even_if_the_server_
         reader = asyncio.create_task(outcome(ws.receive()))
         await asyncio.sleep(0)
         await ws.close(4002, "enough")
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(HANGING):
             assert told(await reader) == (4002, "enough")
         assert not reader.cancelled()
 

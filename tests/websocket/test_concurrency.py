@@ -15,7 +15,8 @@ from asgi_ws._asgi import Event
 from asgi_ws.testing import WebSocketCommunicator
 from asgi_ws.testing.servers.profiles import PROFILES
 
-from ..asgi import BOUND, websocket_scope
+from ..asgi import websocket_scope
+from ..hanging import HANGING
 from ..odd_servers import failing
 from ..outcomes import outcome, told, until
 
@@ -262,7 +263,7 @@ async def test_a_sender_that_is_cancelled_in_the_moment_of_its_turn_does_not_blo
         # The turn has been passed to the second one, which has not run since.
         second.cancel()
         await asyncio.wait([second])
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(HANGING):
             await ws.send("third")
 
     async with WebSocketCommunicator(handler, high_water=0) as peer:

@@ -13,7 +13,8 @@ from asgi_ws._asgi import ASGIApp, Event, Scope
 from asgi_ws.testing import WebSocketCommunicator
 from asgi_ws.websocket.app import WebSocketApp
 
-from ..asgi import BOUND, websocket_scope
+from ..asgi import websocket_scope
+from ..hanging import HANGING
 from ..outcomes import outcome, refusal, told
 
 pytestmark = pytest.mark.usefixtures("each_task_start")
@@ -53,7 +54,7 @@ class Server:
         self.sent.append(event)
 
     async def end(self) -> list[str]:
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(HANGING):
             await self.task
         return [event["type"] for event in self.sent]
 
@@ -82,7 +83,7 @@ async def test_the_place_of_a_client_that_left_is_free_for_the_next_one(
         async with WebSocketCommunicator(handler, server=server) as second:
             assert (await refusal(second))[0] in (503, 429, 403)
         await first.abort()
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(HANGING):
             await ended.wait()
         assert told(await connecting)[0] == 1006
     assert working[0].close_code is not None
@@ -163,7 +164,7 @@ async def test_a_client_that_leaves_during_the_cleanup_of_a_late_handler_does_no
             await clean.wait()
 
     server = Server(handler)
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         await cleaning.wait()
     server.inbox.put_nowait({"type": "websocket.disconnect", "code": 1006})
     while not server.inbox.empty():
@@ -302,7 +303,7 @@ async def test_accept_waits_for_the_connect_event_that_was_asked_for_already() -
     for _ in range(5):
         await asyncio.sleep(0)
     connect.set_result({"type": "websocket.connect"})
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(HANGING):
         await task
     assert ([event["type"] for event in sent], calls) == (["websocket.accept", "websocket.close"], 1)
 

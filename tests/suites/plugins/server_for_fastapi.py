@@ -24,8 +24,8 @@ from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-# A bound against hanging, in seconds.
-PATIENCE = 10
+from tests.hanging import HANGING
+
 # The handshake's own headers, which the WebSocket client writes.
 HANDSHAKE = {"host", "connection", "sec-websocket-key", "sec-websocket-version"}
 
@@ -74,12 +74,12 @@ class Server(uvicorn.Server):
     def start(self) -> Self:
         running.append(self)
         self.thread.start()
-        assert self.ready.result(PATIENCE), "the application did not start"
+        assert self.ready.result(HANGING), "the application did not start"
         return self
 
     def stop(self) -> None:
         self.should_exit = True
-        self.thread.join(PATIENCE)
+        self.thread.join(HANGING)
         self.listening.close()
         running.remove(self)
 
@@ -105,24 +105,24 @@ class Session:
                 subprotocols=self.subprotocols,
                 additional_headers=[pair for pair in self.request.headers.multi_items() if pair[0] not in HANDSHAKE],
                 user_agent_header=None,
-                open_timeout=PATIENCE,
+                open_timeout=HANGING,
             )
             self.connection = self.stack.enter_context(opening)
         except InvalidStatus as denied:
-            server.calls.get(timeout=PATIENCE).result(PATIENCE)
+            server.calls.get(timeout=HANGING).result(HANGING)
             answer = denied.response
             raised = WebSocketDenialResponse(
                 answer.status_code, headers=list(answer.headers.raw_items()), content=bytes(answer.body)
             )
             raised.code, raised.reason = 1006, ""
             raise raised from denied
-        self.ended = server.calls.get(timeout=PATIENCE)
+        self.ended = server.calls.get(timeout=HANGING)
         self.accepted_subprotocol = self.connection.subprotocol
         return self
 
     def __exit__(self, *args: object) -> None:
         self.stack.close()
-        self.ended.result(PATIENCE)
+        self.ended.result(HANGING)
 
     def close(self, code: int = 1000, reason: str | None = None) -> None:
         if code == 1006:
@@ -148,7 +148,7 @@ class Session:
 
     def receive(self) -> Any:
         try:
-            return self.connection.recv(PATIENCE)
+            return self.connection.recv(HANGING)
         except ConnectionClosed as closed:
             raise disconnect(closed) from closed
 
@@ -182,8 +182,8 @@ class Transport(httpx2.BaseTransport):
                 )
             )
             response.read()
-        ended = server.calls.get(timeout=PATIENCE)
-        if (error := ended.exception(PATIENCE)) and self.client.raises:
+        ended = server.calls.get(timeout=HANGING)
+        if (error := ended.exception(HANGING)) and self.client.raises:
             raise error
         return httpx2.Response(response.status_code, headers=response.headers.raw, content=response.content)
 
