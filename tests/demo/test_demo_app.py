@@ -22,7 +22,6 @@ from tests.servers.table import SERVERS, Server
 
 # The servers whose log configuration is theirs alone, so that the package's lines would be lost.
 UVICORNS: Final = [server for server in SERVERS if server.name.startswith("uvicorn")]
-HANGING: Final = HANGING
 
 PAGE_FILES: Final = {
     "/": "text/html; charset=utf-8",
