@@ -73,7 +73,7 @@ build: $(VENV)/.dev ## Build a wheel and an sdist into dist/
 	$(BIN)/python -m build
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .venv-* build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* build dist docs/plots site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The stamps name what is finished: a step that failed or was interrupted is done again by the next `make`.
 $(VENV)/.base:

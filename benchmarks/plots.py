@@ -74,6 +74,8 @@ class _Page:
     scenario: str
     cases: Sequence[str]
     title: str
+    # What is said below the bars: where and when it was measured.
+    circumstances: Sequence[str] = ()
 
     def colours(self, contestant: str) -> tuple[str, str]:
         if contestant.startswith("asgi_ws"):
@@ -101,6 +103,27 @@ def draw(results: Results, directory: Path) -> list[Path]:
         raise ResultsError(f"{directory}: the plots cannot be written: {error.strerror}") from error
 
 
+def draw_case(results: Results, case: str, path: Path) -> None:
+    """Write a small picture of the CPU of one case into a file, with its text as text.
+
+    Raises:
+        ResultsError: when the results have no such case, or the file cannot be written.
+    """
+    scenario = next((each for each in scenarios_of(results) if "cpu" in metrics_of(results, each, case)), None)
+    if scenario is None:
+        raise ResultsError(f"{case!r}: the results have no CPU of a case of this name")
+    page = _Page(results, scenario, [case], f"{scenario}: {_TITLES['cpu']}, less is better")
+    try:
+        with mpl.rc_context({**STYLE, "svg.fonttype": "none"}):
+            _save(_bars(page, "cpu"), path)
+    except OSError as error:
+        raise ResultsError(f"{path}: the picture cannot be written: {error.strerror}") from error
+
+
+def _save(picture: Picture, path: Path) -> None:
+    picture.savefig(path, format="svg", metadata={"Date": None, "Creator": None}, facecolor=PANEL)
+
+
 def _draw_scenario(results: Results, scenario: str, directory: Path) -> list[Path]:
     """A picture for each kind of figure; the first kind's has the name of the scenario alone."""
     measured = {case: metrics_of(results, scenario, case) for case in results.cases(scenario)}
@@ -113,11 +136,11 @@ def _draw_scenario(results: Results, scenario: str, directory: Path) -> list[Pat
         for index, some in enumerate(pages):
             part = f" ({index + 1} of {len(pages)})" if len(pages) > 1 else ""
             what = _TITLES.get(metric, "latency in ms")
-            page = _Page(results, scenario, some, f"{scenario}: {what}, {METRICS[metric].better} is better{part}")
+            title = f"{scenario}: {what}, {METRICS[metric].better} is better{part}"
+            page = _Page(results, scenario, some, title, circumstances(results))
             path = directory / f"{name}{f'-{index + 1}' if index else ''}.svg"
             with mpl.rc_context(STYLE):
-                picture = _latencies(page) if metric == "p50" else _bars(page, metric)
-                picture.savefig(path, format="svg", metadata={"Date": None, "Creator": None}, facecolor=PANEL)
+                _save(_latencies(page) if metric == "p50" else _bars(page, metric), path)
             written.append(path)
     return written
 
@@ -126,7 +149,7 @@ def _frame(page: _Page, rows: Sequence[Sequence[Figure]], legend: Sequence[Patch
     """An empty picture with a place for each case; places are in inches from its top."""
     names = [_label(figure.contestant) for figures in rows for figure in figures]
     left = MARGIN + 0.1 + LETTER * max(len(line) for name in names for line in name.split("\n"))
-    said = [line for text in circumstances(page.results) for line in textwrap.wrap(text, 118)]
+    said = [line for text in page.circumstances for line in textwrap.wrap(text, 118)]
     heights = [ROW * len(figures) for figures in rows]
     height = HEAD + sum(heights) + (CASE + AXIS) * len(rows) - 0.15 + FOOT + LINE * len(said)
     picture = Picture(figsize=(WIDTH, height), facecolor=PANEL)

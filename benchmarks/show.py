@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--page", type=Path, metavar="PAGE", help="write them into the places of a Markdown page")
     parser.add_argument("--prefix", default="", metavar="TEXT", help="of the names of those places")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw them there, as SVG")
+    parser.add_argument("--case", metavar="NAME", help="draw one case, as a small SVG: --plot is its file")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -34,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
         results = Results.load(arguments.file)
         if arguments.page is not None:
             fill(arguments.page, page_parts(results, arguments.prefix), kept=None)
-        drawn = [] if arguments.plot is None else plots.draw(results, arguments.plot)
+        drawn = [] if arguments.plot is None else _drawn(results, arguments.plot, arguments.case)
     except (ResultsError, PageError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -50,6 +51,13 @@ def main(arguments: argparse.Namespace) -> int:
     for path in [*drawn, *([arguments.page] if arguments.page else [])]:
         console.print(f"written: {path}", markup=False, highlight=False)
     return 0
+
+
+def _drawn(results: Results, plot: Path, case: str | None) -> list[Path]:
+    if case is None:
+        return plots.draw(results, plot)
+    plots.draw_case(results, case, plot)
+    return [plot]
 
 
 def page_parts(results: Results, prefix: str = "") -> dict[str, str]:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.plots import CASES, draw
+from benchmarks.plots import CASES, draw, draw_case
 from benchmarks.results import Figure, ResultsError
 from tests.benchmarks.samples import results
 
@@ -53,3 +53,17 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ResultsError, match="the plots cannot be written"):
         draw(results(), tmp_path / "file")
+
+
+def test_one_case_is_drawn_as_a_small_picture_whose_text_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "case.svg"
+    draw_case(results(), results().cases("echo")[0], path)
+    text = path.read_text(encoding="utf-8")
+    assert ">asgi_ws</text>" in text
+    assert len(text) < 30_000
+
+
+@pytest.mark.parametrize(("case", "said"), [("none", "'none': the results have no CPU"), (None, "cannot be written")])
+def test_a_case_that_cannot_be_drawn_is_told(tmp_path: Path, case: str | None, said: str) -> None:
+    with pytest.raises(ResultsError, match=said):
+        draw_case(results(), case or results().cases("echo")[0], tmp_path / "none" / "case.svg")
