@@ -8,14 +8,13 @@ from ..close_codes import CloseCode, check_close
 from ..errors import ConnectionClosed, InvalidMessage
 from ..headers import Headers
 from ..json_codec import STANDARD_JSON
-from ..websocket.state import WebSocketState
 from .errors import ApplicationEnded, HandshakeDenied, Unanswered
 from .run import Run, unexplained
 from .servers.handshake import Accepted, Answer, Denied, Handshake, refusal
 from .servers.link import Link, payload_bytes
 from .servers.profiles import SPEC, profile_of
 from .servers.scopes import websocket_scope
-from .servers.websocket import Server
+from .servers.websocket import ImitatedWebSocket
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -30,8 +29,8 @@ READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
 READ_AHEAD_MESSAGES: Final = 4096
 
 
-def _is_among(error: BaseException | None, known: Sequence[BaseException]) -> bool:
-    """Whether it is one of them itself: exceptions may be equal, or not comparable."""
+def _is_among(error: BaseException, known: Sequence[BaseException]) -> bool:
+    """Return True if an error is itself one of these: exceptions may be equal, or not comparable."""
     return any(error is one for one in known)
 
 
@@ -109,9 +108,11 @@ class WebSocketCommunicator(Run):
             check_leaks=check_leaks,
         )
         self._link = Link(self._take, self._has_room, self._changed, high_water)
-        self._server = Server(self._profile, scope, self._link, self.input_queue, self._give)
+        self._server = ImitatedWebSocket(
+            self._profile, scope, self._link, inbox=self.input_queue, give=self._give, refuse=self._refuse
+        )
         self._receive = self._server.receive
-        self._send = self._server.send_fairly
+        self._send = self._server.send
         # Bytes of messages that the peer has read and the test has not received.
         self._untaken = 0
         # The last event that went to the peer; None before.
@@ -173,24 +174,9 @@ class WebSocketCommunicator(Run):
         self._link.flush()
         return event
 
-    def _violations(self) -> list[BaseException]:
-        return [] if self._server.violation is None else [self._server.violation]
-
     def _failures(self, *, is_over: bool = False) -> list[BaseException]:
-        # A real server goes on, and so does its imitation: what it does with the event is what the test looks at.
-        broken = self._violations() if is_over or self._profile is SPEC else []
-        # What send raised for a peer that left is no failure; neither is the same one twice, or in a server's words.
-        violations = self._violations()
-        known = [*violations, *self._server.raised]
-        errors = super()._failures(is_over=is_over)
-        return [
-            *broken,
-            *unexplained(errors, lambda leaf: _is_among(leaf, known) or _is_among(leaf.__cause__, violations)),
-        ]
-
-    @property
-    def _is_broken(self) -> bool:
-        return self._profile is SPEC and bool(self._unmet(self._violations()))
+        # An application may let out the errors of `send` after the peer has left.
+        return list(unexplained(super()._failures(is_over=is_over), lambda leaf: _is_among(leaf, self._server.raised)))
 
     def _report(self) -> str:
         if self._link.blocked:
@@ -385,7 +371,6 @@ class WebSocketCommunicator(Run):
     def _close_seen(self, event: Event) -> ConnectionClosed:
         if self._closed is None:
             self._closed = ConnectionClosed(event.get("code", CloseCode.NORMAL), event.get("reason") or "")
-            self._server.answer_close()
         return self._closed
 
     def _look_for_close(self) -> None:
@@ -402,7 +387,7 @@ class WebSocketCommunicator(Run):
             return self._closed
         self._raise_unmet()
         profile = self._profile
-        if self._server.peer_left or self._server.state is WebSocketState.DISCONNECTED:
+        if self._server.has_ended:
             self._closed = ConnectionClosed(CloseCode.ABNORMAL)
             return self._closed
         ended = "was stopped" if self.future.cancelled() else "returned"

@@ -19,52 +19,10 @@ import asyncio
 import traceback
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from ..errors import ConnectionClosed
 from . import task_report
-
-# What an application does that a server may refuse by raising in `send`.
-Misuse: TypeAlias = Literal[
-    "send before accept",
-    "accept again",
-    "accept after close",
-    "accept after refusal",
-    "subprotocol not offered",
-    "subprotocol in headers",
-    "str in headers",
-    "headers None",
-    "bad headers",
-    "body before start",
-    "accept in denial",
-    "send in denial",
-    "close in denial",
-    "start in denial",
-    "denial without headers",
-    "denial without body",
-    "denial in parts",
-    "unknown type",
-    "no type",
-    "text and bytes",
-    "neither text nor bytes",
-    "text and bytes None",
-    "text not str",
-    "text not UTF-8",
-    "bytes-like",
-    "bytes not bytes",
-    "registered close code",
-    "invalid close code",
-    "close code None",
-    "close code not int",
-    "long reason",
-    "reason not str",
-    "send after close",
-    "close after close",
-    "send after refusal",
-    "close after refusal",
-    "send after disconnect",
-    "close after disconnect",
-]
 
 # How much of an event, and of a text in it, a message shows.
 _SHOWN: Final = 200
@@ -127,16 +85,12 @@ class Unanswered(_RuleBroken):
 
 
 class ProtocolViolation(_RuleBroken):
-    """The application sent an `event` that a `clause` of the ASGI text (or of an RFC) forbids, and `why`.
+    """The application sent an `event` that a `clause` of the ASGI text (or of an RFC) forbids, and `why`."""
 
-    `misuse` is its kind, where servers differ in what they do with it.
-    """
-
-    def __init__(self, event: object, clause: str, why: str, misuse: Misuse | None = None) -> None:
+    def __init__(self, event: object, clause: str, why: str) -> None:
         super().__init__(clause, why)
-        self.args = (event, clause, why, misuse)
+        self.args = (event, clause, why)
         self.event = event
-        self.misuse: Misuse | None = misuse
 
     def __str__(self) -> str:
         return f"{self.why}\n  event: {show(self.event)}\n  see:   {self.clause}"

@@ -6,9 +6,9 @@ from typing import Any, Final, Self
 
 from .._asgi import ASGIApp, Event
 from ..errors import LifespanFailed
-from .checked import CheckedRun
 from .conformance.lifespan import SHUTDOWN_COMPLETE, STARTUP_COMPLETE, Phase, violation
 from .errors import Unanswered, WaitTimeout
+from .run import Run
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -17,7 +17,7 @@ __tracebackhide__ = True
 _SHARE_FOR_REASON: Final = 0.5
 
 
-class LifespanManager(CheckedRun):
+class LifespanManager(Run):
     """Starts an application as a server does before its first connection, and stops it when the block is left.
 
         async with LifespanManager(app) as lifespan, http_client(app, state=lifespan.state) as client:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from textwrap import indent
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 from .._asgi import ASGIApp, Event, Receive, Scope, Send
 from ..errors import leaves
@@ -119,6 +119,9 @@ class Run(ApplicationCommunicator):
         self._taken: deque[str] = deque(maxlen=_REMEMBERED)
         # The type of the last event that was queued for the application; None before.
         self._last_given: object = None
+        # The first event that breaks the ASGI text, a failure whatever the application makes of it; None while there is
+        # none.
+        self._violation: ProtocolViolation | None = None
         # Failures that the test has met already, by identity: an exception need not be hashable.
         self._met: dict[int, BaseException] = {}
         self._unseen = UnseenErrors(self)
@@ -182,6 +185,12 @@ class Run(ApplicationCommunicator):
     async def _put_output(self, event: Event) -> None:
         self._take(event)
 
+    def _refuse(self, broken: ProtocolViolation) -> NoReturn:
+        """Raise in the application's `send`, and again where the test waits."""
+        self._violation = self._violation or broken
+        self._changed()
+        raise broken
+
     def _take(self, event: Event) -> None:
         """Queue an event of the application's for the test."""
         self._taken.append(show(event))
@@ -228,8 +237,8 @@ class Run(ApplicationCommunicator):
 
     @property
     def _is_broken(self) -> bool:
-        """Whether something went wrong that ends the test's waits at once."""
-        return False
+        """Whether an event that the test has not met ends its waits at once."""
+        return self._violation is not None and id(self._violation) not in self._met
 
     async def _until_or_broken(self, ready: Callable[[], bool], awaited: str, seconds: float | None = None) -> None:
         """Wait as `_until`, but raise at once what went wrong, unless it is `ready()`."""
@@ -314,13 +323,16 @@ class Run(ApplicationCommunicator):
     # -- failures
 
     def _failures(self, *, is_over: bool = False) -> list[BaseException]:
-        """What went wrong, the most telling first, whether or not the test has met it.
+        """Return what went wrong, the most telling first, whether or not the test has met it.
 
-        Some of it may be kept until the test `is_over`.
+        Exceptions of tasks are among it once the test `is_over`.
         """
+        broken: list[BaseException] = [] if self._violation is None else [self._violation]
         if not self.raise_server_exceptions:
-            return []
-        return [*([] if self.error is None else [self.error]), *(self._unseen.failures if is_over else ())]
+            return broken
+        errors = [*([] if self.error is None else [self.error]), *(self._unseen.failures if is_over else ())]
+        # An application that lets a violation out of `send` has not failed twice, alone or in a group.
+        return [*broken, *unexplained(errors, lambda leaf: leaf is self._violation)]
 
     def _raise_unmet(self) -> None:
         """Raise what went wrong and the test has not met yet."""

@@ -12,8 +12,6 @@ from asgi_ws import CloseCode, ConnectionClosed
 from asgi_ws.testing import (
     ApplicationEnded,
     Denied,
-    HandshakeFailed,
-    ProtocolViolation,
     WaitTimeout,
     WebSocketCommunicator,
 )
@@ -179,7 +177,7 @@ class ImitatedPeer:
         subprotocols: Sequence[str] = (),
         root_path: str = "",
     ) -> _T:
-        """Let a client meet a script, which breaks the ASGI text on purpose; the kit's report of that is no failure."""
+        """Let a client meet a script."""
         journal = Journal()
         communicator = WebSocketCommunicator(
             bare_app(journal),
@@ -190,19 +188,13 @@ class ImitatedPeer:
             timeout=PATIENCE,
             raise_server_exceptions=False,
         )
-        seen: list[_T] = []
-        try:
-            async with communicator:
-                seen.append(await use(cls(communicator, profile, journal)))
-        except ProtocolViolation:
-            if not seen:
-                raise
-        return seen[0]
+        async with communicator:
+            return await use(cls(communicator, profile, journal))
 
     async def connect(self, subprotocols: Sequence[str]) -> Fact:
         try:
             answer = await self._communicator.connect()
-        except (HandshakeFailed, ProtocolViolation, ConnectionClosed, WaitTimeout):
+        except (ConnectionClosed, WaitTimeout):
             return _FAILED
         probes = answer.headers.getlist("x-probe")
         if isinstance(answer, Denied):

@@ -76,44 +76,17 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     "scope": (ACCEPT, *_FINISH),
     "accept-headers": (accept(headers=[(b"x-probe", b"one"), (b"x-probe", b"two")]), *_FINISH),
     "accept-subprotocol": (accept(subprotocol="b"), *_FINISH),
-    "accept-subprotocol-not-offered": (accept(subprotocol="c"),),
-    "accept-str-headers": (accept(headers=[("x-probe", "one")]), RECEIVE),
-    "accept-twice": (ACCEPT, ACCEPT, *_FINISH),
-    "send-early": (send(text="early"), ACCEPT, *_FINISH),
     "receive-early": (RECEIVE, ACCEPT, *_FINISH),
-    "accept-headers-none": (accept(headers=None),),
     "accept-upper-case": (accept(headers=[(b"X-Probe", b"one")]), *_FINISH),
-    "accept-subprotocol-header": (accept(headers=[(b"sec-websocket-protocol", b"a")]),),
-    "accept-subprotocol-bytes": (accept(subprotocol=b"a"),),
-    "accept-headers-dict": (accept(headers={b"x-probe": b"one"}),),
     "close-early": (close(4001, reason="no"), RECEIVE, RECEIVE),
     "close-early-list": (close(4001, reason=["no"]), RECEIVE),
-    "close-early-send": (close(4001, reason="no"), send(text="late")),
-    "close-early-close": (close(4001), close(4002)),
-    "close-early-accept": (close(4001), ACCEPT),
-    "close-early-deny": (close(4001), start(), body(b"late")),
     "deny": (start(), body(b"who are you?"), RECEIVE, RECEIVE),
     "deny-in-two": (start(), body(b"who ", more_body=True), body(b"are you?")),
     "deny-and-return": (start(),),
     "deny-and-raise": (start(), RAISE),
     "deny-without-headers": (_without(start(), "headers"), body(b"who are you?")),
-    "deny-headers-none": (start(headers=None), body(b"who are you?")),
-    "deny-str-headers": (start(headers=[("x-probe", "denied")]), body(b"who are you?")),
     "deny-upper-case": (start(headers=[(b"X-Probe", b"denied")]), body(b"who are you?")),
     "deny-without-body": (start(), _without(body(b""), "body")),
-    "deny-accept": (start(), ACCEPT, body(b"who are you?")),
-    "deny-close": (start(), close(4001), body(b"who are you?")),
-    "deny-send": (start(), send(text="early"), body(b"who are you?")),
-    "deny-and-close": (start(), body(b"who are you?"), close(4001)),
-    "deny-and-send": (start(), body(b"who are you?"), send(text="late")),
-    "deny-and-deny": (start(), body(b"who are you?"), start()),
-    "deny-in-two-and-accept": (start(), body(b"who ", more_body=True), ACCEPT, body(b"are you?")),
-    "deny-twice": (start(), start(status=402), body(b"who are you?")),
-    "deny-after-close": (ACCEPT, close(4001), start(), body(b"late")),
-    "deny-late": (ACCEPT, start(), *_FINISH),
-    "body-early": (body(b"early"), ACCEPT, *_FINISH),
-    "body-late": (ACCEPT, body(b"late"), *_FINISH),
-    "unknown-type-early": ({"type": "websocket.unknown"}, ACCEPT, *_FINISH),
     "return-early": (),
     "raise-early": (RAISE,),
     # -- messages
@@ -126,8 +99,37 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     "flood": (ACCEPT, GO, FLOOD),
     "send-empty": (ACCEPT, send(text=""), send(bytes=b""), *_FINISH),
     "send-both-keys": (ACCEPT, send(text="a", bytes=None), send(text=None, bytes=b"b"), *_FINISH),
-    "send-both": (ACCEPT, send(text="a", bytes=b"b"), *_FINISH),
-    "send-both-and-one-empty": (ACCEPT, send(text="", bytes=b"b"), *_FINISH),
+    # -- the client's end
+    "watch": (ACCEPT, RECEIVE_PATIENTLY, RECEIVE, send(text="late"), close(4002)),
+    "close-at-disconnect": (ACCEPT, RECEIVE_PATIENTLY, close(4002)),
+    "close-later": (ACCEPT, RECEIVE_PATIENTLY, RECEIVE, close(4002)),
+    "unread": (ACCEPT, GO, send(text="late"), send(text="later"), close(4002), RECEIVE_PATIENTLY, RECEIVE),
+    # -- the application's end
+    "abort": (ACCEPT, {"type": ABORT_EXTENSION}, RECEIVE, RECEIVE),
+    "own-close": (ACCEPT, close(4001, reason="done"), RECEIVE_PATIENTLY, RECEIVE),
+    "own-close-answered": (ACCEPT, close(4001), GO, RECEIVE_PATIENTLY, RECEIVE),
+    "close-without-code": (ACCEPT, {"type": "websocket.close"}),
+    "close-reason-none": (ACCEPT, close(4001, reason=None)),
+    **{f"close-{code}": (ACCEPT, close(code, reason="done")) for code in CLOSE_CODES},
+    "return": (ACCEPT,),
+    "raise": (ACCEPT, RAISE),
+    "raise-after-close": (ACCEPT, close(4001), RAISE),
+}
+
+# Those that break the ASGI text. Each server treats them in its own way.
+MISUSES: Final[Mapping[str, Sequence[Step]]] = {
+    "accept-twice": (ACCEPT, ACCEPT, *_FINISH),
+    "send-early": (send(text="early"), ACCEPT, *_FINISH),
+    "deny-accept": (start(), ACCEPT, body(b"who are you?")),
+    "deny-close": (start(), close(4001), body(b"who are you?")),
+    "deny-send": (start(), send(text="early"), body(b"who are you?")),
+    "deny-and-close": (start(), body(b"who are you?"), close(4001)),
+    "deny-and-send": (start(), body(b"who are you?"), send(text="late")),
+    "deny-and-deny": (start(), body(b"who are you?"), start()),
+    "deny-late": (ACCEPT, start(), *_FINISH),
+    "body-early": (body(b"early"), ACCEPT, *_FINISH),
+    "body-late": (ACCEPT, body(b"late"), *_FINISH),
+    "unknown-type-early": ({"type": "websocket.unknown"}, ACCEPT, *_FINISH),
     "send-both-none": (ACCEPT, send(text=None, bytes=None), *_FINISH),
     "send-neither": (ACCEPT, send(), *_FINISH),
     "send-surrogate": (ACCEPT, send(text="\ud800"), *_FINISH),
@@ -139,30 +141,12 @@ SCRIPTS: Final[Mapping[str, Sequence[Step]]] = {
     "send-unknown-type": (ACCEPT, {"type": "websocket.unknown"}, *_FINISH),
     "send-type-int": (ACCEPT, {"type": 1}, *_FINISH),
     "send-without-type": (ACCEPT, {"text": "a"}, *_FINISH),
-    # -- the client's end
-    "watch": (ACCEPT, RECEIVE_PATIENTLY, RECEIVE, send(text="late"), close(4002)),
-    "close-at-disconnect": (ACCEPT, RECEIVE_PATIENTLY, close(4002)),
-    "close-later": (ACCEPT, RECEIVE_PATIENTLY, RECEIVE, close(4002)),
-    "unread": (ACCEPT, GO, send(text="late"), send(text="later"), close(4002), RECEIVE_PATIENTLY, RECEIVE),
-    # -- the application's end
-    # On servers without the extension it is an unknown type like any other.
-    "abort": (ACCEPT, {"type": ABORT_EXTENSION}, *_FINISH, RECEIVE, RECEIVE),
-    "own-close": (ACCEPT, close(4001, reason="done"), send(text="late"), close(4002), RECEIVE_PATIENTLY, RECEIVE),
-    "own-close-answered": (ACCEPT, close(4001), GO, send(text="late"), close(4002), RECEIVE_PATIENTLY, RECEIVE),
-    "close-accept": (ACCEPT, close(4001), ACCEPT),
     "close-str": (ACCEPT, close("4001"), *_FINISH),
-    "close-reason-bytes": (ACCEPT, close(4001, reason=b"done"), *_FINISH),
     "close-reason-list": (ACCEPT, close(4001, reason=["done"]), *_FINISH),
-    "close-without-code": (ACCEPT, {"type": "websocket.close"}),
-    "close-none": (ACCEPT, close(None), close(4001)),
-    "close-reason-none": (ACCEPT, close(4001, reason=None)),
     "close-reason-long": (ACCEPT, close(4001, reason=LONG_REASON), *_FINISH),
-    **{f"close-{code}": (ACCEPT, close(code, reason="done")) for code in CLOSE_CODES},
     **{f"close-{code}": (ACCEPT, close(code), *_FINISH) for code in BAD_CLOSE_CODES},
-    "return": (ACCEPT,),
-    "raise": (ACCEPT, RAISE),
-    "raise-after-close": (ACCEPT, close(4001), RAISE),
 }
+_ALL: Final = {**SCRIPTS, **MISUSES}
 
 
 def _noted(value: object) -> int | str:
@@ -214,7 +198,7 @@ class _Run:
         if self._name == "scope":
             self._note("scope", described(self._scope))
         await self._receive_event()
-        for step in SCRIPTS[self._name]:
+        for step in _ALL[self._name]:
             if step is RECEIVE:
                 await self._receive_event()
             elif step is RECEIVE_PATIENTLY:

@@ -380,5 +380,9 @@ def test_the_names_that_stand_for_the_kits_calls_are_there() -> None:
     from asgi_ws.testing import lifespan
     from asgi_ws.testing.servers import exchange, websocket as server
 
-    kit = {"websocket.py": server.Server, "exchange.py": exchange.Exchange, "lifespan.py": lifespan.LifespanManager}
+    kit = {
+        "websocket.py": server.ImitatedWebSocket,
+        "exchange.py": exchange.Exchange,
+        "lifespan.py": lifespan.LifespanManager,
+    }
     assert all(name in vars(kit[Path(file).name]) for file, name in task_report.MEANINGS)

@@ -82,9 +82,9 @@ def _check(event: object, state: ResponseState, scope: Scope) -> None:
     if rule is None:
         if kind in extensions:
             return
-        raise Broken(INVALID, f"{kind!r} is no event that an application sends over HTTP", "unknown type")
+        raise Broken(INVALID, f"{kind!r} is no event that an application sends over HTTP")
     if kind in {DEBUG_EXTENSION, EARLY_HINT_EXTENSION, TRAILERS_EXTENSION} and kind not in extensions:
-        raise Broken(EXTENSIONS, f"this server has no {kind!r} in scope['extensions']", "unknown type")
+        raise Broken(EXTENSIONS, f"this server has no {kind!r} in scope['extensions']")
     if kind not in _ALLOWED[state]:
         clause, why = _OUT_OF_PLACE[state]
         raise Broken(clause, why.format(type=kind))

@@ -35,7 +35,7 @@ def _check(event: object, phase: Phase, *, is_answered: bool) -> None:
     clause = _CLAUSES.get(kind)
     if clause is None:
         why = f"{kind!r} is no event of a lifespan; there are {', '.join(_CLAUSES)}"
-        raise Broken(STARTUP_COMPLETE if phase == "startup" else SHUTDOWN_COMPLETE, why, "unknown type")
+        raise Broken(STARTUP_COMPLETE if phase == "startup" else SHUTDOWN_COMPLETE, why)
     if kind.startswith("lifespan.shutdown") and phase == "startup":
         raise Broken(clause, f"{kind} before lifespan.shutdown was received")
     if kind.startswith("lifespan.startup") and phase == "shutdown":

@@ -11,7 +11,7 @@ from ...errors import InvalidCloseCode, InvalidCloseReason, InvalidHeader
 from ...extensions import DENIAL_EXTENSION
 from ...headers import encode_headers
 from ...websocket.state import WebSocketState
-from ..errors import Misuse, ProtocolViolation
+from ..errors import ProtocolViolation
 
 EVENTS: Final = 'ASGI, "Events"'
 INVALID: Final = 'ASGI, "Error Handling"'
@@ -51,31 +51,16 @@ _ALLOWED: Final = MappingProxyType(
         _DISCONNECTED: set[str](),
     }
 )
-_MISUSES: Final[Mapping[tuple[str, WebSocketState], Misuse]] = MappingProxyType(
-    {
-        ("websocket.send", _CONNECTING): "send before accept",
-        ("websocket.accept", _CONNECTED): "accept again",
-        ("websocket.accept", _DISCONNECTED): "accept after close",
-        ("websocket.http.response.body", _CONNECTING): "body before start",
-        ("websocket.accept", _RESPONSE): "accept in denial",
-        ("websocket.send", _RESPONSE): "send in denial",
-        ("websocket.close", _RESPONSE): "close in denial",
-        ("websocket.http.response.start", _RESPONSE): "start in denial",
-        ("websocket.send", _DISCONNECTED): "send after close",
-        ("websocket.close", _DISCONNECTED): "close after close",
-    }
-)
 _Rule = Callable[[Mapping[str, Any]], None]
 
 
 class Broken(Exception):
     """A rule that an event breaks."""
 
-    def __init__(self, clause: str, why: str, misuse: Misuse | None = None) -> None:
+    def __init__(self, clause: str, why: str) -> None:
         super().__init__(clause, why)
         self.clause = clause
         self.why = why
-        self.misuse: Misuse | None = misuse
 
 
 def violation(event: object, state: WebSocketState | None, scope: Scope) -> ProtocolViolation | None:
@@ -91,7 +76,7 @@ def held_against(check: Callable[[], None], event: object) -> ProtocolViolation 
     try:
         check()
     except Broken as broken:
-        return ProtocolViolation(event, broken.clause, broken.why, broken.misuse)
+        return ProtocolViolation(event, broken.clause, broken.why)
     return None
 
 
@@ -105,10 +90,10 @@ def typed(event: object) -> tuple[str, Mapping[str, Any]]:
         raise Broken(EVENTS, f"an event is a dict, not {type(event).__name__}")
     kind = event.get("type")
     if kind is None:
-        raise Broken(EVENTS, "an event has a type", "no type")
+        raise Broken(EVENTS, "an event has a type")
     # A type that is compared with those that there are has to be hashable, as every str is.
     if not isinstance(kind, str) or not isinstance(kind, Hashable):
-        raise Broken(EVENTS, f"the type of an event is str, not {type(kind).__name__}", "unknown type")
+        raise Broken(EVENTS, f"the type of an event is str, not {type(kind).__name__}")
     return kind, event
 
 
@@ -118,12 +103,12 @@ def _check(event: object, state: WebSocketState | None, scope: Scope) -> None:
     if rule is None:
         if kind in (scope.get("extensions") or {}):
             return
-        raise Broken(INVALID, f"{kind!r} is no event that an application sends over a WebSocket", "unknown type")
+        raise Broken(INVALID, f"{kind!r} is no event that an application sends over a WebSocket")
     if kind.startswith(DENIAL_EXTENSION) and DENIAL_EXTENSION not in (scope.get("extensions") or {}):
-        raise Broken(EXTENSIONS, f"this server has no {DENIAL_EXTENSION!r} in scope['extensions']", "unknown type")
+        raise Broken(EXTENSIONS, f"this server has no {DENIAL_EXTENSION!r} in scope['extensions']")
     if state is not None and kind not in _ALLOWED[state]:
         clause, why = _OUT_OF_PLACE[state]
-        raise Broken(clause, why.format(type=kind), _MISUSES.get((kind, state)))
+        raise Broken(clause, why.format(type=kind))
     if kind == "websocket.close" and state is _CONNECTING:
         # It stands for a response with the status 403: its code and its reason go nowhere.
         return
@@ -137,58 +122,54 @@ def _check_accept(event: Mapping[str, Any]) -> None:
     check_headers(headers, ACCEPT)
     if any(name.lower() == b"sec-websocket-protocol" for name, _ in headers):
         why = "sec-websocket-protocol is no header of accept: use its subprotocol"
-        raise Broken(ACCEPT, why, "subprotocol in headers")
+        raise Broken(ACCEPT, why)
     subprotocol = event.get("subprotocol")
     if subprotocol is not None and not isinstance(subprotocol, str):
-        raise Broken(ACCEPT, f"subprotocol is str, not {type(subprotocol).__name__}", "subprotocol not offered")
+        raise Broken(ACCEPT, f"subprotocol is str, not {type(subprotocol).__name__}")
 
 
 def _check_offered(subprotocol: str | None, scope: Scope) -> None:
     offered = list(scope.get("subprotocols") or ())
     if subprotocol is not None and subprotocol not in offered:
         why = f"subprotocol {subprotocol!r} was not offered by the client, which has {offered}"
-        raise Broken(RFC_SUBPROTOCOL, why, "subprotocol not offered")
+        raise Broken(RFC_SUBPROTOCOL, why)
 
 
 def _check_send(event: Mapping[str, Any]) -> None:
     text, data = event.get("text"), event.get("bytes")
     rule = "exactly one of text and bytes is not None"
     if text is not None and data is not None:
-        raise Broken(SEND, f"{rule}; this event has both", "text and bytes")
+        raise Broken(SEND, f"{rule}; this event has both")
     if text is None and data is None:
-        is_there = "text" in event or "bytes" in event
-        misuse: Misuse = "text and bytes None" if is_there else "neither text nor bytes"
-        raise Broken(SEND, f"{rule}; this event has none of them", misuse)
+        raise Broken(SEND, f"{rule}; this event has none of them")
     if data is None:
         _check_text(text)
     elif not isinstance(data, bytes):
-        misuse = "bytes-like" if isinstance(data, bytearray | memoryview) else "bytes not bytes"
-        raise Broken(SEND, f"bytes is bytes, not {type(data).__name__}", misuse)
+        raise Broken(SEND, f"bytes is bytes, not {type(data).__name__}")
 
 
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
-        raise Broken(SEND, f"text is str, not {type(text).__name__}", "text not str")
+        raise Broken(SEND, f"text is str, not {type(text).__name__}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         why = f"text is sent as UTF-8, which has no {text[error.start]!r} (at {error.start})"
-        raise Broken(RFC_TEXT, why, "text not UTF-8") from None
+        raise Broken(RFC_TEXT, why) from None
 
 
 def _check_close(event: Mapping[str, Any]) -> None:
     code, reason = event.get("code", 1000), event.get("reason") or ""
     if not isinstance(code, int):
-        misuse: Misuse = "close code None" if code is None else "close code not int"
-        raise Broken(CLOSE, f"code is int, not {type(code).__name__}", misuse)
+        raise Broken(CLOSE, f"code is int, not {type(code).__name__}")
     if not isinstance(reason, str):
-        raise Broken(CLOSE, f"reason is str, not {type(reason).__name__}", "reason not str")
+        raise Broken(CLOSE, f"reason is str, not {type(reason).__name__}")
     try:
         check_close(code, reason)
     except InvalidCloseCode as error:
-        raise Broken(RFC_CLOSE_CODE, str(error), "invalid close code") from None
+        raise Broken(RFC_CLOSE_CODE, str(error)) from None
     except InvalidCloseReason as error:
-        raise Broken(RFC_CLOSE_REASON, str(error), "long reason") from None
+        raise Broken(RFC_CLOSE_REASON, str(error)) from None
 
 
 def check_response_start(clause: str, event: Mapping[str, Any]) -> None:
@@ -218,22 +199,20 @@ def check_headers(headers: object, clause: str) -> None:
     Names may be in capitals: the ASGI text asks for lower case, and every server takes them as they are.
     """
     if headers is None:
-        raise Broken(
-            clause, "headers are pairs of a name and a value, and may be left out, but are not None", "headers None"
-        )
+        raise Broken(clause, "headers are pairs of a name and a value, and may be left out, but are not None")
     if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):
-        raise Broken(clause, f"headers are pairs of a name and a value, not {type(headers).__name__}", "bad headers")
+        raise Broken(clause, f"headers are pairs of a name and a value, not {type(headers).__name__}")
     for pair in headers:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise Broken(clause, f"a header is a pair of a name and a value, not {pair!r}", "bad headers")
+            raise Broken(clause, f"a header is a pair of a name and a value, not {pair!r}")
         for part in pair:
             if not isinstance(part, bytes):
                 why = f"the names and values of headers are bytes, not {type(part).__name__}: {part!r}"
-                raise Broken(clause, why, "str in headers")
+                raise Broken(clause, why)
         try:
             encode_headers([(pair[0], pair[1])])
         except InvalidHeader as error:
-            raise Broken(RFC_HEADER, str(error), "bad headers") from None
+            raise Broken(RFC_HEADER, str(error)) from None
 
 
 _RULES: Final[Mapping[str, _Rule]] = MappingProxyType(

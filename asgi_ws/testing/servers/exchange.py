@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any, Final
 
 from ..._asgi import ASGIApp, Event, RawHeaders, Scope
-from ..checked import CheckedRun
 from ..conformance.http import (
     BODY,
     DEBUG_EXTENSION,
@@ -21,6 +20,7 @@ from ..conformance.http import (
     violation,
 )
 from ..errors import Unanswered, WaitTimeout, show
+from ..run import Run
 from .profiles import SPEC, ServerProfile
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
@@ -39,7 +39,7 @@ _CALLS_IN_A_ROW: Final = 100
 _SHARE_FOR_LEAVING: Final = 0.1
 
 
-class Exchange(CheckedRun):
+class Exchange(Run):
     """One request to the application, and its response.
 
     Attributes:

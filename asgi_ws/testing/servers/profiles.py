@@ -1,21 +1,28 @@
-"""What each server does with a bare ASGI application: the one table that the imitation follows.
+"""The behaviour of each server towards an application that keeps to the ASGI text: the table of the imitation.
 
 The project's contract suite runs the same applications on the real servers and on the imitation, and compares.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from ...extensions import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
 from ...sizes import MIB
-from ..errors import Misuse
+
+# Events that the ASGI text allows, and some server does not.
+Refusal: TypeAlias = Literal[
+    "denial in parts",
+    "denial without body",
+    "denial without headers",
+    "registered close code",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerProfile:
-    """Where a server uses the room that the ASGI text leaves, or falls short of it.
+    """The choices of one server where the ASGI text leaves one, and where it falls short of the text.
 
     The defaults are what the text says, and where it says nothing, the mildest that servers do. Codes are those of
     close frames; 1005 stands for an empty close frame, 1006 for none.
@@ -53,20 +60,12 @@ class ServerProfile:
             if there was a close frame of either side, gives 1005 again and again, or what it gave before, after a
             refusal too.
         answers_with: the code of the close frame that answers the client's; None is the client's own.
-        remembers_own_close: what comes after its own close raises as that for good; else, from the client's answer
-            on, as what comes after the client has left.
-        raises: in `send`, for a misuse; for one that is not there `send` returns.
-        raises_else: for what breaks the ASGI text and is no `Misuse`.
-        answers_bad_accept: the handshake is answered with a subprotocol that was not offered, and by what follows an
-            `accept` that has raised; else not at all.
-        reads_denial_late: the start of a denial response is looked at, and raises, with its first body.
-        forgets_denial_for: types of events that are taken as if no denial response had begun, before its first body.
+        refuses: events that the ASGI text allows and this server does not: its `send` raises.
+        send_raises_when_gone: `send` raises OSError once the peer has left; else it returns.
+        close_raises_when_gone: so does `send` of a close.
         sends_accept_headers: those of `websocket.accept` go out.
         sends_empty_messages: "" and b"" go out; else they count as None.
         sends_close_reason: the reason goes out.
-        truncates_close_reason: to 123 bytes, where it does not raise for more; else the frame is broken.
-        code_for_none: what goes out for `code=None`, where it does not raise.
-        code_for_reserved: what goes out for 1005, 1006 and 1015, where it does not raise; None is a broken frame.
         status_of_return: of the response to the handshake when the application returns before accept; None is none.
         status_of_raise: the same when it raises.
         status_of_half_denial: the same when it ends in any way within a denial response.
@@ -103,20 +102,12 @@ class ServerProfile:
     code_after_denial: int | None = None
     after_disconnect: Literal["nothing", "once", "always", "the same"] = "nothing"
     answers_with: int | None = None
-    remembers_own_close: bool = False
-    raises: Mapping[Misuse, type[Exception]] = field(
-        default_factory=lambda: MappingProxyType({"send after disconnect": OSError})
-    )
-    raises_else: type[Exception] = RuntimeError
-    answers_bad_accept: bool = True
-    reads_denial_late: bool = False
-    forgets_denial_for: frozenset[str] = frozenset()
+    refuses: frozenset[Refusal] = frozenset()
+    send_raises_when_gone: bool = True
+    close_raises_when_gone: bool = False
     sends_accept_headers: bool = True
     sends_empty_messages: bool = True
     sends_close_reason: bool = True
-    truncates_close_reason: bool = False
-    code_for_none: int = 1000
-    code_for_reserved: int | None = None
     status_of_return: int | None = 500
     status_of_raise: int = 500
     status_of_half_denial: int | None = None
@@ -133,7 +124,7 @@ class ServerProfile:
     @property
     def sends_registered_codes(self) -> bool:
         """Whether `websocket.close` may have the codes 1001-1014."""
-        return "registered close code" not in self.raises
+        return "registered close code" not in self.refuses
 
 
 SPEC: Final = ServerProfile(name="spec")
@@ -147,39 +138,8 @@ UVICORN: Final = ServerProfile(
     code_after_refusal=1005,
     code_after_denial=1006,
     after_disconnect="once",
-    raises=MappingProxyType(
-        {
-            "send before accept": RuntimeError,
-            "accept again": RuntimeError,
-            "accept after close": RuntimeError,
-            "accept after refusal": RuntimeError,
-            "str in headers": AttributeError,
-            "headers None": TypeError,
-            "bad headers": ValueError,
-            "body before start": RuntimeError,
-            "accept in denial": RuntimeError,
-            "send in denial": RuntimeError,
-            "close in denial": RuntimeError,
-            "start in denial": RuntimeError,
-            "denial without body": KeyError,
-            "unknown type": RuntimeError,
-            "no type": KeyError,
-            "text not str": AttributeError,
-            "text not UTF-8": UnicodeEncodeError,
-            "bytes not bytes": TypeError,
-            "invalid close code": Exception,
-            "close code not int": TypeError,
-            "long reason": Exception,
-            "reason not str": AttributeError,
-            "send after close": RuntimeError,
-            "close after close": RuntimeError,
-            "send after refusal": RuntimeError,
-            "close after refusal": RuntimeError,
-            "send after disconnect": OSError,
-            "close after disconnect": OSError,
-        }
-    ),
-    code_for_none=1005,
+    refuses=frozenset({"denial without body"}),
+    close_raises_when_gone=True,
 )
 
 ASGI_WS: Final = ServerProfile(
@@ -189,41 +149,6 @@ ASGI_WS: Final = ServerProfile(
     max_message_bytes=16 * MIB,
     tells_every_reason=True,
     after_disconnect="the same",
-    remembers_own_close=True,
-    raises=MappingProxyType(
-        {
-            "send before accept": RuntimeError,
-            "accept again": RuntimeError,
-            "accept after close": RuntimeError,
-            "accept after refusal": RuntimeError,
-            "subprotocol not offered": ValueError,
-            "subprotocol in headers": ValueError,
-            "str in headers": ValueError,
-            "bad headers": ValueError,
-            "body before start": RuntimeError,
-            "accept in denial": RuntimeError,
-            "send in denial": RuntimeError,
-            "close in denial": RuntimeError,
-            "start in denial": RuntimeError,
-            "unknown type": RuntimeError,
-            "no type": KeyError,
-            "text and bytes": TypeError,
-            "neither text nor bytes": TypeError,
-            "text and bytes None": TypeError,
-            "text not str": TypeError,
-            "text not UTF-8": TypeError,
-            "bytes not bytes": TypeError,
-            "invalid close code": ValueError,
-            "close code not int": ValueError,
-            "long reason": ValueError,
-            "reason not str": ValueError,
-            "send after close": RuntimeError,
-            "close after close": RuntimeError,
-            "send after refusal": RuntimeError,
-            "close after refusal": RuntimeError,
-            "send after disconnect": OSError,
-        }
-    ),
     status_of_half_denial=500,
     code_of_return=1000,
     code_of_raise=1011,
@@ -243,44 +168,8 @@ HYPERCORN: Final = ServerProfile(
     code_of_own_close=1000,
     code_of_refusal=1000,
     code_of_denial=1000,
-    raises=MappingProxyType(
-        {
-            "send before accept": Exception,
-            "accept again": Exception,
-            "accept after close": Exception,
-            "accept after refusal": Exception,
-            "subprotocol not offered": Exception,
-            "subprotocol in headers": Exception,
-            "str in headers": TypeError,
-            "headers None": TypeError,
-            "bad headers": ValueError,
-            "body before start": AttributeError,
-            "accept in denial": Exception,
-            "send in denial": Exception,
-            "close in denial": AttributeError,
-            "start in denial": Exception,
-            "denial without headers": KeyError,
-            "unknown type": Exception,
-            "no type": KeyError,
-            "neither text nor bytes": KeyError,
-            "text and bytes None": TypeError,
-            "text not str": TypeError,
-            "text not UTF-8": UnicodeEncodeError,
-            "bytes not bytes": TypeError,
-            "close code None": TypeError,
-            "close code not int": ValueError,
-            "reason not str": AttributeError,
-            "send after close": Exception,
-            "send after refusal": Exception,
-            "close after refusal": AttributeError,
-        }
-    ),
-    raises_else=Exception,
-    answers_bad_accept=False,
-    reads_denial_late=True,
-    forgets_denial_for=frozenset({"websocket.accept", "websocket.close", f"{DENIAL_EXTENSION}.start"}),
-    truncates_close_reason=True,
-    code_for_reserved=1000,
+    refuses=frozenset({"denial without headers"}),
+    send_raises_when_gone=False,
     status_of_half_denial=500,
     code_of_return=1011,
     code_of_raise=1011,
@@ -300,25 +189,8 @@ DAPHNE: Final = ServerProfile(
     tells_close_reason=False,
     code_of_empty_close=None,
     answers_with=1000,
-    raises=MappingProxyType(
-        {
-            "send before accept": ValueError,
-            "accept again": AttributeError,
-            "accept after close": AttributeError,
-            "no type": KeyError,
-            "text and bytes": ValueError,
-            "text not str": AttributeError,
-            "text not UTF-8": UnicodeEncodeError,
-            "bytes-like": AssertionError,
-            "bytes not bytes": AssertionError,
-            "registered close code": Exception,
-            "invalid close code": Exception,
-            "close code not int": Exception,
-            "send after close": RuntimeError,
-        }
-    ),
-    raises_else=ValueError,
-    answers_bad_accept=False,
+    refuses=frozenset({"registered close code"}),
+    send_raises_when_gone=False,
     sends_accept_headers=False,
     sends_empty_messages=False,
     sends_close_reason=False,
@@ -347,25 +219,8 @@ GRANIAN: Final = ServerProfile(
     code_of_refusal=1005,
     code_of_denial=None,
     after_disconnect="always",
-    raises=MappingProxyType(
-        {
-            "accept again": RuntimeError,
-            "accept after close": RuntimeError,
-            "str in headers": RuntimeError,
-            "headers None": RuntimeError,
-            "bad headers": RuntimeError,
-            "body before start": RuntimeError,
-            "start in denial": RuntimeError,
-            "denial without headers": RuntimeError,
-            "denial in parts": RuntimeError,
-            "unknown type": RuntimeError,
-            "no type": RuntimeError,
-            "text and bytes": RuntimeError,
-            "neither text nor bytes": RuntimeError,
-            "text and bytes None": RuntimeError,
-        }
-    ),
-    forgets_denial_for=frozenset({"websocket.accept"}),
+    refuses=frozenset({"denial without headers", "denial in parts"}),
+    send_raises_when_gone=False,
     sends_accept_headers=False,
     status_of_return=403,
     status_of_raise=403,
@@ -380,10 +235,10 @@ PROFILES: Final[Mapping[str, ServerProfile]] = MappingProxyType(
 
 
 def profile_of(server: str) -> ServerProfile:
-    """The profile of a server by its name.
+    """Return the profile of a server.
 
     Raises:
-        ValueError: for a name that is none of them.
+        ValueError: unknown server.
     """
     try:
         return PROFILES[server]

@@ -1,0 +1,140 @@
+"""The behaviour of each imitated server towards applications that keep to the ASGI text, and that do not."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from asgi_ws import ConnectionClosed
+from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws.testing import ProtocolViolation, Unanswered, WebSocketCommunicator
+from asgi_ws.testing.servers.profiles import PROFILES
+
+from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends
+from ..conformance.test_websocket import BROKEN, START, close, meet
+
+
+@pytest.mark.parametrize("server", PROFILES)
+async def test_an_event_that_breaks_the_text_fails_the_test_with_its_clause_whatever_the_server(server: str) -> None:
+    for name in ("accept twice", "send after close", "text and bytes", "close code that no frame has"):
+        events, why, clause = BROKEN[name]
+        error = await fails(ProtocolViolation, sends(*events), meet, subprotocols=["a", "b"], server=server)
+        assert (error.why, error.clause) == (why, clause)
+
+
+BODY = {"type": "websocket.http.response.body", "body": b""}
+# Events that the ASGI text allows, and the servers whose `send` raises for the last of them.
+REFUSED: Mapping[str, tuple[list[Any], set[str]]] = {
+    "denial without headers": ([{"type": START["type"], "status": 401}], {"hypercorn", "granian"}),
+    "denial without body": ([START, {"type": BODY["type"]}], {"uvicorn"}),
+    "denial in parts": ([START, {**BODY, "more_body": True}], {"granian"}),
+    "registered close code": ([ACCEPT, close(code=1001)], {"daphne"}),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSED)
+async def test_an_event_that_the_text_allows_and_a_server_does_not_is_an_error_of_that_server(refusal: str) -> None:
+    events, servers = REFUSED[refusal]
+    raised: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        for event in events:
+            try:
+                await send(event)
+            except RuntimeError as error:
+                raised.append(str(error))
+
+    for profile in PROFILES.values():
+        if events[0]["type"] == ACCEPT["type"] or profile.denial_response:
+            async with WebSocketCommunicator(app, server=profile.name) as ws:
+                # Whether it is answered is not the point.
+                with suppress(Unanswered, ConnectionClosed):
+                    await ws.connect()
+                await ws.wait()
+    assert raised == [f"{name} does not take a {refusal}" for name in PROFILES if name in servers]
+
+
+@pytest.mark.parametrize("reason", ["\ud800", ["a list"]])
+async def test_a_refusal_may_have_any_reason_since_it_goes_nowhere(reason: object) -> None:
+    for server in PROFILES:
+        async with WebSocketCommunicator(sends(close(code=4001, reason=reason)), server=server) as ws:
+            assert (await ws.connect()).accepted is False
+
+
+@pytest.mark.parametrize(
+    ("server", "events"),
+    [
+        ("uvicorn", [{"code": 1006}, {"code": 1005}]),
+        ("hypercorn", [{"code": 1000}]),
+        ("granian", [{"code": 1005}]),
+        ("asgi_ws", [{"code": 1006, "reason": ""}] * 3),
+    ],
+)
+async def test_an_application_receives_the_disconnect_after_its_own_refusal_so_often(
+    server: str, events: list[dict[str, Any]]
+) -> None:
+    received: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(CLOSE)
+        received.extend([await receive() for _ in events])
+        if server != "asgi_ws":
+            await receive()
+
+    ws = WebSocketCommunicator(app, server=server)
+    async with ws:
+        await ws.connect()
+        assert await ws.receive_nothing()
+        ws.stop(exceptions=False)
+    assert received == [{"type": "websocket.disconnect", **event} for event in events]
+
+
+async def test_an_application_receives_the_same_end_again_and_again_with_asgi_ws() -> None:
+    received: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        received.extend([await receive() for _ in range(3)])
+
+    async with WebSocketCommunicator(app, server="asgi_ws") as ws:
+        await ws.connect()
+        await ws.close(4001, "bye")
+        assert await ws.wait_closed() == (4001, "bye")
+        await ws.wait()
+    assert received == [{"type": "websocket.disconnect", "code": 4001, "reason": "bye"}] * 3
+
+
+async def test_an_abort_of_the_application_ends_the_connection_with_asgi_ws() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await send({"type": "asgi_ws.abort"})
+        assert await receive() == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+
+    async with WebSocketCommunicator(app, server="asgi_ws") as ws:
+        await ws.connect()
+        assert await ws.wait_closed() == (1006, "")
+        await ws.wait()
+
+
+@pytest.mark.parametrize("is_eager", [False, True])
+async def test_an_application_that_receives_without_end_leaves_the_test_its_turn(is_eager: bool) -> None:
+    factory = getattr(asyncio, "eager_task_factory", None) if is_eager else None
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        while True:
+            await receive()
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(factory)
+    try:
+        ws = WebSocketCommunicator(app, server="granian", timeout=TIMEOUT)
+        with pytest.raises(TimeoutError, match="the application to end"):
+            async with ws:
+                await ws.connect()
+    finally:
+        loop.set_task_factory(None)
