@@ -30,7 +30,7 @@ from .schedule import Schedule
 UNDER_LOAD: Final = {scenario.name: scenario for scenario in SCENARIOS}
 SUMMARIES: Final = {
     "inprocess": "One message in and one out, in process: what a framework adds to a bare ASGI loop.",
-    "instructions": "The same, in processor instructions, which hold still where times do not.",
+    "instructions": "The same, and a publish, in processor instructions, which are steady where times vary.",
     "crowd": "1,000 and 10,000 members of a room that come and go at once, in process.",
     **{scenario.name: scenario.summary for scenario in SCENARIOS},
     "imports": "The time that the import takes.",

@@ -1,4 +1,4 @@
-"""Instructions for one message in and one out, in process: a figure that holds still where times do not.
+"""Instructions for a message in and out, and for a publish, in process: a figure that is steady where times vary.
 
 They are counted by `perf stat` where the machine has hardware counters, else by `valgrind --tool=callgrind`. Every
 contestant runs in fresh processes, once with few messages and once with many; the difference is what the messages cost,
@@ -14,10 +14,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from .inprocess import BASES, CASE, CONTESTANTS
+from . import inprocess, publish
 from .results import Figure, LeftOut, Results
 
 SCENARIO: Final = "instructions"
@@ -29,16 +30,45 @@ INSTALL: Final = (
 # counted: what two counts of the same differ by, a few thousand instructions, is nothing beside theirs.
 FEW: Final = 200
 MESSAGES: Final = 5000
-STEPS: Final = len(CONTESTANTS)
 # Seconds; a run takes five under valgrind.
 PATIENCE: Final = 120
 _ROOT: Final = Path(__file__).parent.parent
 _CHILD: Final = """
 import gc, sys
 gc.disable()
-from benchmarks.inprocess import CONTESTANTS, cost
-cost(CONTESTANTS[sys.argv[1]], int(sys.argv[2]))
+from benchmarks.instructions import WORKS
+WORKS[sys.argv[1]].do(int(sys.argv[2]))
 """
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing that is counted.
+
+    Attributes:
+        case: in the results.
+        contestant: in the results.
+        do: does it so many times.
+        share: of `FEW` and of the messages, for work that takes long.
+    """
+
+    case: str
+    contestant: str
+    do: Callable[[int], object]
+    share: float = 1.0
+
+
+def _works() -> Iterator[tuple[str, Work]]:
+    for name, app in inprocess.CONTESTANTS.items():
+        yield name, Work(inprocess.CASE, name, partial(inprocess.cost, app))
+    for members, case, share in ((1, "publish to 1 member", 1.0), (1000, "publish to 1,000 members", 0.02)):
+        for name in publish.CONTESTANTS:
+            yield f"{name}, {case}", Work(case, name, partial(publish.publish, name, members), share)
+
+
+WORKS: Final = dict(_works())
+BASES: Final = (*inprocess.BASES, publish.BASE)
+STEPS: Final = len(WORKS)
 
 
 class CountError(Exception):
@@ -141,7 +171,7 @@ def measure(by: Counter, contestants: Iterable[str], messages: int, repetitions:
 
     Args:
         by: who counts.
-        contestants: keys of `inprocess.CONTESTANTS`.
+        contestants: keys of `WORKS`.
         messages: by how many the longer run is longer.
         repetitions: samples of each.
     """
@@ -165,7 +195,7 @@ def measure(by: Counter, contestants: Iterable[str], messages: int, repetitions:
                     failed.add(name)
                     yield LeftOut(SCENARIO, name, str(error))
             if name not in failed and len(found[name]) == repetitions:
-                yield Figure(SCENARIO, CASE, name, "instructions", tuple(found[name]))
+                yield Figure(SCENARIO, WORKS[name].case, WORKS[name].contestant, "instructions", tuple(found[name]))
 
 
 def _all(samples: Iterable[Future[float]], pool: ThreadPoolExecutor) -> Iterator[Future[float]]:
@@ -186,8 +216,10 @@ def _command(name: str, messages: int) -> list[str]:
 
 
 def _sample(by: Counter, name: str, messages: int, directory: Path) -> float:
-    few, many = (_counted(by, _command(name, count), directory) for count in (FEW, FEW + messages))
-    return (many - few) / messages
+    share = WORKS[name].share
+    fewer, more = max(1, round(FEW * share)), max(1, round(messages * share))
+    few, many = (_counted(by, _command(name, count), directory) for count in (fewer, fewer + more))
+    return (many - few) / more
 
 
 def run(
@@ -195,7 +227,7 @@ def run(
     advance: Callable[[int], None],
     *,
     messages: int = MESSAGES,
-    contestants: Iterable[str] = CONTESTANTS,
+    contestants: Iterable[str] = WORKS,
 ) -> None:
     """Count, and put what was found into `results`; `advance` is called for each contestant that is done."""
     results.bases[SCENARIO] = list(BASES)
@@ -205,14 +237,15 @@ def run(
         results.left_out.append(LeftOut(SCENARIO, "all", INSTALL))
         return
     names = list(contestants)
-    found: dict[str, Figure] = {}
+    found: dict[tuple[str, str], Figure] = {}
     try:
         for each in measure(by, names, messages, repetitions=1):
             advance(1)
             if isinstance(each, Figure):
-                found[each.contestant] = each
+                found[each.case, each.contestant] = each
             else:
                 results.left_out.append(each)
     except CountError as error:
         results.left_out.append(LeftOut(SCENARIO, "all", str(error)))
-    results.figures += [found[name] for name in names if name in found]
+    places = [(WORKS[name].case, WORKS[name].contestant) for name in names]
+    results.figures += [found[place] for place in places if place in found]

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import instructions
-from benchmarks.inprocess import BASES
-from benchmarks.instructions import Callgrind, Counter, Perf, counter
+from benchmarks.instructions import BASES, Callgrind, Counter, Perf, counter
 from benchmarks.results import LeftOut
 from tests.benchmarks.samples import results
 
