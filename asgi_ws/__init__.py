@@ -1,13 +1,14 @@
 """WebSockets for any ASGI server, without a framework.
 
-`app` is the default application: `uvicorn asgi_ws:app` serves it.
+`app` is the default application: `uvicorn asgi_ws:app` serves it. It is built when it is first asked for.
 """
+
+from typing import TYPE_CHECKING
 
 from .application import App
 from .brokers import History, MemoryBroker, Position
 from .close_codes import CloseCode
 from .connection import Address, Connection, QueryParams, State
-from .demo import app
 from .endpoints import HTTPEndpoint, WebSocketEndpoint, http_app, websocket_app
 from .errors import (
     AlreadyJoined,
@@ -64,6 +65,9 @@ from .security import SAME_ORIGIN, UNSAFE_ANY
 from .websocket.app import WebSocketApp
 from .websocket.state import WebSocketState
 from .websocket.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from .demo import app
 
 __version__ = "0.1.0"
 
@@ -150,3 +154,21 @@ __all__ = [
     "http_app",
     "websocket_app",
 ]
+
+# A type checker that sees `__getattr__` takes every name for one of the module's.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> App:
+        if name == "app":
+            # Import locks give threads that ask at once the same application.
+            from .demo import app  # noqa: PLC0415 -- few programs serve it, and it reads its pages
+
+            globals()["app"] = app
+            return app
+        import sys  # noqa: PLC0415 -- a name at the top would be one more of this module's
+
+        # With `obj`, Python suggests the name that was meant.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

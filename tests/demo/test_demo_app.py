@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
@@ -43,6 +45,45 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
     # With the cookie that a first look at the chat would set.
     async with http_client(asgi_ws.app, cookies={"asgi_ws_visitor": "known"}) as client:
         yield client
+
+
+# Each thread asks by another of the ways to ask.
+ASK_AT_ONCE: Final = """
+import inspect, sys, threading
+import asgi_ws
+
+sys.setswitchinterval(1e-6)
+assert "app" in dir(asgi_ws) and "asgi_ws.demo" not in sys.modules
+start = threading.Barrier(4)
+found = []
+
+def ask(statement):
+    names = {}
+    start.wait()
+    exec(statement, names)
+    found.append(names["app"])
+
+statements = [
+    "import asgi_ws; app = asgi_ws.app",
+    "from asgi_ws import app",
+    "from asgi_ws import *",
+    "import asgi_ws, inspect; app = dict(inspect.getmembers(asgi_ws))['app']",
+]
+threads = [threading.Thread(target=ask, args=[statement]) for statement in statements]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert len(found) == 4 and {id(app) for app in found} == {id(asgi_ws.app)}
+"""
+
+
+def test_threads_that_ask_for_the_application_at_once_get_the_same_one() -> None:
+    subprocess.run([sys.executable, "-c", ASK_AT_ONCE], check=True, timeout=HANGING)
+
+
+def test_a_name_that_the_package_has_not_is_an_attribute_error_that_names_the_module() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'asgi_ws' has no attribute 'apps'$") as caught:
+        _ = getattr(asgi_ws, "apps")  # noqa: B009 -- type checkers refuse the attribute
+    assert (caught.value.name, caught.value.obj) == ("apps", asgi_ws)
 
 
 async def test_hello_greets_in_plain_text(client: httpx2.AsyncClient) -> None:

@@ -249,7 +249,8 @@ def test_applications_are_asgi_callables_for_a_type_checker_too() -> None:
     assert_type(app.path_for("more:plain", room="a"), str)
     assert_type(app.statistics(), Statistics)
     assert_type(app.statistics().refused, Mapping[str, int])
-    callables: list[ASGIApp] = [app, plain, in_a_thread, Response("text"), Starlette(routes=[StarletteMount("/", app)])]
+    assert_type(asgi_ws.app, App)
+    callables: list[ASGIApp] = [app, asgi_ws.app, plain, in_a_thread, Response("text"), Starlette(routes=[StarletteMount("/", app)])]
     assert all(callable(each) for each in callables)
 
 
