@@ -250,7 +250,14 @@ def test_applications_are_asgi_callables_for_a_type_checker_too() -> None:
     assert_type(app.statistics(), Statistics)
     assert_type(app.statistics().refused, Mapping[str, int])
     assert_type(asgi_ws.app, App)
-    callables: list[ASGIApp] = [app, asgi_ws.app, plain, in_a_thread, Response("text"), Starlette(routes=[StarletteMount("/", app)])]
+    callables: list[ASGIApp] = [
+        app,
+        asgi_ws.app,
+        plain,
+        in_a_thread,
+        Response("text"),
+        Starlette(routes=[StarletteMount("/", app)]),
+    ]
     assert all(callable(each) for each in callables)
 
 
