@@ -1,9 +1,17 @@
 """Fixtures of the hub's tests."""
 
+import itertools
+import time
+
 import pytest
+
+from .inside import impatient, no_patience, no_retries, one_member_a_slice
+
+__all__ = ["impatient", "no_patience", "no_retries", "no_slice", "one_member_a_slice"]
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full outbox is given no moment to become less full: what its policy says is done at once."""
-    monkeypatch.setattr("asgi_ws.hub.outbox.Outbox.is_crowded", lambda *_: False)
+def no_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the hub looks at the clock its time slice is over."""
+    seconds = itertools.count()
+    monkeypatch.setattr(time, "thread_time", lambda: float(next(seconds)))

@@ -5,9 +5,20 @@ import logging
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
-from asgi_ws import Encoder, Gap, Member, MemoryBroker, Position, WebSocket, websocket_app
+from asgi_ws import Encoder, Gap, Member, WebSocket, websocket_app
 from asgi_ws._asgi import Event, Scope
-from asgi_ws.brokers.base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, RoomEvent
+from asgi_ws.brokers import (
+    BrokerState,
+    Envelope,
+    History,
+    HistoryPage,
+    MemoryBroker,
+    MemoryStore,
+    OnEvent,
+    OnInterrupted,
+    Position,
+    RoomEvent,
+)
 from asgi_ws.extensions import ABORT_EXTENSION
 
 from ..asgi import websocket_scope
@@ -171,11 +182,25 @@ class Narrator(Encoder):
         return f"leave {room} {member.info}"
 
 
-class LossyBroker(MemoryBroker):
-    """A broker that keeps its histories, but loses events on the way while it is `losing`."""
+class ScriptedBroker(MemoryBroker):
+    """A broker that fails, takes its time and loses events where a test says so.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Attributes:
+        calls: that were made, in order, `publish` excepted.
+        failing: the calls that raise `error`.
+        error: by default an OSError that names the call.
+        gates: what calls wait for. A history that waits is as it was when it was asked for.
+        rooms: that are subscribed.
+        losing: whether no event is delivered.
+    """
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        super().__init__(store)
+        self.calls: list[str] = []
+        self.failing: set[str] = set()
+        self.error: BaseException | None = None
+        self.gates: dict[str, asyncio.Event] = {}
+        self.rooms: set[str] = set()
         self.losing = False
         self._on_interrupted: OnInterrupted | None = None
 
@@ -183,64 +208,51 @@ class LossyBroker(MemoryBroker):
     def state(self) -> BrokerState:
         return BrokerState.INTERRUPTED if self.losing else super().state
 
+    async def _reach(self, call: str) -> None:
+        self.calls.append(call)
+        if call in self.gates:
+            await self.gates[call].wait()
+        if call in self.failing:
+            raise self.error or OSError(f"no {call}")
+
     async def start(self, on_event: OnEvent, on_interrupted: OnInterrupted) -> None:
+        await self._reach("start")
         self._on_interrupted = on_interrupted
         await super().start(on_event, on_interrupted)
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self._reach("stop")
+
+    async def subscribe(self, room: str) -> None:
+        await self._reach("subscribe")
+        await super().subscribe(room)
+        self.rooms.add(room)
+
+    async def unsubscribe(self, room: str) -> None:
+        await self._reach("unsubscribe")
+        await super().unsubscribe(room)
+        self.rooms.discard(room)
+
+    async def publish(self, room: str, envelope: Envelope, history: History | None) -> Position | None:
+        if "publish" in self.failing:
+            raise OSError("no publish")
+        return await super().publish(room, envelope, history)
+
+    async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
+        page = await super().read(room, since, limit)
+        await self._reach("read")
+        return page
 
     def deliver(self, room: str, event: RoomEvent) -> Awaitable[None] | None:
         return None if self.losing else super().deliver(room, event)
 
     async def recover(self, *, says_so: bool = True) -> None:
-        """Lose nothing more."""
+        """Fail and lose nothing more."""
+        self.failing.clear()
         self.losing = False
         if says_so and self._on_interrupted is not None:
             await self._on_interrupted()
-
-
-class FailingBroker(LossyBroker):
-    """A broker that raises in the calls that are `failing`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failing: frozenset[str] = frozenset()
-
-    def _reach(self, call: str) -> None:
-        if call in self.failing:
-            raise OSError(f"no {call}")
-
-    async def subscribe(self, room: str) -> None:
-        self._reach("subscribe")
-        await super().subscribe(room)
-
-    async def unsubscribe(self, room: str) -> None:
-        self._reach("unsubscribe")
-        await super().unsubscribe(room)
-
-    async def publish(self, room: str, envelope: Envelope, history: History | None) -> Position | None:
-        self._reach("publish")
-        return await super().publish(room, envelope, history)
-
-    async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
-        self._reach("read")
-        return await super().read(room, since, limit)
-
-    async def mend(self) -> None:
-        """Fail no more."""
-        self.failing = frozenset()
-        await self.recover()
-
-
-class SlowBroker(LossyBroker):
-    """A broker whose histories are answered as they were asked for, once the `gate` is open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = asyncio.Event()
-
-    async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
-        page = await super().read(room, since, limit)
-        await self.gate.wait()
-        return page
 
 
 class Errors(logging.Handler):

@@ -1,39 +1,21 @@
 """Members that come and go in crowds: linear in time and memory, and never for long in one iteration of the loop."""
 
 import asyncio
+import random
 import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
-from asgi_ws import ConnectionClosed, Hub, Member, Membership
+from asgi_ws import ConnectionClosed, Encoder, Hub, Member, Membership
 from asgi_ws._asgi import Event
 
 from ..outcomes import until
+from .inside import holds_nothing
 from .peers import Narrator, Peer
 
 ROOM = "room"
-
-
-@pytest.fixture
-def no_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look at the clock finds the slice of this iteration over."""
-    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", -1.0)
-
-
-class Counting(Narrator):
-    """Counts what it was asked to announce."""
-
-    def __init__(self) -> None:
-        self.joins = self.leaves = 0
-
-    def join(self, room: str, member: Member) -> str:
-        self.joins += 1
-        return super().join(room, member)
-
-    def leave(self, room: str, member: Member) -> str:
-        self.leaves += 1
-        return super().leave(room, member)
+CROWD = 1000
 
 
 def crowd(hub: Hub, count: int, room: str = ROOM) -> tuple[list[list[str]], list[Membership]]:
@@ -51,10 +33,13 @@ def crowd(hub: Hub, count: int, room: str = ROOM) -> tuple[list[list[str]], list
 
 async def iterations_until(condition: Callable[[], object]) -> int:
     count = 0
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
-            count += 1
+
+    def is_met() -> object:
+        nonlocal count
+        count += 1
+        return condition()
+
+    await until(is_met)
     return count
 
 
@@ -78,20 +63,18 @@ async def test_members_that_are_disconnected_together_do_not_hear_of_each_other_
 async def test_members_of_a_room_that_is_disconnected_have_all_left_when_the_call_returns_and_are_closed_in_turn() -> (
     None
 ):
-    hub, watcher = Hub(encoder=Narrator()), Peer()
-    hub.join(watcher.send, "another")
+    hub = Hub(encoder=Narrator())
     taken, memberships = crowd(hub, 500)
     for own in taken:
         own.clear()
     assert hub.disconnect(room=ROOM, code=4000, reason="out") == 500
-    assert (hub.members(ROOM), hub.statistics().members, hub.statistics().connections) == ([], 1, 1)
+    assert (hub.members(ROOM), hub.statistics().members, hub.statistics().connections) == ([], 0, 0)
     assert not any(membership.active for membership in memberships)
     assert hub.disconnect(room=ROOM) == hub.disconnect(identity=memberships[0].identity) == 0
     # Each close is work for other tasks in the iterations that follow, so they are not all begun in one.
     assert await iterations_until(lambda: all(taken)) > 5
     assert taken == [["websocket.close"]] * 500
-    assert hub._running is not None
-    assert len(hub._running.subscribers) == 1
+    assert holds_nothing(hub)
 
 
 @pytest.mark.usefixtures("no_slice")
@@ -124,21 +107,24 @@ async def test_a_connection_that_ends_before_its_disconnect_comes_to_it_is_not_c
     await sockets[2].close(4001)
     await until(lambda: all(peer.close for peer in peers))
     assert [peer.close for peer in peers] == [(4000, ""), (4000, ""), (4001, "")]
-    assert hub._running is not None
-    await until(lambda: not hub._running or not hub._running.subscribers)
+    await until(lambda: holds_nothing(hub))
     await asyncio.gather(*(peer.task for peer in peers if peer.task is not None))
 
 
-async def test_a_crowd_that_leaves_one_by_one_takes_memory_for_each_and_not_for_each_pair(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    count = 2000
-    hub = Hub(encoder=(encoder := Counting()))
-    # Joining is announced to those who came before, which is half of the pairs by itself.
-    monkeypatch.setattr(Counting, "join", Narrator.leave)
-    monkeypatch.setattr("asgi_ws.hub.room._SILENT", (Narrator.leave,))
-    taken, memberships = crowd(hub, count)
-    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", -1.0)
+class Leaves(Encoder):
+    """Announces leaves, and counts them."""
+
+    count = 0
+
+    def leave(self, room: str, member: Member) -> str:
+        self.count += 1
+        return "left"
+
+
+@pytest.mark.usefixtures("no_slice")
+async def test_a_crowd_that_leaves_one_by_one_takes_memory_for_each_and_not_for_each_pair() -> None:
+    hub = Hub(encoder=(encoder := Leaves()))
+    taken, memberships = crowd(hub, 2000)
     tracemalloc.start()
     try:
         for membership in memberships:
@@ -151,12 +137,12 @@ async def test_a_crowd_that_leaves_one_by_one_takes_memory_for_each_and_not_for_
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     # Nobody is left for the rest.
-    assert encoder.leaves <= 2
+    assert encoder.count <= 2
     assert sum(map(len, taken)) <= 200
 
 
 @pytest.mark.usefixtures("no_slice")
-async def test_what_waits_for_its_turn_goes_to_those_who_were_there_when_it_came_and_still_are() -> None:
+async def test_a_message_that_waits_for_its_turn_goes_to_those_who_were_there_when_it_came_and_still_are() -> None:
     hub = Hub()
     taken, memberships = crowd(hub, 200)
     publishing = [asyncio.create_task(hub.publish(ROOM, text)) for text in ("1", "2")]
@@ -171,10 +157,10 @@ async def test_what_waits_for_its_turn_goes_to_those_who_were_there_when_it_came
 
 
 @pytest.mark.usefixtures("no_slice")
-async def test_a_connection_in_many_rooms_leaves_them_in_slices() -> None:
+async def test_a_connection_in_many_rooms_leaves_them_in_slices_and_each_room_hears_of_it() -> None:
     hub, peer = Hub(encoder=Narrator()), Peer()
     ws = await peer.accepted()
-    watchers, _ = crowd(hub, 0)
+    watchers: list[list[str]] = []
     for number in range(100):
         watchers += crowd(hub, 1, f"room {number}")[0]
         hub.join(ws, f"room {number}", info="bot")
@@ -182,6 +168,7 @@ async def test_a_connection_in_many_rooms_leaves_them_in_slices() -> None:
     peer.leave()
     assert await iterations_until(lambda: all(len(own) == 2 for own in watchers)) > 5
     assert {own[-1] for own in watchers} == {f"leave room {number} bot" for number in range(100)}
+    assert hub.statistics().members == 100
 
 
 @pytest.mark.usefixtures("no_slice")
@@ -206,3 +193,44 @@ async def test_a_stop_ends_all_members_in_slices_and_none_hears_of_another(is_ca
     assert (hub.members(ROOM), hub.statistics().connections) == ([], 0)
     assert not any(text.startswith("leave") for own in taken for text in own)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def end(hub: Hub, how: str, leaving: dict[Membership, Peer]) -> None:
+    """Let members of one identity go; those that fail are members until they are sent something."""
+    if how == "disconnect":
+        assert hub.disconnect(identity=next(iter(leaving)).identity, room=ROOM) == len(leaving)
+    for membership, peer in leaving.items():
+        if how == "leave":
+            membership.leave()
+        elif how == "fail":
+            peer.die()
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_a_room_of_a_thousand_against_lists(seed: int) -> None:
+    """Members come, leave in crowds, are excluded, disconnected and fail; each gets what its list says."""
+    chance, hub = random.Random(seed), Hub()
+    inside: dict[Membership, tuple[Peer, list[str]]] = {}
+    every: list[tuple[Peer, list[str]]] = []
+
+    async def publish(text: str, exclude: Membership) -> None:
+        await hub.publish(ROOM, text, exclude=exclude)
+        for membership in inside.keys() - {exclude}:
+            inside[membership][1].append(text)
+
+    for step in range(12):
+        for number in range(CROWD - len(inside)):
+            every.append((Peer(), []))
+            inside[hub.join(every[-1][0].send, ROOM, identity=str(number % 10))] = every[-1]
+        await publish(str(step), chance.choice(list(inside)))
+        leaving = {each: peer for each, (peer, _) in inside.items() if each.identity == str(step % 10)}
+        end(hub, chance.choice(["leave", "disconnect", "fail"]), leaving)
+        for membership in leaving:
+            del inside[membership]
+        await publish("next", chance.choice(list(inside)))
+        assert not any(membership.active for membership in leaving)
+        assert hub.statistics().members == sum(each.connections for each in hub.members(ROOM)) == len(inside)
+    assert [peer.taken for peer, _ in every] == [expected for _, expected in every]
+    for membership in list(inside):
+        membership.leave()
+    assert (hub.statistics().rooms, hub.members(ROOM)) == (0, [])

@@ -1,60 +1,37 @@
-"""Start and end: of hubs, of blocks, and of what a broker takes time for."""
+"""Start and end: of hubs, of memberships and their blocks, with a broker that takes its time or fails."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import pytest
 
-from asgi_ws import App, History, Hub, HubNotRunning, MemoryBroker, Position, WrongLoop
-from asgi_ws.brokers.base import BrokerState, HistoryPage, OnEvent, OnInterrupted
+from asgi_ws import App, ConnectionClosed, History, Hub, HubNotRunning, LifecycleError, Membership
+from asgi_ws._asgi import Event
+from asgi_ws.brokers import BrokerState
 from asgi_ws.testing import LifespanManager, VirtualClock
 
 from ..outcomes import outcome, until
-from .peers import Narrator, Peer
+from .inside import holds_nothing
+from .peers import Narrator, Peer, ScriptedBroker
 
 ROOM = "room"
 
+pytestmark = pytest.mark.usefixtures("each_task_start")
 
-class Scripted(MemoryBroker):
-    """A broker that takes its time, or fails, where a test says so."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[str] = []
-        self.failing: set[str] = set()
-        # Who waits for what.
-        self.gates: dict[str, asyncio.Event] = {}
+def gated(*calls: str) -> ScriptedBroker:
+    """A broker whose calls wait for their gates."""
+    broker = ScriptedBroker()
+    broker.gates = {call: asyncio.Event() for call in calls}
+    return broker
 
-    async def _reach(self, call: str) -> None:
-        self.calls.append(call)
-        if call in self.gates:
-            await self.gates[call].wait()
-        if call in self.failing:
-            raise OSError(f"no {call}")
 
-    async def start(self, on_event: OnEvent, on_interrupted: OnInterrupted) -> None:
-        await self._reach("start")
-        await super().start(on_event, on_interrupted)
-
-    async def stop(self) -> None:
-        self.calls.append("stop")
-        await super().stop()
-
-    async def subscribe(self, room: str) -> None:
-        await self._reach("subscribe")
-        await super().subscribe(room)
-
-    async def unsubscribe(self, room: str) -> None:
-        await self._reach("unsubscribe")
-        await super().unsubscribe(room)
-
-    async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
-        await self._reach("read")
-        return await super().read(room, since, limit)
+# -- hubs
 
 
 async def test_a_hub_starts_with_its_application_and_stops_with_it() -> None:
-    broker = Scripted()
+    broker = ScriptedBroker()
     hub = Hub(broker)
     async with LifespanManager(App([], lifespan=[hub])):
         assert broker.state is BrokerState.CONNECTED
@@ -64,44 +41,57 @@ async def test_a_hub_starts_with_its_application_and_stops_with_it() -> None:
     assert (broker.calls[0], broker.calls[-1]) == ("start", "stop")
 
 
-async def test_without_a_lifespan_a_hub_starts_at_its_first_use() -> None:
-    for use in ("join", "publish", "read"):
-        broker = Scripted()
-        hub = Hub(broker, history=History())
-        assert (hub.broker_state, hub.members(ROOM), hub.statistics().rooms) == (BrokerState.STOPPED, [], 0)
-        if use == "join":
-            hub.join(Peer().send, ROOM)
-        elif use == "publish":
-            await hub.publish(ROOM, "hello")
-        else:
-            await hub.read(ROOM)
-        assert hub.broker_state is BrokerState.CONNECTED
-        assert broker.calls[0] == "start"
+@pytest.mark.parametrize("use", ["join", "publish", "read"])
+async def test_without_a_lifespan_a_hub_starts_at_its_first_use(use: str) -> None:
+    broker, peer = ScriptedBroker(), Peer()
+    hub = Hub(broker, history=History())
+    assert (hub.broker_state, hub.members(ROOM), hub.statistics().rooms) == (BrokerState.STOPPED, [], 0)
+    if use == "join":
+        hub.join(peer.send, ROOM)
+    elif use == "publish":
+        await hub.publish(ROOM, "hello")
+    else:
+        await hub.read(ROOM)
+    assert hub.broker_state is BrokerState.CONNECTED
+    assert broker.calls[0] == "start"
 
 
 async def test_entering_twice_starts_once_and_the_last_exit_stops() -> None:
-    broker = Scripted()
+    broker = ScriptedBroker()
     hub = Hub(broker)
     async with hub:
         async with hub:
-            assert broker.calls == ["start"]
+            pass
         assert broker.calls == ["start"]
     assert broker.calls == ["start", "stop"]
 
 
-async def test_a_hub_that_has_stopped_can_start_again_with_its_counters() -> None:
+async def test_a_stopped_hub_says_how_to_start_it_and_then_counts_on() -> None:
     hub, peers = Hub(), [Peer(), Peer()]
     for peer in peers:
         async with hub:
             membership = hub.join(peer.send, ROOM)
             await hub.publish(ROOM, "hello")
         assert not membership.active
+        with pytest.raises(HubNotRunning, match="`async with hub` starts it again"):
+            await hub.publish(ROOM, "late")
     assert [peer.taken for peer in peers] == [["hello"], ["hello"]]
     assert (hub.statistics().published, hub.statistics().delivered, hub.statistics().rooms) == (2, 2, 0)
 
 
-def test_a_hub_that_nobody_stopped_starts_again_in_another_loop() -> None:
-    hub = Hub()
+async def test_two_hubs_have_nothing_to_do_with_each_other() -> None:
+    peer = Peer()
+    async with Hub() as one, Hub() as other:
+        one.join(peer.send, ROOM)
+        await other.publish(ROOM, "elsewhere")
+        await one.publish(ROOM, "here")
+    assert peer.taken == ["here"]
+
+
+@pytest.mark.parametrize("stop_fails", [False, True])
+def test_a_hub_that_nobody_stopped_or_that_was_only_looked_at_starts_again_in_the_next_loop(stop_fails: bool) -> None:
+    broker = ScriptedBroker()
+    hub = Hub(broker)
 
     async def use() -> list[str]:
         peer = Peer()
@@ -109,21 +99,33 @@ def test_a_hub_that_nobody_stopped_starts_again_in_another_loop() -> None:
         await hub.publish(ROOM, "hello")
         return peer.taken
 
-    assert [asyncio.run(use()) for _ in range(2)] == [["hello"], ["hello"]]
+    async def look() -> None:
+        assert hub.disconnect(room=ROOM) == 0
+
+    assert asyncio.run(use()) == ["hello"]
+    asyncio.run(look())
+    if stop_fails:
+        broker.failing.add("stop")
+    assert asyncio.run(use()) == ["hello"]
+    assert hub.statistics().published == 2
 
 
 async def test_a_stop_ends_what_is_stuck_and_leaves_no_task() -> None:
-    async with Hub() as hub:
-        peers = [Peer(), Peer()]
+    before = asyncio.all_tasks()
+    async with Hub(encoder=Narrator()) as hub:
+        peers = [Peer(), Peer(), Peer()]
         ws = await peers[1].accepted()
-        memberships = [hub.join(peers[0].send, ROOM), hub.join(ws, ROOM)]
-        for peer in peers:
+        memberships = [hub.join(socket, ROOM) for socket in (peers[0].send, ws, peers[2].send)]
+        for peer in peers[:2]:
             peer.stall()
+        peers[2].taken.clear()
         await hub.publish(ROOM, "stuck")
         await hub.publish(ROOM, "waits")
         assert hub.statistics().slow_members == 2
-    assert [membership.active for membership in memberships] == [False, False]
-    assert asyncio.all_tasks() - {peers[1].task} == {asyncio.current_task()}
+    assert [membership.active for membership in memberships] == [False] * 3
+    # Those who go together do not hear of each other.
+    assert peers[2].taken == ["stuck", "waits"]
+    assert asyncio.all_tasks() - {peers[1].task} == before
     # The connection is its handler's to close.
     assert not ws.closed
     peers[1].leave()
@@ -131,8 +133,47 @@ async def test_a_stop_ends_what_is_stuck_and_leaves_no_task() -> None:
     await peers[1].task
 
 
-async def test_a_broker_that_cannot_start_says_so_to_who_asked_and_is_asked_again() -> None:
-    broker = Scripted()
+async def test_a_send_that_does_not_end_when_it_is_cancelled_does_not_hold_a_stop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = asyncio.Event()
+
+    async def stubborn(event: Event) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await gate.wait()
+
+    with VirtualClock() as clock:
+        hub = await Hub().__aenter__()
+        hub.join(stubborn, ROOM)
+        await hub.publish(ROOM, "hello")
+        stopping = asyncio.create_task(hub.__aexit__(None, None, None))
+        await clock.advance(1.1)
+        assert stopping.done()
+    told = ["a hub has stopped, and 1 sends go on that were cancelled"]
+    assert [record.message for record in caplog.records] == told
+    gate.set()
+    await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+
+async def test_a_hub_that_is_entered_while_it_stops_waits_for_that() -> None:
+    broker = gated("stop")
+    hub = Hub(broker)
+    stopping = asyncio.create_task((await hub.__aenter__()).__aexit__(None, None, None))
+    await until(lambda: "stop" in broker.calls)
+    entering = [asyncio.create_task(hub.__aenter__()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in entering)
+    broker.gates["stop"].set()
+    assert await asyncio.gather(stopping, *entering) == [None, hub, hub]
+    for _ in entering:
+        await hub.publish(ROOM, "hello")
+        await hub.__aexit__(None, None, None)
+
+
+async def test_a_broker_that_cannot_start_says_so_to_its_caller_and_is_asked_again() -> None:
+    broker = ScriptedBroker()
     broker.failing.add("start")
     hub = Hub(broker)
     with pytest.raises(OSError, match="no start"):
@@ -147,9 +188,8 @@ async def test_a_broker_that_cannot_start_says_so_to_who_asked_and_is_asked_agai
 
 
 @pytest.mark.parametrize("ending", ["goes well", "fails", "is cancelled"])
-async def test_who_comes_while_a_broker_starts_shares_how_that_goes(ending: str) -> None:
-    broker = Scripted()
-    broker.gates["start"] = asyncio.Event()
+async def test_calls_that_come_while_a_broker_starts_share_how_that_goes(ending: str) -> None:
+    broker = gated("start")
     hub = Hub(broker)
     starting = [asyncio.create_task(hub.publish(ROOM, str(number))) for number in range(3)]
     await asyncio.sleep(0)
@@ -158,7 +198,7 @@ async def test_who_comes_while_a_broker_starts_shares_how_that_goes(ending: str)
         starting[0].cancel()
     elif ending == "fails":
         broker.failing.add("start")
-    # Who is cancelled while he waits for another's start takes nobody with him.
+    # One that is cancelled while it waits for another's start takes nobody with it.
     starting[2].cancel()
     broker.gates["start"].set()
     await asyncio.wait(starting)
@@ -176,191 +216,164 @@ async def test_who_comes_while_a_broker_starts_shares_how_that_goes(ending: str)
     assert broker.calls == ["start"] + ["start"] * (ending != "goes well")
 
 
-@pytest.mark.parametrize("failing", ["start", "subscribe"])
-async def test_a_block_raises_what_keeps_the_broker_from_subscribing_and_leaves_nothing(
-    failing: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    broker = Scripted()
-    broker.failing.add(failing)
-    with VirtualClock() as clock:
-        hub, peer = Hub(broker, history=History()), Peer()
-        entering = asyncio.create_task(hub.join(peer.send, ROOM).__aenter__())
-        await clock.advance(5)
-        assert str(await outcome(entering)) == f"no {failing}"
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert (hub.statistics().rooms, hub.statistics().connections) == (0, 0)
-    assert hub._running is not None
-    assert (hub._running.rooms, hub._running.subscribers) == ({}, {})
-    # And again, when it can.
-    broker.failing.clear()
-    async with hub.join(peer.send, ROOM):
-        await hub.publish(ROOM, "hello")
-    assert peer.taken == ["hello"]
+# -- memberships and their blocks
 
 
-async def test_a_membership_whose_room_the_broker_did_not_take_leaves_nothing() -> None:
-    broker = Scripted()
-    broker.failing.add("subscribe")
-    hub = Hub(broker)
-    hub.join(Peer().send, ROOM).leave()
-    assert hub._running is not None
-    assert (hub._running.rooms, hub._running.subscribers) == ({}, {})
+async def entered(membership: Membership) -> None:
+    async with membership:
+        # A block that is to end at once is cancelled in its first wait.
+        await asyncio.sleep(0)
+        raise AssertionError("the block began")
 
 
-async def test_a_room_that_a_broker_could_not_unsubscribe_is_joined_again(caplog: pytest.LogCaptureFixture) -> None:
-    broker = Scripted()
-    broker.failing.add("unsubscribe")
-    hub, peer = Hub(broker), Peer()
-    hub.join(peer.send, ROOM).leave()
-    assert hub.statistics().rooms == 0
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    hub.join(peer.send, ROOM)
+async def test_a_membership_entered_after_its_connection_has_left_leaves_the_room_to_the_others() -> None:
+    hub, leaving, staying = Hub(), Peer(), Peer()
+    membership = hub.join(await leaving.accepted(), ROOM)
+    leaving.leave()
+    await until(lambda: not membership.active)
+    hub.join(staying.send, ROOM, identity="ann")
+    with pytest.raises(ConnectionClosed) as closed:
+        await entered(membership)
+    assert closed.value.code == 1001
     await hub.publish(ROOM, "hello")
-    assert peer.taken == ["hello"]
+    assert (staying.taken, [member.identity for member in hub.members(ROOM)]) == (["hello"], ["ann"])
+    assert (hub.statistics().rooms, hub.statistics().members) == (1, 1)
 
 
-async def test_a_block_begins_when_the_broker_knows_of_it() -> None:
-    broker = Scripted()
-    broker.gates["subscribe"] = asyncio.Event()
+def disconnect(hub: Hub, membership: Membership) -> None:
+    hub.disconnect(room=ROOM, code=4001, reason="out")
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(
+    ("end", "error", "text"),
+    [
+        (disconnect, ConnectionClosed, r"4001.*out"),
+        (lambda hub, membership: membership.leave(), LifecycleError, r"^async with membership .* LEFT: join\(\) again"),
+    ],
+)
+async def test_entering_a_membership_that_has_ended_says_why(
+    own: bool, end: Callable[[Hub, Membership], None], error: type[Exception], text: str
+) -> None:
+    hub, peer = Hub(), Peer()
+    membership = hub.join(await peer.accepted() if own else peer.send, ROOM)
+    end(hub, membership)
+    with pytest.raises(error, match=text):
+        await entered(membership)
+    assert holds_nothing(hub)
+
+
+async def test_entering_a_membership_after_a_failed_send_or_a_stop_says_so() -> None:
+    async def fails(event: Event) -> None:
+        raise ValueError
+
+    async with Hub() as hub:
+        gone = Peer()
+        broken, lost, stopped = hub.join(fails, ROOM), hub.join(gone.send, ROOM), hub.join(Peer().send, ROOM)
+        gone.die()
+        await hub.publish(ROOM, "hello")
+        with pytest.raises(LifecycleError, match="FAILED: its send raised"):
+            await entered(broken)
+        with pytest.raises(ConnectionClosed, match="1006"):
+            await entered(lost)
+    with pytest.raises(HubNotRunning, match="the hub has stopped"):
+        await entered(stopped)
+
+
+@pytest.mark.parametrize("while_entering", [False, True])
+async def test_a_membership_has_one_block_and_a_second_one_is_refused(while_entering: bool) -> None:
+    broker = gated("subscribe") if while_entering else ScriptedBroker()
+    hub, peer = Hub(broker), Peer()
+    membership = hub.join(peer.send, ROOM)
+    entering = asyncio.create_task(membership.__aenter__())
+    await asyncio.sleep(0)
+    assert entering.done() is not while_entering
+    with pytest.raises(LifecycleError, match="ENTERED: a membership has one block"):
+        await entered(membership)
+    # The first one is as it was.
+    for gate in broker.gates.values():
+        gate.set()
+    await entering
+    await hub.publish(ROOM, "hello")
+    assert (membership.active, peer.taken) == (True, ["hello"])
+    await membership.__aexit__(None, None, None)
+    with pytest.raises(LifecycleError, match="LEFT"):
+        await entered(membership)
+
+
+async def test_a_block_begins_when_the_broker_knows_of_it_and_where_it_joined() -> None:
+    broker = gated("subscribe")
     hub, peers, reached = Hub(broker, history=History()), [Peer(), Peer()], []
+    position = await hub.publish(ROOM, "before")
 
     async def handler(peer: Peer) -> None:
         async with hub.join(peer.send, ROOM) as membership:
-            reached.append(membership.active)
+            reached.append(membership.position)
             await until(lambda: peer.taken)
 
     handling = [asyncio.create_task(handler(peer)) for peer in peers]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert (reached, broker.calls) == ([], ["start", "subscribe"])
-    await hub.publish(ROOM, "too early")
+    await until(lambda: "subscribe" in broker.calls)
+    assert reached == []
     broker.gates["subscribe"].set()
     await until(lambda: len(reached) == 2)
+    assert reached == [position, position]
     await hub.publish(ROOM, "hello")
     await asyncio.wait(handling)
     assert [peer.taken for peer in peers] == [["hello"], ["hello"]]
 
 
-async def test_who_is_cancelled_while_the_broker_is_told_is_a_member_no_more() -> None:
-    broker = Scripted()
-    broker.gates["subscribe"] = asyncio.Event()
-    hub, peers = Hub(broker), [Peer(), Peer()]
-
-    async def handler(peer: Peer) -> None:
-        async with hub.join(peer.send, ROOM):
-            await asyncio.Event().wait()
-
-    handling = [asyncio.create_task(handler(peer)) for peer in peers]
-    await until(lambda: len(hub.members(ROOM)) == 2)
-    handling[0].cancel()
-    await asyncio.wait(handling[:1])
-    assert len(hub.members(ROOM)) == 1
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("end", ["fails", "is disconnected", "is cancelled", "stops"])
+async def test_a_membership_that_ends_while_the_broker_is_told_has_no_block(own: bool, end: str) -> None:
+    broker = gated("subscribe")
+    hub = await Hub(broker, encoder=Narrator()).__aenter__()
+    peer = Peer()
+    membership = hub.join(await peer.accepted() if own else peer.send, ROOM, identity="ann")
+    entering = asyncio.create_task(entered(membership))
+    await asyncio.sleep(0)
+    if end == "fails":
+        peer.die()
+        hub.join(Peer().send, ROOM)
+    elif end == "is disconnected":
+        assert hub.disconnect(identity="ann") == 1
+    elif end == "is cancelled":
+        entering.cancel()
+    else:
+        await hub.__aexit__(None, None, None)
+    await until(lambda: not membership.active)
     broker.gates["subscribe"].set()
-    await until(lambda: "subscribe" in broker.calls)
-    handling[1].cancel()
-    await asyncio.wait(handling)
-    await until(lambda: broker.calls[-1] == "unsubscribe")
-    assert hub.members(ROOM) == []
+    await asyncio.wait([entering])
+    if end == "is cancelled":
+        assert entering.cancelled()
+    elif end == "is disconnected" and not own:
+        # Its server does not tell the handler, so the block ends instead.
+        assert entering.exception() is None
+    else:
+        assert type(entering.exception()) is (HubNotRunning if end == "stops" else ConnectionClosed)
+    peer.leave()
 
 
-async def test_who_is_disconnected_while_the_broker_is_told_has_no_block() -> None:
-    broker = Scripted()
-    broker.gates["subscribe"] = asyncio.Event()
-    hub, peer, reached = Hub(broker), Peer(), []
-
-    async def handler() -> None:
-        async with hub.join(peer.send, ROOM, identity="ann"):
-            reached.append("block")
-            await asyncio.Event().wait()
-        reached.append("end")
-
-    handling = asyncio.create_task(handler())
-    await until(lambda: "subscribe" in broker.calls)
-    assert hub.disconnect(identity="ann") == 1
-    broker.gates["subscribe"].set()
-    await asyncio.wait_for(handling, 5)
-    assert reached[-1] == "end"
+async def test_all_who_wait_for_a_subscription_are_told_that_it_failed(caplog: pytest.LogCaptureFixture) -> None:
+    broker = gated("subscribe")
+    with VirtualClock() as clock:
+        hub = Hub(broker)
+        entering = [asyncio.create_task(entered(hub.join(Peer().send, ROOM))) for _ in range(3)]
+        await clock.settle()
+        entering[2].cancel()
+        broker.failing.add("subscribe")
+        broker.gates["subscribe"].set()
+        await clock.advance(5)
+        assert [str(await outcome(task)) for task in entering[:2]] == ["no subscribe"] * 2
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert holds_nothing(hub)
 
 
-async def test_a_room_that_is_wanted_again_while_the_broker_forgets_it_is_subscribed_again() -> None:
-    broker = Scripted()
-    hub, peer = Hub(broker, history=History()), Peer()
-    async with hub.join(peer.send, ROOM):
-        await hub.publish(ROOM, "1")
-        broker.gates["unsubscribe"] = asyncio.Event()
-    await hub.publish(ROOM, "nobody is there")
-    async with asyncio.timeout(5):
-        entering = hub.join(peer.send, ROOM)
-        broker.gates["unsubscribe"].set()
-        async with entering:
-            await hub.publish(ROOM, "2")
-            await until(lambda: "2" in peer.taken)
-    assert peer.taken[0] == "1"
-    assert broker.calls.count("subscribe") == 2
-
-
-async def test_a_first_member_knows_where_it_joined_when_its_block_begins() -> None:
-    broker = Scripted()
-    broker.gates["subscribe"] = asyncio.Event()
-    hub, peer = Hub(broker, history=History()), Peer()
-    position = await hub.publish(ROOM, "before")
-    membership = hub.join(peer.send, ROOM)
-    assert membership.position is None
-    broker.gates["subscribe"].set()
-    async with membership:
-        assert membership.position == position
-
-
-async def test_an_error_of_a_block_is_that_of_the_block() -> None:
+async def test_an_error_a_time_out_and_a_cancellation_of_a_block_go_through_it() -> None:
     hub, peer = Hub(), Peer()
-    with pytest.raises(LookupError):
+    with pytest.raises(LookupError, match="mine"):
         async with hub.join(peer.send, ROOM):
-            raise LookupError
-    assert hub.members(ROOM) == []
+            raise LookupError("mine")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0), hub.join(peer.send, ROOM):
             await asyncio.Event().wait()
     assert hub.members(ROOM) == []
-
-
-async def test_publishing_from_a_thread_needs_a_hub_that_runs_and_another_thread() -> None:
-    hub, peer = Hub(), Peer()
-    with pytest.raises(HubNotRunning, match=r"App\(lifespan=\[hub\]\) starts it"):
-        await asyncio.to_thread(hub.publish_from_thread, ROOM, "hello")
-    async with hub:
-        hub.join(peer.send, ROOM)
-        with pytest.raises(WrongLoop, match=r"await publish\(\)"):
-            hub.publish_from_thread(ROOM, "hello")
-        assert await asyncio.to_thread(hub.publish_from_thread, ROOM, "hello") is None
-        with pytest.raises(TypeError):
-            await asyncio.to_thread(hub.publish_from_thread, ROOM, 7)  # type: ignore[arg-type] # that is the point
-    with pytest.raises(HubNotRunning):
-        await asyncio.to_thread(hub.publish_from_thread, ROOM, "hello")
-    assert peer.taken == ["hello"]
-
-
-async def test_publishing_from_a_thread_has_a_bound_and_is_not_published_after_it() -> None:
-    hub, peer = Hub(), Peer()
-    async with hub:
-        hub.join(peer.send, ROOM)
-        with VirtualClock():
-            thread = asyncio.get_running_loop().run_in_executor(
-                None, lambda: hub.publish_from_thread(ROOM, "late", timeout=0.01)
-            )
-            import time
-
-            # The loop is busy for longer than that.
-            time.sleep(0.1)
-            assert type(await outcome(thread)) is TimeoutError
-        await hub.publish(ROOM, "hello")
-    assert peer.taken == ["hello"]
-
-
-async def test_a_hub_that_stops_says_so_to_nobody_who_has_left_with_it() -> None:
-    peers = [Peer(), Peer(), Peer()]
-    async with Hub(encoder=Narrator()) as hub:
-        for number, peer in enumerate(peers):
-            hub.join(peer.send, ROOM, info=number)
-            peer.taken.clear()
-    # All of them go: whoever is left hears of those before him.
-    assert [len(peer.taken) for peer in peers] == [2, 2, 2] or sum(len(peer.taken) for peer in peers) <= 6

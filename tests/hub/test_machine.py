@@ -26,18 +26,13 @@ def run(machine: type[Hubs]) -> None:
     run_state_machine_as_test(machine, settings=unhurried)
 
 
+# A broker that is back says so: nobody asks in between.
+@pytest.mark.usefixtures("no_retries")
 @pytest.mark.parametrize("machine", [Hubs, EagerHubs])
-def test_a_hub_does_what_its_model_does_whatever_happens_to_its_connections(
-    machine: type[Hubs], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A broker that is back says so: nobody asks in between.
-    for module in ("subscription", "recovery"):
-        monkeypatch.setattr(f"asgi_ws.hub.{module}.delay_after", lambda _: 1e9)
+def test_a_hub_does_what_its_model_does_whatever_happens_to_its_connections(machine: type[Hubs]) -> None:
     run(machine)
 
 
-def test_a_hub_does_what_its_model_does_also_in_the_middle_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Each member is the last one of its turn.
-    monkeypatch.setattr("asgi_ws.hub.fanout._MEMBERS_PER_LOOK", 1)
-    monkeypatch.setattr("asgi_ws._aio.time_slice._SLICE_SECONDS", -1.0)
+@pytest.mark.usefixtures("one_member_a_slice", "no_slice")
+def test_a_hub_does_what_its_model_does_also_in_the_middle_of_a_message() -> None:
     run(HastyHubs)

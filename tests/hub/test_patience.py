@@ -18,38 +18,30 @@ PAUSE = 0.1
 LIMITS = OutboxLimits(max_messages=4)
 
 
-async def published_while(clock: VirtualClock, hub: Hub, members: list[Peer], slow: int) -> int:
-    """Publish for four seconds, while so many members stop reading for a tenth of a second in their turn."""
-    count = 0
-
-    async def publish() -> None:
-        nonlocal count
-        for number in range(int(RATE * SECONDS)):
-            await hub.publish(ROOM, str(number))
-            count += 1
-            await asyncio.sleep(1 / RATE)
-
-    publishing = asyncio.create_task(publish())
-    for turn in range(int(SECONDS / PAUSE)):
-        peer = members[turn % slow]
-        peer.stall()
-        await clock.advance(PAUSE)
-        peer.resume()
-    publishing.cancel()
-    await asyncio.wait([publishing])
-    return count
+async def burst(hub: Hub, count: int, pause: float = 0.0) -> None:
+    for number in range(count):
+        await hub.publish(ROOM, str(number))
+        if pause:
+            await asyncio.sleep(pause)
 
 
 @pytest.mark.parametrize("slow", [1, 40])
 async def test_members_that_stop_reading_in_turn_hold_a_publisher_no_longer_than_one_does(slow: int) -> None:
     with VirtualClock() as clock:
-        hub = Hub(outbox=LIMITS, overflow="drop_oldest")
+        hub, reader = Hub(outbox=LIMITS, overflow="drop_oldest"), Peer()
         members = [Peer() for _ in range(40)]
-        for peer in members:
+        for peer in (reader, *members):
             hub.join(peer.send, ROOM)
-        count = await published_while(clock, hub, members, slow)
+        publishing = asyncio.create_task(burst(hub, int(RATE * SECONDS), 1 / RATE))
+        for turn in range(int(SECONDS / PAUSE)):
+            peer = members[turn % slow]
+            peer.stall()
+            await clock.advance(PAUSE)
+            peer.resume()
+        publishing.cancel()
+        await asyncio.wait([publishing])
     # A tenth of a second once, then a hundredth of the time, and for each pause what a server takes to write.
-    assert count > RATE * SECONDS * 0.95
+    assert len(reader.taken) > RATE * SECONDS * 0.95
 
 
 async def test_a_member_that_takes_nothing_while_it_is_waited_for_is_not_waited_for_again() -> None:
@@ -87,16 +79,11 @@ async def test_a_burst_closes_no_member_that_reads_though_others_have_used_up_th
         hub.join(stuck.send, ROOM, overflow="drop_oldest")
         stuck.stall()
         reading = hub.join(slow_server, ROOM)
-        burst = asyncio.create_task(burst_of(hub, 100))
+        publishing = asyncio.create_task(burst(hub, 100))
         await clock.advance(0.2)
-        assert burst.done()
+        assert publishing.done()
         assert (reading.active, len(taken)) == (True, 100)
         stuck.die()
-
-
-async def burst_of(hub: Hub, count: int) -> None:
-    for number in range(count):
-        await hub.publish(ROOM, str(number))
 
 
 async def test_a_wait_ends_when_all_have_taken_something_or_are_gone() -> None:
@@ -105,7 +92,7 @@ async def test_a_wait_ends_when_all_have_taken_something_or_are_gone() -> None:
         memberships = [hub.join(peer.send, room) for peer in peers for room in (ROOM, "another")]
         for peer in peers:
             peer.stall()
-        await burst_of(hub, 5)
+        await burst(hub, 5)
         publishing = [asyncio.create_task(hub.publish(room, "6")) for room in (ROOM, "another")]
         await clock.settle()
         # Space for both rooms.
@@ -129,7 +116,7 @@ async def test_a_wait_goes_on_until_there_is_space_for_the_whole_message() -> No
         hub, peer = Hub(outbox=OutboxLimits(max_bytes=4)), Peer()
         membership = hub.join(peer.send, ROOM)
         peer.stall()
-        await burst_of(hub, 5)
+        await burst(hub, 5)
         publishing = asyncio.create_task(hub.publish(ROOM, "6" * 3))
         for _ in range(3):
             await clock.settle()
@@ -147,7 +134,7 @@ async def test_a_stop_ends_a_wait() -> None:
             peer = Peer()
             hub.join(peer.send, ROOM)
             peer.stall()
-            await burst_of(hub, 5)
+            await burst(hub, 5)
             publishing = asyncio.create_task(hub.publish(ROOM, "6"))
             await clock.settle()
             assert not publishing.done()

@@ -1,0 +1,41 @@
+"""All that these tests know of the inside of a hub; the rest is its public API."""
+
+import pytest
+
+from asgi_ws import Hub, WebSocket
+
+
+def holds_nothing(hub: Hub) -> bool:
+    """Return True if a hub has neither rooms nor connections, nor anything of them."""
+    running = hub._running
+    return running is None or not (running.rooms or running.subscribers or running._services.identities)
+
+
+def knows_hubs(ws: WebSocket) -> bool:
+    """Return True if a hub would hear of the end of the WebSocket."""
+    return bool(ws._attached)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full outbox is given no moment to become less full: its policy is applied at once."""
+    monkeypatch.setattr("asgi_ws.hub.outbox.Outbox.is_crowded", lambda *_: False)
+
+
+@pytest.fixture
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A room has no budget for waiting for full outboxes."""
+    monkeypatch.setattr("asgi_ws.hub.fanout._PATIENCE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that failed is asked again when it says that it is back, and not before."""
+    for module in ("subscription", "recovery"):
+        monkeypatch.setattr(f"asgi_ws.hub.{module}.delay_after", lambda _: 1e9)
+
+
+@pytest.fixture
+def one_member_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each member is the last one of its time slice."""
+    monkeypatch.setattr("asgi_ws.hub.fanout._MEMBERS_PER_LOOK", 1)
