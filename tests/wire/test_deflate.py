@@ -4,6 +4,7 @@ import itertools
 import os
 import zlib
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 from hypothesis import given, strategies as st
@@ -14,44 +15,40 @@ from asgi_ws.wire.negotiation import Parameters
 
 from .messages import MIB, NO_TAKEOVER, TAIL, TAKEOVER, compressed, inflate, json_text
 
+# RFC 7692 sections 7.2.3.1 to 7.2.3.6, and what a client may send beside.
+EXAMPLES: Final = {
+    "fixed Huffman codes": ("f248cdc9c90700", b"Hello"),
+    "no compression": ("000500faff48656c6c6f00", b"Hello"),
+    "BFINAL": ("f348cdc9c9070000", b"Hello"),
+    "two blocks": ("f24805000000ffffcac9c90700", b"Hello"),
+    "an empty message": ("00", b""),
+    "BFINAL and nothing after it": ("f348cdc9c90700", b"Hello"),
+    "BFINAL and empty": ("0300", b""),
+    "BFINAL in the tail, after one byte of it": ("03", b""),
+    "BFINAL in the tail, with all of it": ("01", b""),
+    "BFINAL twice": ("f348cdc9c90700f348cdc9c9070000", b"HelloHello"),
+    "BFINAL and a block without": ("f348cdc9c90700f248cdc9c90700", b"HelloHello"),
+    "BFINAL without compression": ("010500faff48656c6c6f00", b"Hello"),
+}
+
 
 @pytest.mark.parametrize("parameters", [TAKEOVER, NO_TAKEOVER])
-@pytest.mark.parametrize(
-    ("payload", "message"),
-    [
-        pytest.param("f248cdc9c90700", b"Hello", id="7.2.3.1, fixed Huffman codes"),
-        pytest.param("000500faff48656c6c6f00", b"Hello", id="7.2.3.3, no compression"),
-        pytest.param("f348cdc9c9070000", b"Hello", id="7.2.3.4, BFINAL"),
-        pytest.param("f248050000 00ffff cac9c90700", b"Hello", id="7.2.3.5, two blocks"),
-        pytest.param("00", b"", id="7.2.3.6, an empty message"),
-        pytest.param("f348cdc9c90700", b"Hello", id="BFINAL and nothing after it"),
-        pytest.param("0300", b"", id="BFINAL and empty"),
-        pytest.param("03", b"", id="BFINAL in the tail, after one byte of it"),
-        pytest.param("01", b"", id="BFINAL in the tail, with all of it"),
-        pytest.param("f348cdc9c90700 f348cdc9c9070000", b"HelloHello", id="BFINAL twice"),
-        pytest.param("f348cdc9c90700 f248cdc9c90700", b"HelloHello", id="BFINAL and a block without"),
-        pytest.param("010500faff48656c6c6f 00", b"Hello", id="BFINAL without compression"),
-    ],
-)
-def test_the_examples_of_the_rfc_inflate_also_one_after_another_and_cut_anywhere(
-    payload: str, message: bytes, parameters: Parameters
-) -> None:
-    data = bytes.fromhex(payload)
-    own = Deflate(parameters)
-    for _ in range(3):
-        assert inflate(own, data) == message
-    for cut in range(len(data) + 1):
-        start = inflate(own, data[:cut], final=False, room=10)
-        assert start + inflate(own, data[cut:], final=True, room=10 - len(start)) == message
-    assert inflate(own, compressed(b"and the next")) == b"and the next"
+def test_the_examples_of_the_rfc_inflate_also_one_after_another_and_cut_anywhere(parameters: Parameters) -> None:
+    for name, (payload, message) in EXAMPLES.items():
+        data = bytes.fromhex(payload)
+        own = Deflate(parameters)
+        assert [inflate(own, data) for _ in range(3)] == [message] * 3, name
+        for cut in range(len(data) + 1):
+            start = inflate(own, data[:cut], final=False, room=10)
+            assert start + inflate(own, data[cut:], final=True, room=10 - len(start)) == message, name
+        assert inflate(own, compressed(b"and the next")) == b"and the next"
 
 
-@pytest.mark.parametrize("size", [100, 20_000, 300_000])
-@pytest.mark.parametrize("end", [b"\x03", b"\x01", b"\x03\x00", b"\x03\x00\x00"])
-def test_a_stream_may_end_in_the_tail_of_a_message_of_any_size(end: bytes, size: int) -> None:
-    own, message = Deflate(TAKEOVER), os.urandom(size)
-    for _ in range(2):
-        assert inflate(own, compressed(message, mode=zlib.Z_FULL_FLUSH) + TAIL + end) == message
+def test_a_stream_may_end_in_the_tail_of_a_message_of_any_size() -> None:
+    for size in (100, 300_000):
+        own, message = Deflate(TAKEOVER), os.urandom(size)
+        for end in (b"\x03", b"\x01", b"\x03\x00", b"\x03\x00\x00") * 2:
+            assert inflate(own, compressed(message, mode=zlib.Z_FULL_FLUSH) + TAIL + end) == message
 
 
 def test_a_message_may_refer_to_the_one_before_it() -> None:
@@ -87,27 +84,24 @@ def test_a_clients_window_of_8_bits_is_one() -> None:
     assert inflate(own, compressed(text, wbits=-9)) == text
 
 
-@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-@pytest.mark.parametrize("size", [0, 5, 200, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 300_000])
-def test_payloads_of_every_kind_and_size_inflate(kind: Callable[[bytes], bytes], size: int) -> None:
+@pytest.mark.parametrize("size", [0, 5, 16 * 1024, 16 * 1024 + 1, 300_000])
+def test_payloads_of_every_kind_and_size_inflate(size: int) -> None:
     for message in (os.urandom(size), json_text(size), bytes(size)):
-        own = Deflate(TAKEOVER)
-        for _ in range(2):
-            assert inflate(own, kind(compressed(message)), final=True, room=size) == message
+        own, payload = Deflate(TAKEOVER), compressed(message)
+        for data in (payload, bytearray(payload), memoryview(payload)):
+            assert inflate(own, data, final=True, room=size) == message
 
 
-@pytest.mark.parametrize("final", [True, False])
-@pytest.mark.parametrize("size", [1, 2, 1000, 128 * 1024 - 1, 128 * 1024, 128 * 1024 + 1, 256 * 1024, 1_000_000])
-@pytest.mark.parametrize("mode", [zlib.Z_SYNC_FLUSH, zlib.Z_FINISH])
 @pytest.mark.parametrize("fill", [bytes, json_text, os.urandom])
-def test_a_message_fills_its_room_and_one_byte_more_is_too_long(
-    fill: Callable[[int], bytes], mode: int, size: int, *, final: bool
-) -> None:
+@pytest.mark.parametrize("size", [1, 128 * 1024 - 1, 128 * 1024, 128 * 1024 + 1, 300_000])
+def test_a_message_fills_its_room_and_one_byte_more_is_too_long(fill: Callable[[int], bytes], size: int) -> None:
     message = fill(size)
-    payload = compressed(message, mode=mode)
-    assert inflate(Deflate(TAKEOVER), payload, final=final, room=size) == message
-    with pytest.raises(TooLong):
-        inflate(Deflate(TAKEOVER), payload, final=final, room=size - 1)
+    for mode in (zlib.Z_SYNC_FLUSH, zlib.Z_FINISH):
+        payload = compressed(message, mode=mode)
+        for final in (True, False):
+            assert inflate(Deflate(TAKEOVER), payload, final=final, room=size) == message
+            with pytest.raises(TooLong):
+                inflate(Deflate(TAKEOVER), payload, final=final, room=size - 1)
 
 
 def test_without_room_an_empty_message_is_all_that_fits() -> None:
@@ -116,23 +110,22 @@ def test_without_room_an_empty_message_is_all_that_fits() -> None:
         inflate(Deflate(TAKEOVER), compressed(b"x"), room=0)
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        pytest.param(b"\x07", id="a block of the reserved type"),
-        pytest.param(b"\xff" * 10, id="likewise"),
-        pytest.param(b"\x00\x05\x00\x00\x00Hello", id="a length that its complement denies"),
-        pytest.param(b"plain text that nobody compressed", id="text"),
-        pytest.param(bytes.fromhex("f348cdc9c90700") + b"\xff\xff", id="rubbish after BFINAL"),
-        pytest.param(zlib.compress(b"Hello"), id="a header and checksum of zlib"),
-        pytest.param(b"\xff" * 100_000, id="a lot of it"),
-        pytest.param(compressed(json_text(70_000)) + b"\xff" * 20_000, id="in the second half"),
-    ],
-)
-def test_what_is_no_deflated_data_is_named_so(payload: bytes) -> None:
-    for final in (True, False):
-        with pytest.raises(NotDeflate):
-            inflate(Deflate(TAKEOVER), payload, final=final, room=MIB)
+def test_what_is_not_deflated_data_is_named_so() -> None:
+    for payload in (
+        # A block of the reserved type, and a length that its complement denies.
+        b"\x07",
+        b"\x00\x05\x00\x00\x00Hello",
+        b"plain text that nobody compressed",
+        # What comes after BFINAL.
+        bytes.fromhex("f348cdc9c90700") + b"\xff\xff",
+        # With the header and checksum of zlib.
+        zlib.compress(b"Hello"),
+        b"\xff" * 100_000,
+        compressed(json_text(70_000)) + b"\xff" * 20_000,
+    ):
+        for final in (True, False):
+            with pytest.raises(NotDeflate):
+                inflate(Deflate(TAKEOVER), payload, final=final, room=MIB)
 
 
 @given(data=st.binary(max_size=3000), cuts=st.lists(st.integers(0, 3000), max_size=3), room=st.integers(0, 5000))
@@ -160,11 +153,11 @@ def test_a_corrupt_or_truncated_message_does_nothing_else(size: int, at: int, by
             continue
 
 
-@pytest.mark.parametrize("count", [16, 1000])
-def test_streams_that_end_within_a_message_follow_each_other(count: int) -> None:
-    parts = [json_text(200, seed) for seed in range(count)]
-    payload = b"".join(compressed(part, mode=zlib.Z_FINISH) for part in parts)
-    assert inflate(Deflate(TAKEOVER), payload) == b"".join(parts)
+def test_streams_that_end_within_a_message_follow_each_other() -> None:
+    for count in (16, 1000):
+        parts = [json_text(200, seed) for seed in range(count)]
+        payload = b"".join(compressed(part, mode=zlib.Z_FINISH) for part in parts)
+        assert inflate(Deflate(TAKEOVER), payload) == b"".join(parts)
 
 
 def test_streams_of_nothing_end_a_message_that_has_too_many_of_them() -> None:

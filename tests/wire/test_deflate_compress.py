@@ -54,7 +54,7 @@ def cut(payload: bytes, cuts: Iterable[int]) -> Iterator[tuple[bytes, bool]]:
     yield b"", True
 
 
-@settings(deadline=None)
+@settings(max_examples=50)
 @given(
     parameters=PARAMETERS,
     level=st.none() | st.integers(1, 9),
@@ -98,11 +98,11 @@ def test_an_empty_message_is_compressed_to_the_one_byte_of_the_rfc(parameters: P
         assert inflate(own, payload) == message
 
 
-@pytest.mark.parametrize("size", [32, 128, 1024, 16 * 1024, 64 * 1024])
+@pytest.mark.parametrize("size", [32, 1024, 64 * 1024])
 def test_json_text_is_at_most_a_quarter_larger_than_with_the_settings_of_websockets(size: int) -> None:
     own, peer = Deflate(TAKEOVER), the_peer(TAKEOVER)
     ours = theirs = 0
-    for seed in range(64):
+    for seed in range(32):
         message = json_text(size, seed)
         ours += len(own.compress(message) or message)
         theirs += len(peer.encode(Frame(Opcode.TEXT, message)).data)
@@ -110,28 +110,21 @@ def test_json_text_is_at_most_a_quarter_larger_than_with_the_settings_of_websock
 
 
 @pytest.mark.parametrize("parameters", [TAKEOVER, NO_TAKEOVER])
-@pytest.mark.parametrize("size", [256, 1024, 64 * 1024])
-def test_what_is_compressed_or_random_already_is_sent_as_it_is(size: int, parameters: Parameters) -> None:
+@pytest.mark.parametrize("size", [256, 16 * 1024])
+def test_text_of_any_script_is_compressed_and_what_is_compressed_or_random_already_is_not(
+    size: int, parameters: Parameters
+) -> None:
     own = Deflate(parameters)
     assert own.compress(random.Random(size).randbytes(size)) is None
     assert own.compress(zlib.compress(json_text(20 * size))[:size]) is None
-
-
-@pytest.mark.parametrize("parameters", [TAKEOVER, NO_TAKEOVER])
-@pytest.mark.parametrize("size", [256, 1024, 64 * 1024])
-@pytest.mark.parametrize(
-    "text",
-    [
+    for text in (
         '{"name": "Jürgen", "city": "Zürich", "note": "Straßenbahn — à bientôt"},',
         '{"имя": "Екатерина", "город": "Санкт-Петербург", "возраст": 41, "note": "plain"},',
         '{"名前": "東京都渋谷区神宮前一丁目", "메모": "안녕하세요 여러분", "note": "plain text too", "id": 93711},',
-    ],
-)
-def test_text_of_any_script_is_compressed(text: str, size: int, parameters: Parameters) -> None:
-    message = (text * size).encode()[:size]
-    payload = Deflate(parameters).compress(message)
-    assert payload is not None
-    assert len(payload) < 0.8 * size
+    ):
+        payload = Deflate(parameters).compress((text * size).encode()[:size])
+        assert payload is not None
+        assert len(payload) < 0.8 * size
 
 
 def test_numbers_in_an_array_are_compressed() -> None:
@@ -185,23 +178,17 @@ def test_without_takeover_a_broadcast_is_compressed_once(monkeypatch: pytest.Mon
     assert len(payloads) == len(made) == 2
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        Deflate(Parameters(True, True, 11, 12)),
-        Deflate(NO_TAKEOVER, level=9),
-        Deflate(NO_TAKEOVER, memory_level=6),
-        Deflate(TAKEOVER),
-    ],
-)
 def test_what_one_connection_sends_is_not_given_to_another_with_other_settings(
-    other: Deflate, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = counted(monkeypatch)
     message = json_text(2000)
     Deflate(NO_TAKEOVER).compress(message)
-    other.compress(message)
-    assert len(made) == 2
+    Deflate(Parameters(True, True, 11, 12)).compress(message)
+    Deflate(NO_TAKEOVER, level=9).compress(message)
+    Deflate(NO_TAKEOVER, memory_level=6).compress(message)
+    Deflate(TAKEOVER).compress(message)
+    assert len(made) == 5
 
 
 def test_only_the_latest_few_messages_are_kept_for_others_and_no_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +225,7 @@ def test_threads_compress_the_same_messages_at_once_and_each_gets_its_own() -> N
         chance = random.Random(seed)
         own = Deflate(NO_TAKEOVER)
         start.wait()
-        for message in chance.choices(messages, k=500):
+        for message in chance.choices(messages, k=200):
             payload = own.compress(message)
             if payload is None or zlib.decompress(payload + TAIL + b"\x03\x00", wbits=-12) != message:
                 wrong.append(message)

@@ -42,15 +42,15 @@ def zeros(size: int, *, mode: int = zlib.Z_SYNC_FLUSH) -> bytes:
     return (mebibyte * (size // MIB) + compressor.flush(mode)).removesuffix(TAIL)
 
 
-@pytest.mark.parametrize("final", [True, False])
-@pytest.mark.parametrize("room", [0, 1, 64 * KIB, MIB, 16 * MIB])
-def test_a_bomb_of_a_gibibyte_takes_no_more_memory_than_its_room(room: int, *, final: bool) -> None:
+@pytest.mark.parametrize("room", [0, 64 * KIB, 16 * MIB])
+def test_a_bomb_of_a_gibibyte_takes_no_more_memory_than_its_room(room: int) -> None:
     bomb = zeros(KIB * MIB)
     assert len(bomb) < 2 * MIB
 
     def run() -> None:
-        with pytest.raises(TooLong):
-            inflate(Deflate(TAKEOVER), bomb, final=final, room=room)
+        for final in (True, False):
+            with pytest.raises(TooLong):
+                inflate(Deflate(TAKEOVER), bomb, final=final, room=room)
 
     run()
     assert peak(run) < room * 9 / 8 + 400 * KIB

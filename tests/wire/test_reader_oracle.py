@@ -64,7 +64,7 @@ MOST = st.none() | st.integers(1, 3)
 
 
 @given(st.data(), CUTS, MOST)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150)
 def test_a_right_stream_gives_what_was_sent_and_what_websockets_reads(
     data: st.DataObject, cuts: list[int], most: int | None
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_right_stream_gives_what_was_sent_and_what_websockets_reads(
 
 
 @given(st.data(), CUTS, MOST)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 def test_a_compressed_stream_gives_what_was_sent_and_what_websockets_reads(
     data: st.DataObject, cuts: list[int], most: int | None
 ) -> None:
@@ -86,7 +86,7 @@ def test_a_compressed_stream_gives_what_was_sent_and_what_websockets_reads(
 
 @pytest.mark.parametrize("name", BREAKS)
 @given(data=st.data(), cuts=CUTS, most=MOST)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15)
 def test_a_stream_broken_in_one_way_ends_there_for_us_and_for_websockets(
     name: str, data: st.DataObject, cuts: list[int], most: int | None
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_stream_broken_in_one_way_ends_there_for_us_and_for_websockets(
 
 
 @given(st.data(), CUTS, MOST)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 def test_frames_in_any_order_mean_the_same_to_us_and_to_websockets(
     data: st.DataObject, cuts: list[int], most: int | None
 ) -> None:
