@@ -4,13 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from .close_codes import CloseCode
 from .sizes import MIB, check_bound
-
-# What a sum of a clock's reading and many small times may be off by, in seconds, and more.
-_ROUNDING: Final = 1e-6
+from .token_bucket import TokenBucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,52 +78,30 @@ class Refusal(Enum):
         self.reason = reason
 
 
-# Counts one message that was received now; which limit it exceeds, if any.
+# Counts one message that was received now, and returns the limit that it exceeds.
 Measure: TypeAlias = Callable[[str | bytes], Refusal | None]
 
 
-class RateMeter:
-    """The two rates of one connection, each a token bucket kept as the moment at which it will be full again.
+def measure_rates(limits: Limits, clock: Callable[[], float]) -> Measure:
+    """Return what counts the messages of one connection against its rates, each a bucket of one second's worth."""
+    messages, size = limits.messages_per_second, limits.bytes_per_second
+    # A rate below one message a second still lets a first message through.
+    take_message = None if messages is None else TokenBucket(messages, max(messages, 1.0)).take
+    take_bytes = None if size is None else TokenBucket(size, size).take
 
-    That is one number for each and no refilling: `full_at - now` is how many seconds' worth of tokens are missing. It
-    is part of every message's way where a rate is set, so what can be divided beforehand is.
-    """
-
-    __slots__ = ("_byte_seconds", "_bytes_full_at", "_clock", "_message_room", "_message_seconds", "_messages_full_at")
-
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
-        messages, size = limits.messages_per_second, limits.bytes_per_second
-        self._clock = clock
-        # The seconds that one message, or one byte, takes of its bucket; 0.0 where there is no limit.
-        self._message_seconds = 1.0 / messages if messages else 0.0
-        self._byte_seconds = 1.0 / size if size else 0.0
-        # How many seconds' worth may be missing before a message: a second's, less the message itself. A rate below
-        # one a second still lets a first message through.
-        self._message_room = max(1.0 - self._message_seconds, 0.0) + _ROUNDING
-        self._messages_full_at = 0.0
-        self._bytes_full_at = 0.0
-
-    def exceeded(self, data: str | bytes) -> Refusal | None:
-        """Count one message that was received now; which rate it exceeds, if any."""
-        now = self._clock()
-        # Most buckets are full, also that of no limit, and then there is nothing to work out.
-        if now >= self._messages_full_at:
-            self._messages_full_at = now + self._message_seconds
-        elif self._messages_full_at - now > self._message_room:
+    # A closure takes 0.03 us of a message less than a method.
+    def exceeded(data: str | bytes) -> Refusal | None:
+        now = clock()
+        if take_message is not None and not take_message(now):
             return Refusal.MESSAGE_RATE
-        else:
-            self._messages_full_at += self._message_seconds
-        # `size_of`, without a call.
-        size = len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())
-        cost = size * self._byte_seconds
-        # A message larger than the whole bucket needs it full, and leaves a debt.
-        if now >= self._bytes_full_at:
-            self._bytes_full_at = now + cost
-        elif cost and self._bytes_full_at - now + cost > 1.0 + _ROUNDING:
-            return Refusal.BYTE_RATE
-        else:
-            self._bytes_full_at += cost
+        if take_bytes is not None:
+            # `size_of`, without a call.
+            size = len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())
+            if not take_bytes(now, size):
+                return Refusal.BYTE_RATE
         return None
+
+    return exceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ ONLY = {
     **dict.fromkeys(GROUND, GROUND),
     "_aio": set(),
     "brokers": {"_asgi", "errors", "sizes"},
+    "token_bucket": set(),
     "wire": {"errors", "close_codes", "sizes"},
     "uvicorn_protocol": {*GROUND, "wire"},
 }
@@ -116,7 +117,7 @@ def test_what_only_some_may_import_is_imported_by_no_other_place(target: str) ->
 
 
 def test_the_tables_and_the_wire_know_no_event_loop() -> None:
-    tables = [*inside("wire"), "uvicorn_protocol.phases", "websocket.state", *GROUND]
+    tables = [*inside("wire"), "uvicorn_protocol.phases", "websocket.state", "token_bucket", *GROUND]
     assert {name for name in tables if "asyncio" in imports(name)[1]} == set()
 
 

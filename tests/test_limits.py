@@ -20,7 +20,7 @@ from asgi_ws import (
     WebSocketEndpoint,
     websocket_app,
 )
-from asgi_ws.limits import RateMeter, Usage
+from asgi_ws.limits import Usage, measure_rates
 from asgi_ws.testing import VirtualClock, WebSocketCommunicator
 
 from .odd_servers import Gate
@@ -159,8 +159,8 @@ def test_the_token_bucket_holds_a_seconds_worth_and_refills_at_the_rate(
     limits: dict[str, Any], messages: list[tuple[float, int]], outcome: list[str | None]
 ) -> None:
     times = iter([1000.0 + when for when, _ in messages])
-    meter = RateMeter(Limits(**limits), lambda: next(times))
-    refusals = [meter.exceeded(bytes(size)) for _, size in messages]
+    measure = measure_rates(Limits(**limits), lambda: next(times))
+    refusals = [measure(bytes(size)) for _, size in messages]
     assert [None if refusal is None else refusal.name for refusal in refusals] == outcome
 
 

@@ -61,8 +61,9 @@ from ..hub.membership import Membership
 from ..hub.overflow import Overflow
 from ..hub.presence import Member
 from ..json_codec import STANDARD_JSON
-from ..limits import Limits, RateMeter
+from ..limits import Limits
 from ..sizes import KIB
+from ..token_bucket import TokenBucket
 from ..websocket.websocket import WebSocket
 from . import pages
 
@@ -180,9 +181,9 @@ class Chat(WebSocketEndpoint):
         # None while the connection is not subscribed to its room.
         self._membership: Membership | None = None
         self._visitor = ""
-        clock = asyncio.get_running_loop().time
-        self._messages = RateMeter(Limits(messages_per_second=MESSAGES_PER_SECOND), clock)
-        self._room_requests = RateMeter(Limits(messages_per_second=ROOM_REQUESTS_PER_SECOND), clock)
+        self._now = asyncio.get_running_loop().time
+        self._messages = TokenBucket(MESSAGES_PER_SECOND, MESSAGES_PER_SECOND)
+        self._room_requests = TokenBucket(ROOM_REQUESTS_PER_SECOND, ROOM_REQUESTS_PER_SECOND)
 
     async def on_connect(self, ws: WebSocket) -> None:
         offered = ws.subprotocols
@@ -240,7 +241,7 @@ class Chat(WebSocketEndpoint):
         return {"type": "ok"}
 
     async def _publish(self, ws: WebSocket, request: Mapping[str, Any]) -> dict[str, Any]:
-        if self._messages.exceeded("") is not None:
+        if not self._messages.take(self._now()):
             raise ChatError("rate_limited", f"not sent: at most {MESSAGES_PER_SECOND} messages a second are passed on")
         membership = self._subscribed(ws, request)
         data = request.get("data")
@@ -260,7 +261,7 @@ class Chat(WebSocketEndpoint):
         return {"type": "ok"}
 
     def _count_room_request(self) -> None:
-        if self._room_requests.exceeded("") is not None:
+        if not self._room_requests.take(self._now()):
             raise ChatError(
                 "rate_limited", f"at most {ROOM_REQUESTS_PER_SECOND} times a second a room is joined, left or asked for"
             )

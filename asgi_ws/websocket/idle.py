@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from .._asgi import Event, Send
-from ..limits import Limits, Measure, RateMeter, Refusal
+from ..limits import Limits, Measure, Refusal, measure_rates
 
 # asyncio's own clock, as it is here: a test that replaces it has its own read.
 _LOOP_TIME: Final = asyncio.BaseEventLoop.time
@@ -18,7 +18,7 @@ def measure_of(limits: Limits, loop: asyncio.AbstractEventLoop) -> Measure | Non
         return None
     # asyncio's own clock is `time.monotonic` in a function, which makes a reading dearer by half.
     is_plain = getattr(loop.time, "__func__", None) is _LOOP_TIME
-    return RateMeter(limits, time.monotonic if is_plain else loop.time).exceeded
+    return measure_rates(limits, time.monotonic if is_plain else loop.time)
 
 
 class IdleTimer:
