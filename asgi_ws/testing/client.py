@@ -9,11 +9,11 @@ from .._asgi import ASGIApp
 from .clock import VirtualClock
 from .communicator import WebSocketCommunicator
 from .conformance.http import DEBUG_EXTENSION, TRAILERS_EXTENSION
+from .exchange import Exchange
 from .http import STREAMED, ApplicationTransport
 from .libraries import httpx2
 from .lifespan import LifespanManager
-from .portal import BackgroundLoop, LoopThread, beside
-from .servers.exchange import Exchange
+from .portal import BlockingPortal, PortalProvider, beside
 from .servers.profiles import SPEC, profile_of
 from .servers.scopes import HANDSHAKE
 from .session import WebSocketTestSession
@@ -104,10 +104,10 @@ class TestClient(httpx2.Client):
         self.app_state: dict[str, Any] = {}
         self._bound = timeout
         self._check_leaks = check_leaks
-        self._background = BackgroundLoop(timeout)
+        self._portals = PortalProvider(timeout)
         self._has_lifespan = profile_of(server).has_lifespan
         # Where the block runs, and its lifespan; None outside the block, and for a server that has none.
-        self._loop: LoopThread | None = None
+        self._portal: BlockingPortal | None = None
         self._lifespan: LifespanManager | None = None
         self._options: dict[str, Any] = {
             "state": self.app_state,
@@ -122,7 +122,7 @@ class TestClient(httpx2.Client):
         offers: dict[str, Any] = {TRAILERS_EXTENSION: {}} if server == SPEC.name else {}
         self._requests = _Transport(
             ApplicationTransport(app, extensions=offers | self._extensions, carries_context=True, **self._options),
-            self._background,
+            self._portals,
         )
         super().__init__(
             base_url=base_url,
@@ -154,7 +154,7 @@ class TestClient(httpx2.Client):
         headers.update(kwargs.pop("headers", None))
         extensions = {**(kwargs.pop("extensions", None) or {}), _HANDSHAKE_MARK: True}
         request = self._put_together(merged.copy_with(scheme=scheme), headers=headers, extensions=extensions, **kwargs)
-        return WebSocketTestSession(self._background, self._communicator(request))
+        return WebSocketTestSession(self._portals, self._communicator(request))
 
     def _put_together(self, url: httpx2.URL, **kwargs: Any) -> httpx2.Request:
         """A request as the library sends it, with the client's cookies and credentials."""
@@ -196,7 +196,7 @@ class TestClient(httpx2.Client):
         Enter it before the application runs, and leave it after. A move of the clock is a wait like any other.
         """
         self._check_open()
-        loop, clock = self._background.running(), VirtualClock(patience=self._bound)
+        portal, clock = self._portals.running(), VirtualClock(patience=self._bound)
 
         async def stop() -> None:
             clock.__enter__()
@@ -204,18 +204,18 @@ class TestClient(httpx2.Client):
         async def run_on() -> None:
             clock.__exit__(None, None, None)
 
-        loop.call(stop, "a turn of the loop")
-        loop.kept.add(clock)
+        portal.call(stop, "a turn of the loop")
+        portal.kept.add(clock)
         failed: BaseException | None = None
         try:
-            yield TestClock(loop, clock)
+            yield TestClock(portal, clock)
         except BaseException as error:
             failed = error
             raise
         finally:
-            loop.kept.discard(clock)
+            portal.kept.discard(clock)
             with beside(failed):
-                loop.call(run_on, "a turn of the loop")
+                portal.call(run_on, "a turn of the loop")
 
     # -- the lifespan
 
@@ -227,27 +227,27 @@ class TestClient(httpx2.Client):
             RuntimeError: the client is closed, or its block entered already.
         """
         self._check_open()
-        if self._loop is not None:
+        if self._portal is not None:
             raise RuntimeError("this client's block is entered already")
-        loop = self._background.running()
+        portal = self._portals.running()
         if self._has_lifespan:
-            self._start(loop)
-        self._loop = loop
+            self._start(portal)
+        self._portal = portal
         return self
 
     def _check_open(self) -> None:
         if self.is_closed:
             raise RuntimeError("this client is closed, and stays so: make another one")
 
-    def _start(self, loop: LoopThread) -> None:
+    def _start(self, portal: BlockingPortal) -> None:
         lifespan = LifespanManager(self.app, timeout=self._bound, check_leaks=self._check_leaks)
         lifespan.carries_context = True
-        loop.kept.add(lifespan)
+        portal.kept.add(lifespan)
         try:
-            loop.call(lifespan.__aenter__, "lifespan.startup.complete")
+            portal.call(lifespan.__aenter__, "lifespan.startup.complete")
         except BaseException as error:
             with beside(error):
-                self._background.stop()
+                self._portals.stop()
             raise
         self._lifespan = lifespan
         self.app_state.update(lifespan.state)
@@ -264,22 +264,24 @@ class TestClient(httpx2.Client):
             Exception: as `LifespanManager`.
             WaitTimeout: the event loop is blocked. Beside an error of the block's own it is a note to that.
         """
-        loop, self._loop = self._loop, None
+        portal, self._portal = self._portal, None
         lifespan, self._lifespan = self._lifespan, None
         failed = exc_value
         try:
             with beside(exc_value):
                 self._requests.cancel()
-            if loop is not None and lifespan is not None:
+            if portal is not None and lifespan is not None:
                 with beside(exc_value):
-                    loop.call(lambda: lifespan.__aexit__(exc_type, exc_value, traceback), "lifespan.shutdown.complete")
+                    portal.call(
+                        lambda: lifespan.__aexit__(exc_type, exc_value, traceback), "lifespan.shutdown.complete"
+                    )
         except BaseException as error:
             failed = error
             raise
         finally:
             self.app_state.clear()
             with beside(failed):
-                self._background.stop()
+                self._portals.stop()
 
     def close(self) -> None:
         """Stop the application and the loop, for good."""
@@ -294,8 +296,8 @@ class TestClock:
 
     __test__ = False
 
-    def __init__(self, loop: LoopThread, clock: VirtualClock) -> None:
-        self._loop = loop
+    def __init__(self, portal: BlockingPortal, clock: VirtualClock) -> None:
+        self._portal = portal
         self._clock = clock
 
     def time(self) -> float:
@@ -314,23 +316,23 @@ class TestClock:
         async def asked() -> float | None:
             return self._clock.next_timer
 
-        return self._loop.call(asked, "a turn of the loop")
+        return self._portal.call(asked, "a turn of the loop")
 
     def advance(self, seconds: float) -> None:
         """Move time by `seconds`, as `VirtualClock.advance` does."""
-        self._loop.call(lambda: self._clock.advance(seconds), f"advance({seconds!r})")
+        self._portal.call(lambda: self._clock.advance(seconds), f"advance({seconds!r})")
 
     def settle(self) -> None:
         """Let the loop run until nothing is ready, as `VirtualClock.settle` does."""
-        self._loop.call(self._clock.settle, "settle()")
+        self._portal.call(self._clock.settle, "settle()")
 
 
 class _Transport(httpx2.BaseTransport):
     """The asynchronous transport, in the background loop."""
 
-    def __init__(self, transport: ApplicationTransport, background: BackgroundLoop) -> None:
+    def __init__(self, transport: ApplicationTransport, portals: PortalProvider) -> None:
         self._transport = transport
-        self._background = background
+        self._portals = portals
         # Responses that the test reads piece by piece and has not closed.
         self._open: set[_Body] = set()
 
@@ -339,12 +341,12 @@ class _Transport(httpx2.BaseTransport):
             raise _PutTogether(request)
         # What an iterator of the test's gives is given here, and not in the loop.
         request.read()
-        loop = self._background.running()
-        response, exchange = loop.call(
+        portal = self._portals.running()
+        response, exchange = portal.call(
             lambda: self._transport.respond(request), f"the response to {request.method} {request.url}"
         )
         if exchange is not None:
-            response.stream = body = _Body(exchange, loop, self._open.discard)
+            response.stream = body = _Body(exchange, portal, self._open.discard)
             self._open.add(body)
         # Starlette's and Jinja's tests look for them here.
         debug = response.extensions.get(DEBUG_EXTENSION, {})
@@ -362,24 +364,24 @@ class _Transport(httpx2.BaseTransport):
 class _Body(httpx2.SyncByteStream):
     """The body of a response that is read piece by piece."""
 
-    def __init__(self, exchange: Exchange, loop: LoopThread, closed: Callable[["_Body"], None]) -> None:
+    def __init__(self, exchange: Exchange, portal: BlockingPortal, closed: Callable[["_Body"], None]) -> None:
         self._exchange = exchange
-        self._loop = loop
+        self._portal = portal
         self._closed = closed
-        loop.kept.add(exchange)
+        portal.kept.add(exchange)
 
     def __iter__(self) -> Iterator[bytes]:
-        while (part := self._loop.call(self._exchange.next_part, "more of the response")) is not None:
+        while (part := self._portal.call(self._exchange.next_part, "more of the response")) is not None:
             yield part
 
     def close(self) -> None:
         self._closed(self)
-        if self._exchange not in self._loop.kept:
+        if self._exchange not in self._portal.kept:
             return
         try:
-            self._loop.call(self._exchange.end, "the application to end")
+            self._portal.call(self._exchange.close, "the application to end")
         finally:
-            self._loop.kept.discard(self._exchange)
+            self._portal.kept.discard(self._exchange)
 
     def cancel(self) -> None:
         self._exchange.stop(exceptions=False)

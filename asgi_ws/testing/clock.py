@@ -67,7 +67,7 @@ class VirtualClock:
         # The task that is in the block, when it moved the clock last in real time, and who looks whether it waits.
         self._task: asyncio.Task[Any] | None = None
         self._moved_at = 0.0
-        self._watch: Deadline
+        self._watch: RealTimer
         # What to say of the task since patience has ended; None while it has not.
         self._stood_still: str | None = None
 
@@ -95,8 +95,8 @@ class VirtualClock:
         loop_time.clock = self
         for timer in list(_scheduled(loop)):
             owner = _owner(timer)
-            if isinstance(owner, Deadline):
-                owner.leave_loop_time()
+            if isinstance(owner, RealTimer):
+                owner.move_to_thread()
         self._task, self._moved_at, self._stood_still = asyncio.current_task(), time.monotonic(), None
         self._watch = after(self._patience, self._check_task)
         return self
@@ -261,7 +261,7 @@ def active(loop: asyncio.AbstractEventLoop) -> VirtualClock | None:
     return loop.time.clock if isinstance(loop.time, _LoopTime) else None
 
 
-class Deadline:
+class RealTimer:
     """A call that is due in real time. Made by `after`."""
 
     __slots__ = ("_callback", "_due", "_loop", "_timer")
@@ -272,7 +272,7 @@ class Deadline:
         self._due = time.monotonic() + seconds
         self._timer: asyncio.TimerHandle | threading.Timer = self._loop.call_later(seconds, self._call)
         if active(self._loop) is not None:
-            self.leave_loop_time()
+            self.move_to_thread()
 
     def cancel(self) -> None:
         """Never make the call, and let go of it."""
@@ -280,7 +280,7 @@ class Deadline:
         # A thread may have asked for the call already.
         self._callback = _nothing
 
-    def leave_loop_time(self) -> None:
+    def move_to_thread(self) -> None:
         """Go on in a thread, since the loop's time stands still from now on."""
         self._timer.cancel()
         self._timer = threading.Timer(max(0.0, self._due - time.monotonic()), self._call_from_thread)
@@ -296,9 +296,9 @@ class Deadline:
             self._loop.call_soon_threadsafe(self._call)
 
 
-def after(seconds: float, callback: Callable[[], object]) -> Deadline:
+def after(seconds: float, callback: Callable[[], object]) -> RealTimer:
     """Call `callback` in the running loop after so many real seconds, whatever a `VirtualClock` does with its time."""
-    return Deadline(seconds, callback)
+    return RealTimer(seconds, callback)
 
 
 class _LoopTime:

@@ -158,7 +158,7 @@ class WebSocketCommunicator(Run):
         try:
             await super()._call(scope, receive, send)
         finally:
-            self._server.end()
+            self._server.cancel_receive()
 
     def _take(self, event: Event) -> None:
         self._last_output = event
@@ -221,7 +221,7 @@ class WebSocketCommunicator(Run):
         failure = refusal(answer, self.scope) if isinstance(answer, Accepted) else None
         if failure is not None:
             self._closed = ConnectionClosed(CloseCode.ABNORMAL)
-            self._server.lose()
+            self._server.abort()
             raise failure
         return answer
 
@@ -336,7 +336,7 @@ class WebSocketCommunicator(Run):
         self._look_for_close()
         if self._closed is None:
             self._closed = ConnectionClosed(CloseCode.ABNORMAL)
-        self._server.lose()
+        self._server.abort()
 
     async def wait_closed(self) -> tuple[int, str]:
         """Wait for the connection to end; the close code and the reason that the peer sees. Messages are kept.
@@ -440,11 +440,11 @@ class WebSocketCommunicator(Run):
 
         What the application sends fills the system's buffers and then waits. `abort` is the server's finding out.
         """
-        self._link.cut()
+        self._link.is_up = False
 
-    async def _leave(self) -> None:
+    async def _close(self) -> None:
         if self._closed is None and isinstance(self._handshake.answer, Accepted):
             await self.close()
         if not self._server.peer_left:
-            self._server.lose()
+            self._server.abort()
         await self._until_ended("the application to end after the peer left")

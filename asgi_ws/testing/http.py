@@ -6,8 +6,8 @@ from typing import Any, Final, cast
 from .._asgi import ASGIApp, Scope
 from .clock import checked_bound
 from .conformance.http import DEBUG_EXTENSION
+from .exchange import Exchange
 from .libraries import httpx2
-from .servers.exchange import Exchange
 from .servers.profiles import SPEC, profile_of
 from .servers.scopes import connection_scope, paths
 
@@ -30,7 +30,7 @@ class _Body(httpx2.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
-        await self._exchange.end()
+        await self._exchange.close()
 
 
 class ApplicationTransport(httpx2.AsyncBaseTransport):
@@ -88,16 +88,14 @@ class ApplicationTransport(httpx2.AsyncBaseTransport):
         try:
             await (exchange.until_started() if is_streamed else exchange.finish())
         except BaseException as error:
-            await exchange.end(error)
+            await exchange.close(error)
             raise
         if not is_streamed:
-            await exchange.end()
+            await exchange.close()
         response = httpx2.Response(
             exchange.status, headers=exchange.headers, stream=httpx2.ByteStream(exchange.collected()), request=request
         )
-        response.extensions.update(exchange.notes)
-        # The rest is seen as it comes.
-        exchange.notes = response.extensions
+        exchange.add_notes_to(response.extensions)
         return response, exchange if is_streamed else None
 
     def _exchange(self, request: httpx2.Request, *, is_streamed: bool) -> Exchange:

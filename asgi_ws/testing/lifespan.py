@@ -115,12 +115,12 @@ class LifespanManager(Run):
         if error is not None:
             # A test that failed is no reason to leave open what the application would close.
             try:
-                await self._leave()
+                await self._close()
             except WaitTimeout as late:
                 error.add_note(f"The application: {late}")
         await super().__aexit__(kind, error, trace)
 
-    async def _leave(self) -> None:
+    async def _close(self) -> None:
         if self.future.done():
             self._failed = self._failed or _unanswered("shutdown", "returned before it was asked to stop")
             return

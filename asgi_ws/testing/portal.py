@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, and calls into it that come back whatever the loop does."""
+"""Portals: an event loop in a thread of its own, and calls into it that come back whatever the loop does."""
 
 import asyncio
 import inspect
@@ -39,44 +39,39 @@ class StillBlocked(WaitTimeout):
         return f"an earlier call blocked the event loop: {super().__str__()}"
 
 
-class BackgroundLoop:
-    """The loop of whoever holds this: started at its first use, and after each end; ended when nobody holds this."""
+class PortalProvider:
+    """Starts a portal at its first use, and after each end; ended when nobody holds this any more."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._thread: LoopThread | None = None
-        # Ends the thread; None while there is none.
+        self._portal: BlockingPortal | None = None
+        # Stops the portal; None while there is none.
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
-    def running(self) -> "LoopThread":
-        """The loop, which runs. One that is blocked is left behind, unless a block needs that very one."""
+    def running(self) -> "BlockingPortal":
+        """Return a portal whose loop runs. One that is blocked is left behind, unless a block needs that very one."""
         with self._lock:
-            thread = self._thread
-            if thread is None or not (thread.is_alive and (thread.kept or thread.is_usable())):
-                self._let_go()
-                self._thread = thread = LoopThread(self._timeout)
-                self._finalizer = weakref.finalize(self, thread.abandon)
-            return thread
-
-    def _let_go(self) -> None:
-        """Have the thread end when it can."""
-        if self._finalizer is not None:
-            self._finalizer()
-        self._thread = self._finalizer = None
+            portal = self._portal
+            if portal is None or not (portal.is_alive and (portal.kept or portal.is_usable())):
+                if self._finalizer is not None:
+                    self._finalizer()
+                self._portal = portal = BlockingPortal(self._timeout)
+                self._finalizer = weakref.finalize(self, portal.stop_nowait)
+            return portal
 
     def stop(self) -> None:
-        """End the loop, if it runs. Raises WaitTimeout, as `LoopThread.stop`."""
+        """Stop the portal, if there is one. Raises as `BlockingPortal.stop`."""
         with self._lock:
-            thread = self._thread
+            portal = self._portal
             if self._finalizer is not None:
                 self._finalizer.detach()
-            self._thread = self._finalizer = None
-        if thread is not None:
-            thread.stop()
+            self._portal = self._finalizer = None
+        if portal is not None:
+            portal.stop()
 
 
-class LoopThread:
+class BlockingPortal:
     """One event loop, from its start to its end, in a daemon thread: a loop that is blocked can be left behind.
 
     Args:
@@ -208,14 +203,14 @@ class LoopThread:
             return
         is_within = threading.current_thread() is self._thread
         can_end = not is_within and self.is_usable()
-        self.abandon()
+        self.stop_nowait()
         if can_end:
             self._thread.join(self.timeout + _SLACK)
             if self._thread.is_alive():
                 raise WaitTimeout("the test client's loop to end", self.timeout, *self._stand())
         self._raise_escaped()
 
-    def abandon(self) -> None:
+    def stop_nowait(self) -> None:
         """Have the loop end when it can, and wait for nothing."""
         self._is_stopping = True
         # It may have ended.

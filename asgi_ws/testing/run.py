@@ -1,7 +1,6 @@
 """One run of an ASGI application, on asgiref's communicator: every wait has a bound, and nothing is hidden by one."""
 
 import asyncio
-import inspect
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,9 +12,10 @@ from typing import Any, Final, NoReturn, Self
 from .._asgi import ASGIApp, Event, Receive, Scope, Send
 from ..errors import leaves
 from . import clock, task_report
+from .asgi2 import single_callable
 from .errors import ApplicationCancelled, LeakedTasks, ProtocolViolation, TaskFailed, Unanswered, WaitTimeout, show
 from .libraries import ApplicationCommunicator
-from .unretrieved import UnseenErrors
+from .unretrieved import UnretrievedErrors
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
@@ -45,35 +45,6 @@ def _note(failure: BaseException) -> str:
 def unexplained(errors: Iterable[BaseException], is_known: Callable[[BaseException], bool]) -> Iterable[BaseException]:
     """Those that are not known, nor groups of such alone."""
     return (error for error in errors if not all(is_known(leaf) for leaf in leaves(error)))
-
-
-def single_callable(app: Any) -> ASGIApp:
-    """Return an application that takes scope, receive and send; one of ASGI 2 is called with the scope first."""
-    given: ASGIApp = app
-    application: Callable[[Scope], Any] = app
-    # A plain call's result is awaited: with one argument this is a handler that lacks its decorator.
-    call = app if inspect.isroutine(app) else inspect.getattr_static(app, "__call__", None)
-    if inspect.iscoroutinefunction(call) and not inspect.isclass(app):
-        return given
-    try:
-        signature = inspect.signature(app)
-    except (TypeError, ValueError):
-        return given
-    if _takes(signature, 3) or not _takes(signature, 1):
-        return given
-
-    async def called_twice(scope: Scope, receive: Receive, send: Send) -> None:
-        await application(scope)(receive, send)
-
-    return called_twice
-
-
-def _takes(signature: inspect.Signature, count: int) -> bool:
-    try:
-        signature.bind(*range(count))
-    except TypeError:
-        return False
-    return True
 
 
 class Run(ApplicationCommunicator):
@@ -124,7 +95,7 @@ class Run(ApplicationCommunicator):
         self._violation: ProtocolViolation | None = None
         # Failures that the test has met already, by identity: an exception need not be hashable.
         self._met: dict[int, BaseException] = {}
-        self._unseen = UnseenErrors(self)
+        self._unseen = UnretrievedErrors(self)
         # Whether the test is in the block, and whether the kit has cancelled the application.
         self._is_entered = False
         self._is_stopping = False
@@ -362,13 +333,13 @@ class Run(ApplicationCommunicator):
         try:
             if error is None:
                 try:
-                    await self._leave()
+                    await self._close()
                 except WaitTimeout as timeout:
                     late.append(timeout)
             late += await self._stop(is_patient=error is None and not late)
         except BaseException:
             # The test is cancelled while it leaves, and may be so again at each wait.
-            self._abandon()
+            self._cancel_nowait()
             raise
         finally:
             self._unseen.stop()
@@ -386,13 +357,13 @@ class Run(ApplicationCommunicator):
         if first is not error:
             raise first
 
-    def _abandon(self) -> None:
+    def _cancel_nowait(self) -> None:
         """Cancel what runs, and wait for nothing."""
         self._is_stopping = True
         for task in {self.future, *(task_report.tasks_of(self) if self.check_leaks else ())}:
             task.cancel()
 
-    async def _leave(self) -> None:
+    async def _close(self) -> None:
         """Tell the application that the test is done with it, and wait for its end. Raises WaitTimeout."""
         await self._until_ended("the application to end")
 

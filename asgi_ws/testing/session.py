@@ -14,7 +14,7 @@ from ..json_codec import STANDARD_JSON
 from .communicator import WebSocketCommunicator
 from .errors import ApplicationEnded, show
 from .libraries import httpx2
-from .portal import BackgroundLoop, LoopThread, beside
+from .portal import BlockingPortal, PortalProvider, beside
 from .servers.handshake import Accepted, Answer, Denied
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
@@ -94,14 +94,14 @@ class WebSocketTestSession:
 
     __test__ = False
 
-    def __init__(self, loop: BackgroundLoop, communicator: WebSocketCommunicator) -> None:
+    def __init__(self, portals: PortalProvider, communicator: WebSocketCommunicator) -> None:
         self.scope: Scope = communicator.scope
         self.accepted_subprotocol: str | None = None
         self.extra_headers: RawHeaders | None = None
-        self._background = loop
+        self._portals = portals
         self._communicator = communicator
         # Where it runs; None before the block.
-        self._loop: LoopThread | None = None
+        self._portal: BlockingPortal | None = None
 
     def __enter__(self) -> Self:
         """Connect.
@@ -110,14 +110,14 @@ class WebSocketTestSession:
             WebSocketDenialResponse: the handshake was denied.
             HandshakeFailed: it was accepted in a way that a client refuses.
         """
-        self._loop = self._background.running()
-        self._loop.kept.add(self._communicator)
+        self._portal = self._portals.running()
+        self._portal.kept.add(self._communicator)
         answer: Answer | None = None
         try:
             answer = self._call(self._open, "the answer to the handshake")
         finally:
             if not isinstance(answer, Accepted):
-                self._loop.kept.discard(self._communicator)
+                self._portal.kept.discard(self._communicator)
         if not isinstance(answer, Accepted):
             raise _for_test(WebSocketDenialResponse)(answer)
         self.accepted_subprotocol = answer.subprotocol
@@ -142,19 +142,19 @@ class WebSocketTestSession:
             Exception: what went wrong in the application and the test has not met, as in `WebSocketCommunicator`.
             WaitTimeout: the event loop is blocked. Beside an error of the block's own it is a note to that.
         """
-        if self._loop is None:
+        if self._portal is None:
             return
         try:
             with beside(error):
-                self._loop.call(lambda: self._communicator.__aexit__(kind, error, trace), "the application to end")
+                self._portal.call(lambda: self._communicator.__aexit__(kind, error, trace), "the application to end")
         finally:
-            self._loop.kept.discard(self._communicator)
+            self._portal.kept.discard(self._communicator)
 
     def _call(self, work: Callable[[], Coroutine[Any, Any, _T]], awaited: str) -> _T:
-        if self._loop is None:
+        if self._portal is None:
             raise RuntimeError("there is no connection yet: with client.websocket_connect(...) as websocket: ...")
         try:
-            return self._loop.call(work, awaited)
+            return self._portal.call(work, awaited)
         except ConnectionClosed as closed:
             if closed is self._communicator.error:
                 raise

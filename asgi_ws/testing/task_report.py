@@ -7,12 +7,12 @@ import inspect
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from itertools import groupby
 from pathlib import Path
 from textwrap import indent
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from .._aio.deadline import Deadline
 
@@ -28,7 +28,7 @@ MEANINGS: Final = {
     (str(Path(KIT, "servers", "websocket.py")), "receive"): "waiting in receive() for the next event",
     (str(Path(KIT, "servers", "websocket.py")), "_receive"): "waiting in receive() for the next event",
     (str(Path(KIT, "servers", "websocket.py")), "send"): "waiting in send() for the peer to read",
-    (str(Path(KIT, "servers", "exchange.py")), "_read"): "waiting in receive() for the next event",
+    (str(Path(KIT, "exchange.py")), "_read"): "waiting in receive() for the next event",
     (str(Path(KIT, "lifespan.py")), "_read"): "waiting in receive() for the next event",
 }
 # Where these wait for tasks, and which local variable holds them.
@@ -117,6 +117,24 @@ def context_seen_by_collector(task: asyncio.Task[Any]) -> contextvars.Context:
     return next(contexts, contextvars.Context())
 
 
+class CallGraph(Protocol):
+    """The part that this module uses of `asyncio.FutureCallGraph`."""
+
+    @property
+    def future(self) -> "asyncio.Future[Any]": ...
+    @property
+    def awaited_by(self) -> "Sequence[CallGraph]": ...
+
+
+class CaptureCallGraph(Protocol):
+    """`asyncio.capture_call_graph`. With a limit of 0 a graph has no frames."""
+
+    def __call__(self, future: "asyncio.Future[Any]", /, *, limit: int) -> CallGraph | None: ...
+
+
+# From Python 3.14 on asyncio keeps the graph of the tasks that wait for one another.
+capture_call_graph: CaptureCallGraph | None = getattr(asyncio, "capture_call_graph", None)
+
 # Python 3.12 tells.
 ContextOf = Callable[[asyncio.Task[Any]], contextvars.Context]
 context_of: ContextOf = getattr(asyncio.Task, "get_context", context_seen_by_collector)
@@ -157,7 +175,9 @@ def _waiting(task: asyncio.Task[Any], stack: list[types.FrameType], seen: set[as
     if future is None or future.done():
         yield "is about to run"
         return
-    awaited = [awaited for awaited in _awaited(future, stack[-1:]) if not awaited.done()]
+    graph = [] if capture_call_graph is None else _awaited_by_graph(task, capture_call_graph)
+    # AnyIO's groups are not in the graph.
+    awaited = graph or [other for other in _awaited(future, stack[-1:]) if not other.done()]
     for other in sorted(awaited, key=lambda task: task.get_name()):
         name = f"which waits for task {other.get_name()!r}"
         if any(_meaning(frame) for frame in list(_chain(other.get_coro()))[:1]):
@@ -173,6 +193,13 @@ def _waiting(task: asyncio.Task[Any], stack: list[types.FrameType], seen: set[as
             yield from (indent(line, INDENT) for line in _stand(other, seen))
     if not awaited and not (stack and _is_in(stack[-1], ASYNCIO)):
         yield f"which waits for <{type(future).__name__} pending>"
+
+
+def _awaited_by_graph(task: asyncio.Task[Any], capture: CaptureCallGraph) -> list[asyncio.Task[Any]]:
+    """Return the tasks that a task waits for, by the graph that the event loop keeps."""
+    graphs = [capture(other, limit=0) for other in asyncio.all_tasks(task.get_loop())]
+    found = [graph.future for graph in graphs if graph and any(waiter.future is task for waiter in graph.awaited_by)]
+    return [other for other in found if isinstance(other, asyncio.Task)]
 
 
 def _awaited(future: asyncio.Future[Any], innermost: list[types.FrameType]) -> list[asyncio.Task[Any]]:

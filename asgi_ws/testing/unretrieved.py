@@ -7,7 +7,7 @@ from .errors import TaskFailed
 from .task_report import OWNER, context_of
 
 
-class UnseenErrors:
+class UnretrievedErrors:
     """Keeps those of the tasks that run in a context whose `OWNER` is `owner`, from `start` to `stop`."""
 
     def __init__(self, owner: object) -> None:
@@ -30,7 +30,7 @@ class UnseenErrors:
         if self._loop is None:
             return
         handler: Any = self._loop.get_exception_handler()
-        while isinstance(listener := getattr(handler, "__self__", None), UnseenErrors) and listener.is_over:
+        while isinstance(listener := getattr(handler, "__self__", None), UnretrievedErrors) and listener.is_over:
             handler = listener.before
         self._loop.set_exception_handler(handler)
 

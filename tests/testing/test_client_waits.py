@@ -20,7 +20,7 @@ from asgi_ws.testing import (
     WebSocketTestSession,
     http_client,
 )
-from asgi_ws.testing.portal import LoopThread
+from asgi_ws.testing.portal import BlockingPortal
 
 # What blocks a loop lets go of it here, so that no thread is left for the next test.
 LET_GO = threading.Event()
@@ -352,7 +352,7 @@ def test_a_callback_that_ends_the_process_ends_the_test() -> None:
 
 
 def test_what_left_the_loop_last_is_raised_by_its_end() -> None:
-    loop = LoopThread(5)
+    loop = BlockingPortal(5)
 
     async def running() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
@@ -383,14 +383,14 @@ def test_an_application_that_stops_the_loop_is_told_so() -> None:
 
 
 def test_a_call_that_has_no_bound_of_its_own_gets_one() -> None:
-    loop = LoopThread(0.01)
+    loop = BlockingPortal(0.01)
     with pytest.raises(WaitTimeout, match="the event loop goes on, and nothing in it ends this wait"):
         loop.call(asyncio.Event().wait, "an event")
     loop.stop()
 
 
 def test_a_call_ends_when_another_thread_ends_the_loop() -> None:
-    loop, is_under_way, raised = LoopThread(5), threading.Event(), []
+    loop, is_under_way, raised = BlockingPortal(5), threading.Event(), []
 
     async def waits() -> None:
         is_under_way.set()

@@ -379,7 +379,7 @@ def test_nothing_is_kept_of_what_is_over() -> None:
         raise KeyError("own")
 
     with only(denies_or_raises) as client:
-        loop: Any = client._loop
+        loop: Any = client._portal
         for _ in range(3):
             with pytest.raises(WebSocketDenialResponse), client.websocket_connect("/?denied=1"):
                 pass

@@ -377,8 +377,8 @@ async def test_a_report_names_each_task_with_where_it_stands(start: Start) -> No
 
 
 def test_the_names_that_stand_for_the_kits_calls_are_there() -> None:
-    from asgi_ws.testing import lifespan
-    from asgi_ws.testing.servers import exchange, websocket as server
+    from asgi_ws.testing import exchange, lifespan
+    from asgi_ws.testing.servers import websocket as server
 
     kit = {
         "websocket.py": server.ImitatedWebSocket,

@@ -1,12 +1,15 @@
 """Where a task stands that waits for other tasks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import pytest
 
-from asgi_ws.testing.task_report import stands_at
+from asgi_ws.testing import task_report
+from asgi_ws.testing.task_report import CallGraph, stands_at
 
 from .tasks import Start, Work, calls, gathers, inner, turns
 
@@ -99,3 +102,31 @@ async def test_tasks_that_wait_for_each_other_are_each_told_once(start: Start) -
     text = stands_at(names["a"])
     assert text.endswith("which waits for task 'a', as told above")
     assert text.count("waits for task 'b'") == 1
+
+
+@dataclass
+class Graph:
+    """As `asyncio.FutureCallGraph` of Python 3.14 has it, without frames."""
+
+    future: "asyncio.Future[Any]"
+    awaited_by: Sequence[CallGraph] = ()
+
+
+async def test_a_task_is_followed_by_the_loops_own_graph_where_python_keeps_one(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing else tells that the one waits for the other.
+    task, other = start(inner(), "waiter"), start(inner(), "other")
+    await turns()
+
+    def capture(future: "asyncio.Future[Any]", /, *, limit: int) -> CallGraph | None:
+        assert limit == 0
+        return Graph(future, [Graph(task)] if future is other else [])
+
+    monkeypatch.setattr(task_report, "capture_call_graph", capture)
+    assert calls(stands_at(task)) == ["inner", "inner"]
+    assert "which waits for task 'other':" in stands_at(task)
+    # A task that the graph does not tell of may be known otherwise.
+    group = start(groups_with_anyio())
+    await turns()
+    assert "which waits for task 'first':" in stands_at(group)

@@ -1,7 +1,7 @@
 """An application's HTTP events held against the ASGI text: each rule beside the clause that makes it one."""
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
+from enum import Enum, auto
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,28 +31,57 @@ TRAILERS_EXTENSION: Final = "http.response.trailers"
 
 
 class ResponseState(Enum):
-    """What an application owes next."""
+    """The next events that an application owes."""
 
-    START = "http.response.start"
-    BODY = "http.response.body"
-    TRAILERS = "http.response.trailers"
-    NOTHING = "nothing"
+    START = auto()
+    """http.response.start."""
+    BODY = auto()
+    """http.response.body, which ends the response."""
+    BODY_BEFORE_TRAILERS = auto()
+    """http.response.body, which trailers follow."""
+    TRAILERS = auto()
+    """http.response.trailers."""
+    NOTHING = auto()
+    """None: the response is complete."""
 
 
-# Why an event is out of place, by what was owed when the application sent it.
+_START: Final = "http.response.start"
+_BODY: Final = "http.response.body"
+# The steps that are not the type of an event alone.
+_START_WITH_TRAILERS: Final = "a start that announces trailers"
+_LAST_BODY: Final = "the last body"
+_LAST_TRAILERS: Final = "the last trailers"
+
+# A step that is not there leads nowhere.
+TRANSITIONS: Final[Mapping[ResponseState, Mapping[str, ResponseState]]] = MappingProxyType(
+    {
+        ResponseState.START: {
+            _START: ResponseState.BODY,
+            _START_WITH_TRAILERS: ResponseState.BODY_BEFORE_TRAILERS,
+        },
+        ResponseState.BODY: {_LAST_BODY: ResponseState.NOTHING},
+        ResponseState.BODY_BEFORE_TRAILERS: {_LAST_BODY: ResponseState.TRAILERS},
+        ResponseState.TRAILERS: {_LAST_TRAILERS: ResponseState.NOTHING},
+        ResponseState.NOTHING: {},
+    }
+)
+_BEGUN: Final = (START, "{type} after http.response.start: the response has begun already")
+# Why an event is out of place, by the state in which the application sent it.
 _OUT_OF_PLACE: Final = MappingProxyType(
     {
         ResponseState.START: (START, "{type} before http.response.start"),
-        ResponseState.BODY: (START, "{type} after http.response.start: the response has begun already"),
+        ResponseState.BODY: _BEGUN,
+        ResponseState.BODY_BEFORE_TRAILERS: _BEGUN,
         ResponseState.TRAILERS: (TRAILERS, "{type} after the last http.response.body: the trailers are what is left"),
         ResponseState.NOTHING: (BODY, "{type} after the response was complete: a server ignores it"),
     }
 )
 _ALLOWED: Final = MappingProxyType(
     {
-        ResponseState.START: {"http.response.start", DEBUG_EXTENSION, EARLY_HINT_EXTENSION},
-        ResponseState.BODY: {"http.response.body", DEBUG_EXTENSION},
-        ResponseState.TRAILERS: {"http.response.trailers"},
+        ResponseState.START: {_START, DEBUG_EXTENSION, EARLY_HINT_EXTENSION},
+        ResponseState.BODY: {_BODY, DEBUG_EXTENSION},
+        ResponseState.BODY_BEFORE_TRAILERS: {_BODY, DEBUG_EXTENSION},
+        ResponseState.TRAILERS: {TRAILERS_EXTENSION},
         ResponseState.NOTHING: set[str](),
     }
 )
@@ -63,16 +92,20 @@ def violation(event: object, state: ResponseState, scope: Scope) -> ProtocolViol
     return held_against(partial(_check, event, state, scope), event)
 
 
-def after(event: Mapping[str, Any], state: ResponseState, *, has_trailers: bool) -> ResponseState:
-    """What the application owes after an event that is right."""
-    kind = event["type"]
-    if kind == "http.response.start":
-        return ResponseState.BODY
-    if kind == "http.response.body" and not event.get("more_body", False):
-        return ResponseState.TRAILERS if has_trailers else ResponseState.NOTHING
-    if kind == "http.response.trailers" and not event.get("more_trailers", False):
-        return ResponseState.NOTHING
-    return state
+def following(event: Mapping[str, Any], state: ResponseState) -> ResponseState:
+    """Return the state after an event that is right."""
+    return TRANSITIONS[state].get(_step(event), state)
+
+
+def _step(event: Mapping[str, Any]) -> str:
+    kind: str = event["type"]
+    if kind == _START and event.get("trailers", False):
+        return _START_WITH_TRAILERS
+    if kind == _BODY and not event.get("more_body", False):
+        return _LAST_BODY
+    if kind == TRAILERS_EXTENSION and not event.get("more_trailers", False):
+        return _LAST_TRAILERS
+    return kind
 
 
 def _check(event: object, state: ResponseState, scope: Scope) -> None:
@@ -126,8 +159,8 @@ def settled(event: Any, *, takes_bytes_like: bool) -> Any:
 
 _RULES: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = MappingProxyType(
     {
-        "http.response.start": partial(check_response_start, START),
-        "http.response.body": partial(check_response_body, BODY),
+        _START: partial(check_response_start, START),
+        _BODY: partial(check_response_body, BODY),
         TRAILERS_EXTENSION: _check_trailers,
         DEBUG_EXTENSION: _check_debug,
         EARLY_HINT_EXTENSION: _check_early_hint,

@@ -41,7 +41,7 @@ class Link:
         # An empty message counts as one byte, so that no number of them goes on without a bound.
         self.unread_bytes = 0
         self.reads = True
-        # Whether both ends are still there; a link that is down keeps what is written, as the system's buffers do.
+        # Whether the network is there; a link that is down keeps what is written, as the system's buffers do.
         self.is_up = True
         # Sends that wait until the peer reads.
         self._blocked: list[asyncio.Future[None]] = []
@@ -69,7 +69,7 @@ class Link:
             self.unread_bytes -= payload_bytes(event) or 1
             self._take(event)
         if self.unread_bytes <= self._high_water:
-            self._let_go()
+            self._wake()
 
     async def drained(self) -> None:
         """Wait while more than the high-water mark is unread."""
@@ -91,18 +91,14 @@ class Link:
         self.reads = True
         self.flush()
 
-    def cut(self) -> None:
-        """Nothing arrives any more, at neither end, and neither is told."""
-        self.is_up = False
-
-    def drop(self) -> None:
+    def abort(self) -> None:
         """The connection is gone, and what was not read with it."""
         self.is_up = False
         self._unread.clear()
         self.unread_bytes = 0
-        self._let_go()
+        self._wake()
 
-    def _let_go(self) -> None:
+    def _wake(self) -> None:
         for turn in self._blocked:
             if not turn.done():
                 turn.set_result(None)

@@ -6,7 +6,6 @@ Only the application waits here, in its own `receive` and `send`.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import Context
-from enum import Enum, auto
 from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
@@ -14,79 +13,12 @@ from typing import Any, Final, NoReturn
 from ..._asgi import Event, Scope
 from ...close_codes import CloseCode
 from ...extensions import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
-from ...websocket.state import WebSocketState
 from ..conformance.websocket import is_buffer, violation
 from ..errors import ProtocolViolation
 from .link import Link, payload_bytes
+from .phase import ALIVE, LAST_BODY, NEXT_ITERATION, PEER_CLOSES, PEER_IS_LOST, STATES, TRANSITIONS, WITHOUT_PEER, Phase
 from .profiles import Refusal, ServerProfile
 
-
-class Phase(Enum):
-    """The state of one connection, as the server has it."""
-
-    CONNECTING = auto()
-    """The application has not answered the handshake."""
-    DENYING = auto()
-    """The application has begun a denial response."""
-    OPEN = auto()
-    """The application has accepted."""
-    REFUSED = auto()
-    """The application has refused the handshake, by a close or a denial response."""
-    CLOSED = auto()
-    """The application has closed the connection."""
-    LEAVING = auto()
-    """The peer's close frame has come in this iteration of the event loop: the server still takes a close."""
-    GONE = auto()
-    """The peer has left, and the application has not ended the connection."""
-    OVER = auto()
-    """The application has ended the connection, and the peer is gone as well."""
-
-
-# The steps that are not events of the application.
-_LAST_BODY: Final = "the last body of a denial response"
-_PEER_CLOSES: Final = "the peer's close frame"
-_PEER_IS_LOST: Final = "the end of the transport"
-_NEXT_ITERATION: Final = "the next iteration of the event loop"
-
-# A step that leads nowhere changes nothing: the connection has ended before.
-TRANSITIONS: Final[Mapping[Phase, Mapping[str, Phase]]] = MappingProxyType(
-    {
-        Phase.CONNECTING: {
-            "websocket.accept": Phase.OPEN,
-            "websocket.close": Phase.REFUSED,
-            f"{DENIAL_EXTENSION}.start": Phase.DENYING,
-            ABORT_EXTENSION: Phase.OVER,
-            _PEER_IS_LOST: Phase.GONE,
-        },
-        Phase.DENYING: {_LAST_BODY: Phase.REFUSED, ABORT_EXTENSION: Phase.OVER, _PEER_IS_LOST: Phase.GONE},
-        Phase.OPEN: {
-            "websocket.close": Phase.CLOSED,
-            ABORT_EXTENSION: Phase.OVER,
-            _PEER_CLOSES: Phase.LEAVING,
-            _PEER_IS_LOST: Phase.GONE,
-        },
-        Phase.REFUSED: {ABORT_EXTENSION: Phase.OVER, _PEER_IS_LOST: Phase.OVER},
-        Phase.CLOSED: {ABORT_EXTENSION: Phase.OVER, _PEER_CLOSES: Phase.OVER, _PEER_IS_LOST: Phase.OVER},
-        Phase.LEAVING: {_NEXT_ITERATION: Phase.GONE},
-        Phase.GONE: {},
-        Phase.OVER: {},
-    }
-)
-# The application's own state by the ASGI text. An event for a peer that has left is never out of place.
-_STATES: Final[Mapping[Phase, WebSocketState | None]] = MappingProxyType(
-    {
-        Phase.CONNECTING: WebSocketState.CONNECTING,
-        Phase.DENYING: WebSocketState.RESPONSE,
-        Phase.OPEN: WebSocketState.CONNECTED,
-        Phase.REFUSED: WebSocketState.DISCONNECTED,
-        Phase.CLOSED: WebSocketState.DISCONNECTED,
-        Phase.LEAVING: None,
-        Phase.GONE: None,
-        Phase.OVER: WebSocketState.DISCONNECTED,
-    }
-)
-_ALIVE: Final = frozenset({Phase.CONNECTING, Phase.DENYING, Phase.OPEN})
-_WITHOUT_PEER: Final = frozenset({Phase.LEAVING, Phase.GONE, Phase.OVER})
 _NO_KEYS: Final[Mapping[str, Any]] = MappingProxyType({})
 # A send that need not wait yields to the event loop after so many.
 _SENDS_IN_A_ROW: Final = 100
@@ -139,12 +71,12 @@ class ImitatedWebSocket:
     @property
     def peer_left(self) -> bool:
         """Whether the peer is gone."""
-        return self._phase in _WITHOUT_PEER
+        return self._phase in WITHOUT_PEER
 
     @property
     def has_ended(self) -> bool:
         """Whether the connection has ended, by either side."""
-        return self._phase not in _ALIVE
+        return self._phase not in ALIVE
 
     def _step(self, step: str) -> None:
         self._phase = TRANSITIONS[self._phase].get(step, self._phase)
@@ -192,7 +124,7 @@ class ImitatedWebSocket:
                 await asyncio.sleep(0)
 
     async def _take(self, event: Event) -> None:
-        broken = violation(event, _STATES[self._phase], self._scope)
+        broken = violation(event, STATES[self._phase], self._scope)
         if broken is not None:
             self._refuse(broken)
         if self._phase in {Phase.LEAVING, Phase.GONE}:
@@ -204,7 +136,7 @@ class ImitatedWebSocket:
         else:
             self._answer(event)
 
-    def end(self) -> None:
+    def cancel_receive(self) -> None:
         """Cancel the calls of `receive`: the application has ended."""
         for call in self._calls:
             call.cancel()
@@ -239,7 +171,7 @@ class ImitatedWebSocket:
         self._check_taken("denial without body", is_there="body" not in event)
         self._link.write(event)
         if is_last:
-            self._step(_LAST_BODY)
+            self._step(LAST_BODY)
             self._tell_refusal(self._profile.code_of_denial, self._profile.code_after_denial)
 
     def _tell_refusal(self, *codes: int | None) -> None:
@@ -329,7 +261,7 @@ class ImitatedWebSocket:
         self._link.write({"type": "websocket.close", "code": code, "reason": reason * has_frame})
         tells = has_frame and profile.tells_close_code
         told = CloseCode.MESSAGE_TOO_BIG if tells else profile.code_of_lost_connection
-        self._end(_PEER_IS_LOST, told, reason, self._end_keys, had_close_frame=has_frame)
+        self._end(PEER_IS_LOST, told, reason, self._end_keys, had_close_frame=has_frame)
 
     def close(self, code: int | None, reason: str) -> None:
         """Take a close frame of the peer; None for one without a code."""
@@ -338,13 +270,13 @@ class ImitatedWebSocket:
             code = profile.code_of_lost_connection
         elif code is None:
             code = profile.code_of_empty_close
-        self._end(_PEER_CLOSES, code, reason, had_close_frame=True)
+        self._end(PEER_CLOSES, code, reason, had_close_frame=True)
         # After the application has had its turn, if it waits in `receive`.
-        asyncio.get_running_loop().call_soon(self._step, _NEXT_ITERATION)
+        asyncio.get_running_loop().call_soon(self._step, NEXT_ITERATION)
 
-    def lose(self) -> None:
+    def abort(self) -> None:
         """End the connection without a close frame."""
-        self._end(_PEER_IS_LOST, self._profile.code_of_lost_connection, None)
+        self._end(PEER_IS_LOST, self._profile.code_of_lost_connection, None)
 
     # -- the end
 
@@ -359,7 +291,7 @@ class ImitatedWebSocket:
     ) -> None:
         had_ended = self.has_ended
         self._step(step)
-        self._link.drop()
+        self._link.abort()
         self._link.changed()
         if not had_ended:
             self._tell_end(code, reason, keys, had_close_frame=had_close_frame)
