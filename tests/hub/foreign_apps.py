@@ -1,8 +1,14 @@
 """Applications of other frameworks whose sockets join a hub, written as their documentation has it."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import django
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
@@ -60,10 +66,15 @@ async def publish(room: str, text: str, count: int = 1, size: int = 0) -> dict[s
     return {"members": len(hub.members(room))}
 
 
-@app.post("/publish-from-thread/{room}")
-def publish_from_thread(room: str, text: str) -> dict[str, int]:
+def delivered_from_thread(room: str, text: str) -> dict[str, int]:
+    before = hub.statistics().delivered
     hub.publish_from_thread(room, text)
-    return {"members": len(hub.members(room))}
+    return {"delivered": hub.statistics().delivered - before}
+
+
+@app.get("/synchronous/{room}")
+def publish_from_thread(room: str, text: str) -> dict[str, int]:
+    return delivered_from_thread(room, text)
 
 
 @app.websocket("/finale/{room}")
@@ -95,6 +106,21 @@ async def starlette_member(websocket: StarletteWebSocket) -> None:
 
 
 app.mount("/starlette", Starlette(routes=[StarletteWebSocketRoute("/{room}", starlette_member)]))
+
+# -- a synchronous view of Django
+
+
+def publish_in_django(request: HttpRequest, room: str) -> JsonResponse:
+    return JsonResponse(delivered_from_thread(room, str(request.GET["text"])))
+
+
+urlpatterns = [path("django/<str:room>", publish_in_django)]
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.django_settings")
+django.setup()
+settings.ROOT_URLCONF = __name__
+settings.ALLOWED_HOSTS = ["127.0.0.1"]
+app.mount("/below", get_asgi_application())
 
 # -- no framework
 

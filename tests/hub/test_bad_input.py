@@ -1,6 +1,5 @@
 """What a hub is not to be asked, and what it says then."""
 
-import asyncio
 import logging
 from typing import Any
 
@@ -19,10 +18,8 @@ from asgi_ws import (
     InvalidRoom,
     InvalidSocket,
     LifecycleError,
-    Membership,
     OutboxLimits,
     WebSocket,
-    WrongLoop,
 )
 
 from ..asgi import websocket_scope
@@ -199,59 +196,6 @@ async def test_leaving_what_one_is_not_in_is_no_error() -> None:
     hub.leave(Peer().send, "room")
     assert membership.active
     hub.leave(peer.send, "room")
-    membership.leave()
-    assert not membership.active
-
-
-def test_a_hub_is_used_in_one_loop() -> None:
-    hub = Hub()
-
-    async def elsewhere() -> None:
-        told = "in each loop a hub of its own"
-        with pytest.raises(WrongLoop, match=told):
-            hub.join(Peer().send, "room")
-        with pytest.raises(WrongLoop, match=told):
-            await hub.publish("room", "hello")
-        with pytest.raises(WrongLoop, match=told):
-            await hub.read("room")
-
-    async def here() -> None:
-        await hub.publish("room", "hello")
-        await asyncio.to_thread(asyncio.run, elsewhere())
-
-    asyncio.run(here())
-    with pytest.raises(WrongLoop, match=r"from another thread use publish_from_thread\(\)"):
-        hub.join(Peer().send, "room")
-
-
-async def test_to_leave_is_for_the_hub_s_loop_alone_and_elsewhere_nothing_happens() -> None:
-    hub, peer = Hub(), Peer()
-    membership = hub.join(peer.send, "room")
-
-    async def elsewhere() -> None:
-        membership.leave()
-
-    for leave in (
-        membership.leave,
-        lambda: hub.leave(peer.send, "room"),
-        lambda: asyncio.run(elsewhere()),
-    ):
-        with pytest.raises(WrongLoop, match=r"leave\(\): .* loop.call_soon_threadsafe\(membership.leave\)"):
-            await asyncio.to_thread(leave)
-    assert membership.active
-    await hub.publish("room", "hello")
-    assert peer.taken == ["hello"]
-    membership.leave()
-    assert hub.members("room") == []
-
-
-def test_whose_loop_is_closed_may_leave_anywhere() -> None:
-    hub = Hub()
-
-    async def join() -> Membership:
-        return hub.join(Peer().send, "room")
-
-    membership = asyncio.run(join())
     membership.leave()
     assert not membership.active
 
