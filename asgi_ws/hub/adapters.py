@@ -13,7 +13,7 @@ from ..limits import Refusal
 from ..websocket.channel import FORCED_CLOSE_TIMEOUT, Attached
 from ..websocket.state import WebSocketState, is_of_daphne
 from ..websocket.websocket import WebSocket
-from .joinable import Connection, check_accepted
+from .joinable import Candidate, check_accepted
 
 logger = logging.getLogger("asgi_ws")
 
@@ -152,14 +152,14 @@ class ForeignSocket:
         """Nobody is told."""
 
 
-def check_open(connection: Connection) -> None:
+def check_open(candidate: Candidate) -> None:
     """Check that a connection is open, where it shows that.
 
     Raises:
         ConnectionClosed: for a WebSocket that has ended.
         LifecycleError: for a WebSocket that is not accepted.
     """
-    ws = connection.ws
+    ws = candidate.ws
     if isinstance(ws, WebSocket):
         if ws.closed:
             raise ws._closed_error()
@@ -169,12 +169,12 @@ def check_open(connection: Connection) -> None:
         check_accepted(ws)
 
 
-def socket_of(connection: Connection) -> Socket:
+def socket_of(candidate: Candidate) -> Socket:
     """Return the socket to send on; see `check_open`."""
-    ws = connection.ws
+    ws = candidate.ws
     if isinstance(ws, WebSocket):
         return OwnSocket(ws)
-    return ForeignSocket(connection.send, None if ws is None else ws.scope)
+    return ForeignSocket(candidate.send, None if ws is None else ws.scope)
 
 
 def _push_of(send: Send) -> tuple[Push | None, PushInTurn | None]:

@@ -16,12 +16,12 @@ from ..errors import AlreadyJoined, HubNotRunning, InvalidEndpoint, InvalidMessa
 from ..json_codec import STANDARD_JSON, JSONCodec
 from .adapters import check_open, socket_of
 from .encoder import Encoder, check_encoder, check_text
-from .joinable import Joinable, Key, connection_of, key_of
-from .membership import Data, Exclude, Membership, Room, Subscriber
+from .joinable import Joinable, Key, candidate_of, key_of
+from .membership import Data, Exclude, HubConnection, Membership, Room
 from .overflow import OutboxLimits, Overflow, overflow_of
 from .presence import Member
 from .room import check_room
-from .runtime import Running, statistics_of
+from .runtime import Runtime, statistics_of
 from .statistics import Counters, HubStatistics
 
 _BYTES_LIKE: Final = (bytes, bytearray, memoryview)
@@ -78,36 +78,36 @@ class Hub:
         self._json = json
         self._counters = Counters()
         # What belongs to the loop that this runs in; None before the first use, and after a stop.
-        self._running: Running | None = None
+        self._runtime: Runtime | None = None
         # Of the origins of connections: other processes have hubs too.
         self._name = os.urandom(6).hex()
 
     # -- start and stop
 
     async def __aenter__(self) -> Self:
-        while (before := self._running) is not None and before.is_stopped:
+        while (before := self._runtime) is not None and before.is_stopped:
             if before.loop is asyncio.get_running_loop():
                 await before.has_stopped.wait()
-            if self._running is before:
-                self._running = None
-        running = self._here("async with")
-        running.entered += 1
+            if self._runtime is before:
+                self._runtime = None
+        runtime = self._here("async with")
+        runtime.entered += 1
         try:
-            await running.start()
+            await runtime.start()
         except BaseException:
-            running.entered -= 1
+            runtime.entered -= 1
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        running = self._here("async with")
-        running.entered -= 1
-        if not running.entered:
-            await running.stop()
+        runtime = self._here("async with")
+        runtime.entered -= 1
+        if not runtime.entered:
+            await runtime.stop()
 
-    def _here(self, call: str) -> Running:
+    def _here(self, call: str) -> Runtime:
         """What belongs to this loop.
 
         Raises:
@@ -121,11 +121,11 @@ class Hub:
             raise WrongLoop(
                 call, "from another thread use publish_from_thread(), or loop.call_soon_threadsafe()"
             ) from None
-        running = self._running
-        if running is None or running.loop.is_closed():
+        runtime = self._runtime
+        if runtime is None or runtime.loop.is_closed():
             # What ended with its loop, as the tests of an application do, has stopped nothing.
-            left = running is not None and not running.is_stopped and (running.is_started or running.is_left_started)
-            running = self._running = Running(
+            left = runtime is not None and not runtime.is_stopped and (runtime.is_started or runtime.is_left_started)
+            runtime = self._runtime = Runtime(
                 loop,
                 is_left_started=left,
                 broker=self._broker,
@@ -134,11 +134,11 @@ class Hub:
                 counters=self._counters,
                 name=self._name,
             )
-        elif running.loop is not loop:
+        elif runtime.loop is not loop:
             raise WrongLoop(call, "from another thread use publish_from_thread(), and in each loop a hub of its own")
-        elif running.is_stopped:
+        elif runtime.is_stopped:
             raise HubNotRunning(call, "the hub has stopped, and `async with hub` starts it again")
-        return running
+        return runtime
 
     @property
     def broker_state(self) -> BrokerState:
@@ -181,23 +181,23 @@ class Hub:
         # What can fail does so before anything has begun.
         keeps_history = self._history_of(name) is not None
         hash(identity)
-        connection = connection_of(ws)
-        running = self._here("join()")
-        check_open(connection)
-        subscriber = self._subscriber(connection.key)
-        if subscriber is not None and name in subscriber.memberships:
+        candidate = candidate_of(ws)
+        runtime = self._here("join()")
+        check_open(candidate)
+        connection = self._connection(candidate.key)
+        if connection is not None and name in connection.memberships:
             raise AlreadyJoined(name)
-        if subscriber is None or subscriber.outbox.is_closed:
-            subscriber = running.subscribe(connection.key, socket_of(connection))
+        if connection is None or connection.outbox.is_closed:
+            connection = runtime.connect(candidate.key, socket_of(candidate))
         else:
-            subscriber.outbox.revive()
+            connection.outbox.revive()
         return Membership(
             self,
-            running.room(name, keeps_history=keeps_history),
-            subscriber,
+            runtime.room(name, keeps_history=keeps_history),
+            connection,
             self._counters,
             overflow=policy,
-            identity=subscriber.origin if identity is None else identity,
+            identity=connection.origin if identity is None else identity,
             info=info,
         )
 
@@ -208,8 +208,8 @@ class Hub:
             InvalidSocket: for what `join` does not take.
             WrongLoop: in another event loop than that of the hub, or in another thread.
         """
-        subscriber = self._subscriber(key_of(ws))
-        membership = None if subscriber is None else subscriber.memberships.get(room)
+        connection = self._connection(key_of(ws))
+        membership = None if connection is None else connection.memberships.get(room)
         if membership is not None:
             membership.leave()
 
@@ -220,7 +220,7 @@ class Hub:
             InvalidRoom: for a name that no room can have.
         """
         name = check_room(room)
-        state = None if self._running is None else self._running.rooms.get(name)
+        state = None if self._runtime is None else self._runtime.rooms.get(name)
         return [] if state is None else state.presence.members()
 
     def disconnect(
@@ -242,11 +242,11 @@ class Hub:
         if identity is None and room is None:
             raise TypeError("disconnect() takes identity=, room= or both")
         check_close(code, reason)
-        running = self._here("disconnect()")
-        return running.disconnect(identity, room, code, reason)
+        runtime = self._here("disconnect()")
+        return runtime.disconnect(identity, room, code, reason)
 
-    def _subscriber(self, key: Key) -> Subscriber | None:
-        return None if self._running is None else self._running.subscribers.get(key)
+    def _connection(self, key: Key) -> HubConnection | None:
+        return None if self._runtime is None else self._runtime.connections.get(key)
 
     # -- messages
 
@@ -287,14 +287,14 @@ class Hub:
             check_text("publish()", data)
         if key is not None and not isinstance(key, str):
             raise InvalidMessage("publish()", "a key that is str", key)
-        running = self._here("publish()")
-        if not running.is_started:
-            await running.start()
+        runtime = self._here("publish()")
+        if not runtime.is_started:
+            await runtime.start()
         envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
         history = self._history_of(name)
         self._counters.published += 1
         position = await self._broker.publish(name, envelope, history)
-        if running.slice.is_spent():
+        if runtime.slice.is_spent():
             # A loop of publishing that waits for nothing else would hold the event loop.
             await asyncio.sleep(0)
         return position
@@ -326,10 +326,10 @@ class Hub:
             TimeoutError: when it is not done within `timeout` seconds; then it is not published either, unless the loop
                 had begun with it.
         """
-        running = self._running
-        if running is None or not running.loop.is_running():
+        runtime = self._runtime
+        if runtime is None or not runtime.loop.is_running():
             raise HubNotRunning("publish_from_thread()", "the hub is not running: App(lifespan=[hub]) starts it")
-        if is_running_in(running.loop):
+        if is_running_in(runtime.loop):
             raise WrongLoop("publish_from_thread()", "this is its thread, which would wait for itself: await publish()")
         is_given_up = threading.Event()
 
@@ -337,7 +337,7 @@ class Hub:
             # A coroutine that is cancelled before the loop has come to it is begun all the same.
             return None if is_given_up.is_set() else await self.publish(room, data, exclude=exclude, key=key)
 
-        publishing = asyncio.run_coroutine_threadsafe(publish(), running.loop)
+        publishing = asyncio.run_coroutine_threadsafe(publish(), runtime.loop)
         try:
             return publishing.result(timeout)
         finally:
@@ -355,13 +355,13 @@ class Hub:
             WrongLoop: in another event loop than that of the hub.
         """
         name = check_room(room)
-        running = self._here("read()")
+        runtime = self._here("read()")
         page = HistoryPage((), None)
         if self._history_of(name) is not None:
-            if not running.is_started:
-                await running.start()
+            if not runtime.is_started:
+                await runtime.start()
             page = await self._broker.read(name, since, limit)
-        if running.slice.is_spent():
+        if runtime.slice.is_spent():
             await asyncio.sleep(0)
         return page
 
@@ -379,12 +379,12 @@ class Hub:
 
     def _origin_of(self, exclude: Joinable | Membership) -> str | None:
         # Of a membership that has ended the connection may be a member again, under another origin.
-        key = exclude.subscriber.key if isinstance(exclude, Membership) else key_of(exclude)
-        subscriber = self._subscriber(key)
-        return None if subscriber is None else subscriber.origin
+        key = exclude.connection.key if isinstance(exclude, Membership) else key_of(exclude)
+        connection = self._connection(key)
+        return None if connection is None else connection.origin
 
     # -- numbers
 
     def statistics(self) -> HubStatistics:
         """Counters since the hub was made, and what there is now."""
-        return statistics_of(self._counters, self._running)
+        return statistics_of(self._counters, self._runtime)

@@ -40,8 +40,8 @@ _DATA_METHODS: Final = frozenset(
 )
 
 
-class Connection(NamedTuple):
-    """One connection.
+class Candidate(NamedTuple):
+    """A connection that may join.
 
     Attributes:
         key: the same for a WebSocket object and its `send`; no other has it while either lives.
@@ -54,7 +54,7 @@ class Connection(NamedTuple):
     send: Send
 
 
-def connection_of(joinable: Joinable) -> Connection:
+def candidate_of(joinable: Joinable) -> Candidate:
     """Return the connection that is meant, accepted or not.
 
     Raises:
@@ -64,7 +64,7 @@ def connection_of(joinable: Joinable) -> Connection:
     if isinstance(given, _METHODS):
         given = _unbound(given)
     if isinstance(given, WebSocket):
-        return Connection((id(given), _SEND), given, cast("Send", given.send))
+        return Candidate((id(given), _SEND), given, cast("Send", given.send))
     is_object = _is_websocket(given)
     send = given.send if is_object else given
     if not _takes_event(send):
@@ -73,13 +73,13 @@ def connection_of(joinable: Joinable) -> Connection:
         # A `send` beside a `send_json` takes ASGI events in some frameworks and data in others (Quart).
         raise InvalidSocket(joinable)
     key = (id(send.__self__), send.__name__) if isinstance(send, _METHODS) else (id(send), "")
-    return Connection(key, given if is_object else None, send)
+    return Candidate(key, given if is_object else None, send)
 
 
 def key_of(joinable: Joinable) -> Key:
-    """Return the key of the connection that is meant; see `connection_of`."""
+    """Return the key of the connection that is meant; see `candidate_of`."""
     # `exclude=ws` comes with every message of a chat.
-    return (id(joinable), _SEND) if isinstance(joinable, WebSocket) else connection_of(joinable).key
+    return (id(joinable), _SEND) if isinstance(joinable, WebSocket) else candidate_of(joinable).key
 
 
 def check_accepted(ws: ForeignWebSocket) -> None:

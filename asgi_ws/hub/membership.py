@@ -19,7 +19,7 @@ from .joinable import Joinable, Key
 from .outbox import Outbox, Pace
 from .overflow import OutboxLimits, Overflow
 from .presence import Member
-from .room import RoomState, check_room
+from .room import ActiveRoom, check_room
 from .statistics import Counters
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
@@ -52,7 +52,7 @@ class Ending(Enum):
     STOPPED = "the hub has stopped"
 
 
-class Subscriber:
+class HubConnection:
     """One connection in a hub, with one outbox for all of its rooms.
 
     Attributes:
@@ -72,7 +72,7 @@ class Subscriber:
         starter: Starter,
         limits: OutboxLimits,
         counters: Counters,
-        forget: "Callable[[Subscriber], None]",
+        forget: "Callable[[HubConnection], None]",
     ) -> None:
         self._socket = socket
         self._counters = counters
@@ -199,6 +199,7 @@ class Membership:
         "_known",
         "active",
         "announces",
+        "connection",
         "dropped",
         "identity",
         "info",
@@ -208,14 +209,13 @@ class Membership:
         "position",
         "room",
         "state",
-        "subscriber",
     )
 
     def __init__(
         self,
         hub: Publisher,
-        state: RoomState,
-        subscriber: Subscriber,
+        state: ActiveRoom,
+        connection: HubConnection,
         counters: Counters,
         *,
         overflow: Overflow,
@@ -224,7 +224,7 @@ class Membership:
     ) -> None:
         self._hub = hub
         self.state = state
-        self.subscriber = subscriber
+        self.connection = connection
         self._counters = counters
         # From the moment it is entered until the block ends.
         self._block: Block | None = None
@@ -240,14 +240,14 @@ class Membership:
         self.overflow = overflow
         self.active = True
         self.dropped = 0
-        self.outbox = subscriber.outbox
-        self.origin = subscriber.origin
+        self.outbox = connection.outbox
+        self.origin = connection.origin
         # What a message needs to know of its way, see `backlog.Source` and `delivery.Recipient`.
         self.announces = state.keeps_history
         self.position: Position | None = None
-        subscriber.memberships[self.room] = self
+        connection.memberships[self.room] = self
         state.add(self, identity, info)
-        self.position = state.subscription.sequence.last
+        self.position = state.subscription.recovery.last
 
     def __repr__(self) -> str:
         return f"<Membership of {show(self.identity)} in {show(self.room)}{'' if self.active else ', ended'}>"
@@ -282,7 +282,7 @@ class Membership:
             return
         if not is_running_in(loop):
             raise WrongLoop("leave()", "from another thread use loop.call_soon_threadsafe(membership.leave)")
-        self.subscriber.remove(self)
+        self.connection.remove(self)
         end_all([self], Ending.LEFT)
 
     def end(self, ending: Ending) -> None:
@@ -307,7 +307,7 @@ class Membership:
         if not self._is_over:
             self._check_active()
         if self.position is None:
-            self.position = self.state.subscription.sequence.last
+            self.position = self.state.subscription.recovery.last
         await self._block.__aenter__()
         if self._is_over:
             self._block.end()
@@ -318,7 +318,7 @@ class Membership:
         if ending is None:
             return
         if ending is Ending.CLOSED:
-            raise self.subscriber.closed_error()
+            raise self.connection.closed_error()
         if ending is Ending.STOPPED:
             raise HubNotRunning("async with membership", ending.value)
         raise LifecycleError("async with membership", ending.name, ending.value)
@@ -337,7 +337,7 @@ class Membership:
         is_quiet = block is not None and await block.__aexit__(kind, error, traceback)
         # A cancellation, or a client that has left, waits for nothing. An OSError may be its own TimeoutError.
         if error is None or (isinstance(error, Exception) and not is_disconnect(error)):
-            await self.subscriber.finish()
+            await self.connection.finish()
         return is_quiet
 
     def on_drop(self) -> None:

@@ -12,7 +12,7 @@ from .backoff import Trouble, delay_after, failure_of
 _PAGE: Final = 500
 
 
-class Sequence:
+class Recovery:
     """Passes events on as they come, as long as each follows the one before.
 
     Args:

@@ -11,7 +11,7 @@ from ..errors import InvalidRoom, end_of_program
 from .encoder import Encoder, Gap, encoded
 from .fanout import DONE, Delivery, Recipient
 from .presence import Member, Presence
-from .recovery import Sequence
+from .recovery import Recovery
 from .subscription import Services, Subscription
 
 logger = logging.getLogger("asgi_ws")
@@ -41,7 +41,7 @@ def check_room(name: object) -> str:
     return name
 
 
-class RoomState:
+class ActiveRoom:
     """A room that has members, or had until now.
 
     Args:
@@ -59,7 +59,7 @@ class RoomState:
     )
 
     def __init__(
-        self, name: str, services: Services, *, keeps_history: bool, on_empty: "Callable[[RoomState], None]"
+        self, name: str, services: Services, *, keeps_history: bool, on_empty: "Callable[[ActiveRoom], None]"
     ) -> None:
         self.name = name
         self.keeps_history = keeps_history
@@ -71,12 +71,12 @@ class RoomState:
             services,
             members=self.delivery,
             keeps_history=keeps_history,
-            new_sequence=self._new_sequence,
+            new_recovery=self._new_recovery,
             on_end=lambda: on_empty(self),
         )
 
-    def _new_sequence(self) -> Sequence:
-        return Sequence(self.name, self._read, self._pass_on, self._announce, self._services.troubles.reading)
+    def _new_recovery(self) -> Recovery:
+        return Recovery(self.name, self._read, self._pass_on, self._announce, self._services.troubles.reading)
 
     # -- members
 
@@ -138,7 +138,7 @@ class RoomState:
 
     def gap(self, missed: int | None) -> str | bytes | None:
         """What to tell who has missed so many messages."""
-        return self._encode(self._services.encoder.gap, Gap(self.name, missed, self.subscription.sequence.last))
+        return self._encode(self._services.encoder.gap, Gap(self.name, missed, self.subscription.recovery.last))
 
     def _announce(self, missed: int | None, top: Position | None) -> None:
         data = self._encode(self._services.encoder.gap, Gap(self.name, missed, top))

@@ -17,9 +17,9 @@ from .adapters import Socket
 from .encoder import Encoder
 from .fanout import DONE, Recipient
 from .joinable import Key
-from .membership import Ending, Membership, Subscriber, end_all
+from .membership import Ending, HubConnection, Membership, end_all
 from .overflow import OutboxLimits
-from .room import RoomState
+from .room import ActiveRoom
 from .statistics import Counters, HubStatistics
 from .subscription import Services
 
@@ -29,7 +29,7 @@ logger = logging.getLogger("asgi_ws")
 _CLOSES_PER_ITERATION: Final = 64
 
 
-class Running:
+class Runtime:
     """The rooms and connections of a hub, and the tasks that serve them.
 
     Args:
@@ -38,7 +38,7 @@ class Running:
     Attributes:
         loop: that all of it belongs to.
         rooms: by their names; those that have members, or had until now.
-        subscribers: by what joined.
+        connections: by what joined.
         slice: the hub's time in each iteration of the loop.
         is_started: whether the broker is.
         is_left_started: whether it was, in a loop that is gone.
@@ -59,8 +59,8 @@ class Running:
         name: str,
     ) -> None:
         self.loop = loop
-        self.rooms: dict[str, RoomState] = {}
-        self.subscribers: dict[Key, Subscriber] = {}
+        self.rooms: dict[str, ActiveRoom] = {}
+        self.connections: dict[Key, HubConnection] = {}
         self.is_started = False
         self._broker = broker
         self._limits = limits
@@ -139,9 +139,9 @@ class Running:
 
     async def _end_all(self) -> None:
         """End all memberships, a time slice in each iteration of the loop. None of the members hears of the others."""
-        rooms, subscribers = tuple(self.rooms.values()), tuple(self.subscribers.values())
+        rooms, connections = tuple(self.rooms.values()), tuple(self.connections.values())
         endings: Iterator[Callable[[], None]] = chain(
-            (room.stop for room in rooms), (partial(each.on_gone, Ending.STOPPED) for each in subscribers)
+            (room.stop for room in rooms), (partial(each.on_gone, Ending.STOPPED) for each in connections)
         )
         slice_ = self.slice
         try:
@@ -161,16 +161,16 @@ class Running:
         All memberships have ended when this returns. The connections are closed in the next iterations of the loop,
         where they are many: each is some work for its handler, too.
         """
-        found = {membership.subscriber: None for membership in self._memberships(identity, room)}
-        ended = [(subscriber, subscriber.withdraw()) for subscriber in found]
+        found = {membership.connection: None for membership in self._memberships(identity, room)}
+        ended = [(connection, connection.withdraw()) for connection in found]
         end_all([membership for _, memberships in ended for membership in memberships], Ending.CLOSED)
         closing = deque(ended)
         slice_ = self.slice
 
         def close_some() -> bool:
             for _ in range(min(len(closing), _CLOSES_PER_ITERATION)):
-                subscriber, memberships = closing.popleft()
-                subscriber.expel(memberships, code, reason)
+                connection, memberships = closing.popleft()
+                connection.expel(memberships, code, reason)
                 if slice_.is_over:
                     break
             return not closing
@@ -192,19 +192,19 @@ class Running:
 
     # -- rooms and connections
 
-    def room(self, name: str, *, keeps_history: bool) -> RoomState:
+    def room(self, name: str, *, keeps_history: bool) -> ActiveRoom:
         """A room that is about to get a member."""
         room = self.rooms.get(name)
         if room is None:
-            room = RoomState(name, self._services, keeps_history=keeps_history, on_empty=self._on_empty)
+            room = ActiveRoom(name, self._services, keeps_history=keeps_history, on_empty=self._on_empty)
             self.rooms[name] = room
         return room
 
-    def _on_empty(self, room: RoomState) -> None:
+    def _on_empty(self, room: ActiveRoom) -> None:
         del self.rooms[room.name]
 
-    def subscribe(self, key: Key, socket: Socket) -> Subscriber:
-        """Return the subscriber for a connection that is about to become a member."""
+    def connect(self, key: Key, socket: Socket) -> HubConnection:
+        """Add a connection that is about to become a member."""
         if socket.never_waits and not self._has_warned:
             self._has_warned = True
             logger.warning(
@@ -213,14 +213,14 @@ class Running:
                 self._limits.unpaced_bytes_per_second,
             )
 
-        def forget(subscriber: Subscriber) -> None:
-            self._counters.delivered += subscriber.outbox.delivered
-            subscriber.outbox.delivered = 0
-            if self.subscribers.get(key) is subscriber:
-                del self.subscribers[key]
+        def forget(connection: HubConnection) -> None:
+            self._counters.delivered += connection.outbox.delivered
+            connection.outbox.delivered = 0
+            if self.connections.get(key) is connection:
+                del self.connections[key]
 
         origin = f"{self._name}:{next(self._numbers)}"
-        subscriber = Subscriber(
+        connection = HubConnection(
             socket,
             key=key,
             origin=origin,
@@ -229,14 +229,14 @@ class Running:
             counters=self._counters,
             forget=forget,
         )
-        self.subscribers[key] = subscriber
-        return subscriber
+        self.connections[key] = connection
+        return connection
 
     # -- the broker
 
     def _on_event(self, room: str, event: RoomEvent) -> Awaitable[None]:
         state = self.rooms.get(room)
-        return DONE if state is None else state.subscription.sequence.take(event)
+        return DONE if state is None else state.subscription.recovery.take(event)
 
     async def _on_interrupted(self) -> None:
         # A broker may notice the end of its own connections when it is stopped.
@@ -244,27 +244,27 @@ class Running:
             if room.subscription.is_due:
                 room.subscription.ask()
             elif room.delivery:
-                room.subscription.sequence.catch_up()
+                room.subscription.recovery.catch_up()
 
 
-def statistics_of(counters: Counters, running: Running | None) -> HubStatistics:
+def statistics_of(counters: Counters, runtime: Runtime | None) -> HubStatistics:
     """Return the numbers of a hub, whether it runs or not."""
     connections = members = messages = size = slow = 0
     delivered = counters.delivered
     # Once through them, since they may be many.
-    for subscriber in () if running is None else running.subscribers.values():
-        outbox = subscriber.outbox
+    for connection in () if runtime is None else runtime.connections.values():
+        outbox = connection.outbox
         delivered += outbox.delivered
-        if subscriber.memberships:
+        if connection.memberships:
             connections += 1
-            members += len(subscriber.memberships)
+            members += len(connection.memberships)
         if outbox.writer is not None:
             slow += 1
             messages += outbox.messages
             size += outbox.size
     return HubStatistics(
-        rooms=0 if running is None else sum(bool(room.delivery) for room in running.rooms.values()),
-        pending_rooms=0 if running is None else sum(room.subscription.is_pending for room in running.rooms.values()),
+        rooms=0 if runtime is None else sum(bool(room.delivery) for room in runtime.rooms.values()),
+        pending_rooms=0 if runtime is None else sum(room.subscription.is_pending for room in runtime.rooms.values()),
         connections=connections,
         members=members,
         published=counters.published,

@@ -13,7 +13,7 @@ from ..errors import HubNotRunning
 from .backoff import MOST_SECONDS, Troubles, delay_after, failure_of
 from .encoder import Encoder
 from .fanout import Recipient
-from .recovery import Sequence
+from .recovery import Recovery
 
 # How long a block waits for a broker that fails, in seconds. No delay between two tries is longer.
 _ENTER_SECONDS: Final = MOST_SECONDS
@@ -46,11 +46,11 @@ class Subscription:
         name: of the room.
         members: of the room.
         keeps_history: whether the broker keeps some of what is published.
-        new_sequence: makes the sequence of a subscription; the next one begins anew.
+        new_recovery: makes the recovery of a subscription; the next one begins anew.
         on_end: called when there are no members, and the broker knows.
 
     Attributes:
-        sequence: of the events that come.
+        recovery: of the events that come.
     """
 
     __slots__ = (
@@ -63,12 +63,12 @@ class Subscription:
         "_keeps_history",
         "_members",
         "_name",
-        "_new_sequence",
+        "_new_recovery",
         "_on_end",
         "_retry",
         "_services",
         "_waiters",
-        "sequence",
+        "recovery",
     )
 
     def __init__(
@@ -78,16 +78,16 @@ class Subscription:
         *,
         members: Sized,
         keeps_history: bool,
-        new_sequence: Callable[[], Sequence],
+        new_recovery: Callable[[], Recovery],
         on_end: Callable[[], None],
     ) -> None:
         self._name = name
         self._services = services
         self._members = members
         self._keeps_history = keeps_history
-        self._new_sequence = new_sequence
+        self._new_recovery = new_recovery
         self._on_end = on_end
-        self.sequence = new_sequence()
+        self.recovery = new_recovery()
         # Whether the broker is subscribed; None where a call has failed, or is under way.
         self._is_known: bool | None = False
         self._is_asking = False
@@ -192,29 +192,29 @@ class Subscription:
         return None
 
     async def _subscribe(self) -> None:
-        broker, sequence = self._services.broker, self.sequence
+        broker, recovery = self._services.broker, self.recovery
         try:
             await self._services.start()
             self._is_known = None
-            if self._has_missed and self._keeps_history and sequence.last is None:
+            if self._has_missed and self._keeps_history and recovery.last is None:
                 # Before the first event of the subscription, so that the notice stands where the hole is.
-                sequence.begin_after((await broker.read(self._name, None, 1)).top)
+                recovery.begin_after((await broker.read(self._name, None, 1)).top)
             await broker.subscribe(self._name)
         except BaseException:
             self._has_missed = True
             raise
         if self._has_missed:
             self._has_missed = False
-            sequence.catch_up()
-        elif self._keeps_history and sequence.last is None:
+            recovery.catch_up()
+        elif self._keeps_history and recovery.last is None:
             page = await broker.read(self._name, None, 1)
             # Events may have come meanwhile.
-            sequence.last = sequence.last or page.top
+            recovery.last = recovery.last or page.top
 
     async def _unsubscribe(self) -> None:
         self._is_known = None
-        self.sequence.stop()
-        self.sequence = self._new_sequence()
+        self.recovery.stop()
+        self.recovery = self._new_recovery()
         self._has_missed = False
         await self._services.broker.unsubscribe(self._name)
 
@@ -239,7 +239,7 @@ class Subscription:
         # Nobody joins this room any more: the next member of the name makes another one, perhaps within `_on_end`.
         self._is_over = True
         self._cancel_retry()
-        self.sequence.stop()
+        self.recovery.stop()
         self._services.troubles.subscribing.forget(self._name)
         self._services.troubles.unsubscribing.forget(self._name)
         self._on_end()
@@ -258,5 +258,5 @@ class Subscription:
         """Ask for nothing more."""
         self._is_over = True
         self._cancel_retry()
-        self.sequence.stop()
+        self.recovery.stop()
         self._release(HubNotRunning("join()", "the hub stops"))

@@ -368,7 +368,7 @@ a connection is never forgotten
 +         pass
 
 the end of a foreign block waits for nothing
--             await self.subscriber.finish()
+-             await self.connection.finish()
 +             pass
 
 the end of a foreign block waits beside other memberships
@@ -634,7 +634,7 @@ a stop leaves those who enter waiting
 + pass
 
 a room that is wanted again keeps its positions
--         self.sequence = self._new_sequence()
+-         self.recovery = self._new_recovery()
 +
 
 a room is not unsubscribed
@@ -650,7 +650,7 @@ the broker is always said to know
 # hub/subscription.py: tests/hub/test_lifetime.py tests/hub/test_gaps.py
 
 a first member does not ask for the position
--             sequence.last = sequence.last or page.top
+-             recovery.last = recovery.last or page.top
 +             pass
 
 # hub/backoff.py: tests/hub/test_broker_failures.py
@@ -692,7 +692,7 @@ an interruption while it stops is heard
 # hub/runtime.py: tests/hub/test_gaps.py
 
 an interruption is not heard
--                 room.subscription.sequence.catch_up()
+-                 room.subscription.recovery.catch_up()
 +                 pass
 
 # hub/runtime.py: tests/hub/test_lifetime.py
@@ -739,7 +739,7 @@ each connection of daphne is warned of
 # hub/runtime.py: tests/hub/test_endings.py
 
 what was delivered is lost with the connection
--             self._counters.delivered += subscriber.outbox.delivered
+-             self._counters.delivered += connection.outbox.delivered
 +
 
 # hub/runtime.py: tests/hub/test_rare_moments.py
@@ -752,23 +752,23 @@ a stop has no bound
 
 a loop of publishing does not yield
 -         position = await self._broker.publish(name, envelope, history)
--         if running.slice.is_spent():
+-         if runtime.slice.is_spent():
 +         position = await self._broker.publish(name, envelope, history)
 +         if False:
 
 a loop of reading does not yield
 -             page = await self._broker.read(name, since, limit)
--         if running.slice.is_spent():
+-         if runtime.slice.is_spent():
 +             page = await self._broker.read(name, since, limit)
 +         if False:
 
 # hub/hub.py: tests/hub/test_publishing.py
 
 an ended membership excludes nobody
--         key = exclude.subscriber.key if
+-         key = exclude.connection.key if
 +         if isinstance(exclude, Membership):
 +             return exclude.origin
-+         key = exclude.subscriber.key if
++         key = exclude.connection.key if
 
 buffers are published as they are
 -             data = bytes(data)
@@ -781,7 +781,7 @@ published messages are not counted
 # hub/hub.py: tests/hub/test_bad_input.py
 
 another loop is let in
--         elif running.loop is not loop:
+-         elif runtime.loop is not loop:
 +         elif False:
 
 keys of any type are taken
@@ -789,7 +789,7 @@ keys of any type are taken
 +         if False:
 
 a connection joins a room twice
-- if subscriber is not None and name in subscriber.memberships:
+- if connection is not None and name in connection.memberships:
 + if False:
 
 # hub/hub.py: tests/hub/test_threads.py
@@ -801,25 +801,25 @@ what a thread gave up is published
 # hub/hub.py: tests/hub/test_overflow.py
 
 a closed outbox is joined again
-- if subscriber is None or subscriber.outbox.is_closed:
-+ if subscriber is None:
+- if connection is None or connection.outbox.is_closed:
++ if connection is None:
 
 # hub/hub.py: tests/hub/test_lifetime.py
 
 the first exit stops the hub
--         if not running.entered:
+-         if not runtime.entered:
 -             await
 +         if True:
 +             await
 
 a stopped hub starts again by itself
--         elif running.is_stopped:
+-         elif runtime.is_stopped:
 +         elif False:
 
 # hub/hub.py: tests/hub/test_overflow.py tests/hub/test_machine.py
 
 an outbox that is joined again is forgotten when it is empty
--             subscriber.outbox.revive()
+-             connection.outbox.revive()
 +             pass
 
 # hub/hub.py: tests/hub/test_rare_moments.py
@@ -1077,6 +1077,6 @@ what waits is not counted
 # hub/runtime.py: tests/hub/test_broker_failures.py
 
 pending rooms are not counted
-- sum(room.subscription.is_pending for room in running.rooms.values())
+- sum(room.subscription.is_pending for room in runtime.rooms.values())
 + 0
 """)
