@@ -55,48 +55,58 @@ class QueryParams(MultiMapping):
         return cls(parse_qsl(query_string.decode(errors="replace"), keep_blank_values=True, errors="replace"))
 
 
-class State(MutableMapping[str, Any]):
-    """`scope["state"]` as attributes and as a mapping: what lifespan put there, and what this connection adds."""
+class State:
+    """The state of a connection, as Starlette's `State`: `state.user` and `state["user"]` are the same value.
 
-    __slots__ = ("_values",)
+    It is a view of `scope["state"]`: all that the lifespan yielded, and whatever the connection and a middleware add.
+    `in`, `len()` and iteration are about the names in it. It has no methods, so that every name can be one of yours.
+    A missing name is an AttributeError of `state.user` and a KeyError of `state["user"]`.
+    """
 
-    def __init__(self, values: MutableMapping[str, Any]) -> None:
-        object.__setattr__(self, "_values", values)
+    __slots__ = ("_state",)
+
+    def __init__(self, state: MutableMapping[str, Any] | None = None) -> None:
+        object.__setattr__(self, "_state", {} if state is None else state)
 
     def __getitem__(self, key: str) -> Any:
-        return self._values[key]
+        return self._state[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._values[key] = value
+        self._state[key] = value
 
     def __delitem__(self, key: str) -> None:
-        del self._values[key]
+        del self._state[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._state
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self._state)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._state)
 
     def __reduce__(self) -> tuple[type["State"], tuple[MutableMapping[str, Any]]]:
-        return State, (self._values,)
+        return State, (self._state,)
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return self._values[name]
+            return self._state[name]
         except KeyError:
-            raise AttributeError(
-                f"state has no {name!r}; it has: {', '.join(map(str, self._values)) or 'nothing'}"
-            ) from None
+            raise _missing(name, self) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._values[name] = value
+        self._state[name] = value
 
     def __delattr__(self, name: str) -> None:
         try:
-            del self._values[name]
+            del self._state[name]
         except KeyError:
-            raise AttributeError(f"state has no {name!r}") from None
+            raise _missing(name, self) from None
+
+
+def _missing(name: str, state: State) -> AttributeError:
+    return AttributeError(f"state has no {name!r}; it has: {', '.join(map(str, state)) or 'nothing'}")
 
 
 class URL(str):
@@ -185,7 +195,7 @@ class Connection:
 
     @cached_property
     def state(self) -> State:
-        """What lifespan put into `scope["state"]`; a shallow copy for each connection (ASGI, "Lifespan State")."""
+        """View what the lifespan yielded, in a shallow copy for each connection (ASGI, "Lifespan State")."""
         return State(self.scope.setdefault("state", {}))
 
     @cached_property

@@ -10,6 +10,7 @@ import pytest
 from django.http import parse_cookie
 from hypothesis import example, given, strategies as st
 from litestar.datastructures import Cookie
+from starlette.datastructures import State as StarletteState
 from starlette.requests import cookie_parser
 from starlette.responses import Response as StarletteResponse
 
@@ -270,28 +271,44 @@ def test_the_parts_of_a_url_can_be_had_whatever_the_host_header_is(host: bytes) 
 # -- state and path parameters
 
 
-def test_state_is_a_mapping_and_attributes_of_the_same_dictionary() -> None:
+@pytest.mark.parametrize("state_class", [State, StarletteState])
+def test_state_has_attributes_and_items_of_the_same_dictionary_as_starlettes(state_class: Any) -> None:
     values: dict[str, Any] = {"database": "open"}
-    state = connection(state=values).state
+    state = state_class(values)
     state.user = "ada"
     state["tags"] = ["x"]
-    assert state.database == state["database"] == "open"
-    assert dict(state) == values == {"database": "open", "user": "ada", "tags": ["x"]}
-    assert len(state) == 3
-    del state.user
-    del state["tags"]
+    # Names that a mapping would have for methods.
+    state.items, state["keys"] = [1], "k"
+    assert (state.database, state["user"], state.tags, state["items"], state.keys) == ("open", "ada", ["x"], [1], "k")
+    assert list(state) == list(values) == ["database", "user", "tags", "items", "keys"]
+    assert "items" in state
+    assert "values" not in state
+    assert not hasattr(state, "values")
+    assert len(state) == 5
+    del state.user, state["tags"], state.items, state["keys"]
     assert values == {"database": "open"}
+    assert len(state_class()) == 0
 
 
-def test_a_missing_attribute_of_state_says_what_there_is() -> None:
-    with pytest.raises(AttributeError, match="state has no 'user'; it has: database"):
-        _ = State({"database": 1}).user
-    with pytest.raises(AttributeError, match="it has: nothing"):
-        _ = State({}).user
-    with pytest.raises(AttributeError, match="state has no 'user'"):
-        del State({}).user
-    with pytest.raises(KeyError):
-        _ = State({})["user"]
+def test_state_is_a_view_of_the_scope() -> None:
+    values: dict[str, Any] = {"database": "open"}
+    view = connection(state=values)
+    view.state.user = "ada"
+    assert (view.scope["state"], view.state["database"]) == ({"database": "open", "user": "ada"}, "open")
+
+
+@pytest.mark.parametrize(("values", "names"), [({"database": 1, "cache": 2}, "database, cache"), ({}, "nothing")])
+def test_a_missing_name_in_state_says_what_there_is(values: dict[str, Any], names: str) -> None:
+    state = State(values)
+    text = f"^state has no 'user'; it has: {names}$"
+    with pytest.raises(AttributeError, match=text):
+        _ = state.user
+    with pytest.raises(AttributeError, match=text):
+        del state.user
+    with pytest.raises(KeyError, match=r"^'user'$"):
+        _ = state["user"]
+    with pytest.raises(KeyError, match=r"^'user'$"):
+        del state["user"]
 
 
 def test_state_is_kept_in_the_scope_where_the_server_offers_none() -> None:
@@ -323,8 +340,8 @@ def test_an_address_shows_nothing_unescaped_that_a_forwarded_header_may_have_put
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])
 def test_a_state_can_be_copied(duplicate: Any) -> None:
-    state = State({"a": 1})
-    assert dict(duplicate(state)) == {"a": 1}
+    copied = duplicate(State({"a": 1}))
+    assert (list(copied), copied.a) == (["a"], 1)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ async def where(request: Request) -> JSONResponse:
 async def where_ws(ws: WebSocket) -> None:
     await ws.accept()
     async for message in ws:
-        started = ws.state.get("started")
+        started = getattr(ws.state, "started", None)
         await ws.send_json({"params": dict(ws.path_params), "url": ws.url, "said": message, "started": started})
 
 

@@ -42,7 +42,9 @@ async def raise_http(request: Request) -> Response:
 @http_app
 async def view_http(request: Request) -> Response:
     assert request.client is not None
-    return JSONResponse({"client": list(request.client), "state": dict(request.state)})
+    return JSONResponse(
+        {"client": list(request.client), "state": {name: request.state[name] for name in request.state}}
+    )
 
 
 @asynccontextmanager

@@ -184,7 +184,7 @@ async def view(ws: WebSocket) -> None:
             "query": dict(ws.query_params),
             "cookies": dict(ws.cookies),
             "subprotocols": ws.subprotocols,
-            "state": dict(ws.state),
+            "state": {name: ws.state[name] for name in ws.state},
         }
     )
 
