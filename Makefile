@@ -8,7 +8,7 @@ WORKERS ?= 4
 # Where results of benchmarks go.
 BENCH ?= build/benchmarks
 
-.PHONY: help run test test-all test-long suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
+.PHONY: help run test test-quick test-all test-long suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,10 @@ test: $(VENV)/.dev ## Run the whole test suite and hold the coverage
 	$(BIN)/coverage run -m pytest -n $(WORKERS) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# Without what starts a process or a browser, which tests/quick.py finds out, and without what measures.
+test-quick: $(VENV)/.dev ## Run the tests of the package that need no process, without the coverage, in half a minute
+	$(BIN)/python -m pytest -q -n auto -m "not process and not long" --ignore tests/benchmarks $(ARGS)
 
 test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
 	PYTHONS="$(PYTHONS)" ARGS="-n $(WORKERS) $(ARGS)" sh tests/on_each_python.sh

@@ -3,14 +3,21 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
 
-from . import hanging, leftovers
+from . import hanging, leftovers, quick
 from .eager_tasks import eager_task_factory
 from .shielding import reporting_shield
+
+# What coverage sets for the processes that a measured one starts, such as the workers of pytest-xdist.
+_COVERAGE: Final = "COVERAGE_PROCESS_CONFIG"
+_coverage_config: Final = os.environ.get(_COVERAGE)
+# Only their servers run lines of the package that no test runs in its own process. Measuring a server makes it slow.
+_MEASURED: Final = ("brokers", "uvicorn_protocol", "test_main.py")
 
 # A busy machine makes any example slow.
 settings.register_profile("asgi_ws", deadline=None)
@@ -19,9 +26,19 @@ settings.load_profile("asgi_ws")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(hanging)
+    config.pluginmanager.register(quick)
     # A worker of pytest-xdist has the mark from the process that started it, and so has a pytest that a test runs.
     if leftovers.MARK not in os.environ:
         config.pluginmanager.register(leftovers.Guard())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have the processes that a test starts measured only where that shows something."""
+    if _coverage_config is not None:
+        os.environ.pop(_COVERAGE, None)
+        if item.path.relative_to(Path(__file__).parent).parts[0] in _MEASURED:
+            os.environ[_COVERAGE] = _coverage_config
 
 
 @pytest.fixture(params=["begun in the next iteration", "begun at once"])
