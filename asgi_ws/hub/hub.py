@@ -21,7 +21,8 @@ from .membership import Data, Exclude, HubConnection, Membership, Room
 from .overflow import OutboxLimits, Overflow, overflow_of
 from .presence import Member
 from .room import check_room
-from .runtime import Runtime, statistics_of
+from .runtime import STOPPING_OR_STOPPED, Runtime, statistics_of
+from .state import RUNTIME_TRANSITIONS, RuntimeState
 from .statistics import Counters, HubStatistics
 
 _BYTES_LIKE: Final = (bytes, bytearray, memoryview)
@@ -85,9 +86,9 @@ class Hub:
     # -- start and stop
 
     async def __aenter__(self) -> Self:
-        while (before := self._runtime) is not None and before.is_stopped:
+        while (before := self._runtime) is not None and before.state in STOPPING_OR_STOPPED:
             if before.loop is asyncio.get_running_loop():
-                await before.has_stopped.wait()
+                await before.wait_stopped()
             if self._runtime is before:
                 self._runtime = None
         runtime = self._here("async with")
@@ -123,11 +124,10 @@ class Hub:
             ) from None
         runtime = self._runtime
         if runtime is None or runtime.loop.is_closed():
-            # What ended with its loop, as the tests of an application do, has stopped nothing.
-            left = runtime is not None and not runtime.is_stopped and (runtime.is_started or runtime.is_left_started)
+            before = RuntimeState.NEW if runtime is None else RUNTIME_TRANSITIONS[runtime.state]["loop closed"]
             runtime = self._runtime = Runtime(
                 loop,
-                is_left_started=left,
+                before,
                 broker=self._broker,
                 encoder=self._encoder,
                 limits=self._limits,
@@ -136,7 +136,7 @@ class Hub:
             )
         elif runtime.loop is not loop:
             raise WrongLoop(call, "from another thread use publish_from_thread(), and in each loop a hub of its own")
-        elif runtime.is_stopped:
+        elif runtime.state in STOPPING_OR_STOPPED:
             raise HubNotRunning(call, "the hub has stopped, and `async with hub` starts it again")
         return runtime
 
@@ -288,7 +288,7 @@ class Hub:
         if key is not None and not isinstance(key, str):
             raise InvalidMessage("publish()", "a key that is str", key)
         runtime = self._here("publish()")
-        if not runtime.is_started:
+        if runtime.state is not RuntimeState.RUNNING:
             await runtime.start()
         envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
         history = self._history_of(name)
@@ -358,7 +358,7 @@ class Hub:
         runtime = self._here("read()")
         page = HistoryPage((), None)
         if self._history_of(name) is not None:
-            if not runtime.is_started:
+            if runtime.state is not RuntimeState.RUNNING:
                 await runtime.start()
             page = await self._broker.read(name, since, limit)
         if runtime.slice.is_spent():

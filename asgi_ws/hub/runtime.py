@@ -1,4 +1,4 @@
-"""What a hub has while it runs in one event loop."""
+"""Runtime: what a hub has in one event loop."""
 
 import asyncio
 import itertools
@@ -20,6 +20,7 @@ from .joinable import Key
 from .membership import Ending, HubConnection, Membership, end_all
 from .overflow import OutboxLimits
 from .room import ActiveRoom
+from .state import RUNTIME_TRANSITIONS, RuntimeState
 from .statistics import Counters, HubStatistics
 from .subscription import Services
 
@@ -27,31 +28,27 @@ logger = logging.getLogger("asgi_ws")
 
 # Connections that `disconnect` closes in one iteration of the loop: each is work for two tasks in those that follow.
 _CLOSES_PER_ITERATION: Final = 64
+_NOT_RUNNING: Final = (RuntimeState.NEW, RuntimeState.LEFT, RuntimeState.STARTING)
+STOPPING_OR_STOPPED: Final = (RuntimeState.STOPPING, RuntimeState.STOPPED)
 
 
 class Runtime:
     """The rooms and connections of a hub, and the tasks that serve them.
 
-    Args:
-        is_left_started: whether the broker was started in a loop that was closed since.
-
     Attributes:
         loop: that all of it belongs to.
+        state: see `state`.
         rooms: by their names; those that have members, or had until now.
         connections: by what joined.
         slice: the hub's time in each iteration of the loop.
-        is_started: whether the broker is.
-        is_left_started: whether it was, in a loop that is gone.
-        is_stopped: whether the hub was stopped, or is about to.
-        has_stopped: set when that is done.
         entered: how many `async with` there are.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        state: RuntimeState,
         *,
-        is_left_started: bool,
         broker: Broker,
         encoder: Encoder,
         limits: OutboxLimits,
@@ -59,9 +56,11 @@ class Runtime:
         name: str,
     ) -> None:
         self.loop = loop
+        self.state = state
+        # Done when STARTING or STOPPING has ended; None in other states.
+        self._settled: asyncio.Future[None] | None = None
         self.rooms: dict[str, ActiveRoom] = {}
         self.connections: dict[Key, HubConnection] = {}
-        self.is_started = False
         self._broker = broker
         self._limits = limits
         self._counters = counters
@@ -70,48 +69,50 @@ class Runtime:
         self._starter = Starter(loop, "asgi_ws hub")
         self.slice = TimeSlice(loop)
         self._services = Services(loop, broker, encoder, self._starter, self.slice, self.start)
-        self._starting: asyncio.Future[None] | None = None
         self._has_warned = False
-        # Whether the broker was started in a loop that is gone.
-        self.is_left_started = is_left_started
-        self.is_stopped = False
-        self.has_stopped = asyncio.Event()
         self.entered = 0
 
+    def _on(self, event: str) -> None:
+        self.state = RUNTIME_TRANSITIONS[self.state][event]
+
     async def start(self) -> None:
-        """Start the broker, once.
+        """Start the broker, once. Does nothing after a stop.
 
         Raises:
             Exception: what the broker raised; the next call tries again.
         """
-        while not self.is_started:
-            if self._starting is None:
+        while self.state in _NOT_RUNNING:
+            if self._settled is None:
                 await self._start_broker()
             else:
-                # Who has begun may be cancelled; then the next one begins again.
-                starting = self._starting
+                # The task that starts it may be cancelled; then the next one tries again.
+                starting = self._settled
                 await asyncio.wait([starting])
                 if not starting.cancelled():
                     starting.result()
 
     async def _start_broker(self) -> None:
-        self._starting = starting = self.loop.create_future()
+        is_left = self.state is RuntimeState.LEFT
+        self._on("start")
+        starting = self._settled = self.loop.create_future()
         try:
-            if self.is_left_started:
-                self.is_left_started = False
+            if is_left:
                 await self._stop_left()
             await self._broker.start(self._on_event, self._on_interrupted)
-        except Exception as error:
-            starting.set_exception(error)
-            # Whoever else waits for it looks at it; nobody may.
-            starting.exception()
+        except BaseException as error:
+            self._on("failed")
+            if isinstance(error, Exception):
+                starting.set_exception(error)
+                # The other tasks that wait look at it; there may be none.
+                starting.exception()
+            else:
+                starting.cancel()
             raise
         else:
-            self.is_started = True
+            self._on("started")
             starting.set_result(None)
         finally:
-            starting.cancel()
-            self._starting = None
+            self._settled = None
 
     async def _stop_left(self) -> None:
         try:
@@ -122,7 +123,8 @@ class Runtime:
 
     async def stop(self) -> None:
         """End all memberships and tasks, and stop the broker."""
-        self.is_stopped = True
+        self._on("stop")
+        stopping = self._settled = self.loop.create_future()
         try:
             await self._end_all()
             for task in self._starter.tasks:
@@ -135,7 +137,14 @@ class Runtime:
             try:
                 await self._broker.stop()
             finally:
-                self.has_stopped.set()
+                self._on("stopped")
+                self._settled = None
+                stopping.set_result(None)
+
+    async def wait_stopped(self) -> None:
+        """Wait until a stop that has begun is done."""
+        if self._settled is not None:
+            await asyncio.wait([self._settled])
 
     async def _end_all(self) -> None:
         """End all memberships, a time slice in each iteration of the loop. None of the members hears of the others."""
@@ -240,7 +249,7 @@ class Runtime:
 
     async def _on_interrupted(self) -> None:
         # A broker may notice the end of its own connections when it is stopped.
-        for room in () if self.is_stopped else tuple(self.rooms.values()):
+        for room in () if self.state in STOPPING_OR_STOPPED else tuple(self.rooms.values()):
             if room.subscription.is_due:
                 room.subscription.ask()
             elif room.delivery:

@@ -698,9 +698,8 @@ an interruption is not heard
 # hub/runtime.py: tests/hub/test_lifetime.py
 
 a failed start is not tried again
--             starting.cancel()
--             self._starting = None
-+             starting.cancel()
+-             self._on("failed")
++             pass
 
 a stop does not cancel what is stuck
 -                 task.cancel()
@@ -813,7 +812,7 @@ the first exit stops the hub
 +             await
 
 a stopped hub starts again by itself
--         elif runtime.is_stopped:
+-         elif runtime.state in STOPPING_OR_STOPPED:
 +         elif False:
 
 # hub/hub.py: tests/hub/test_overflow.py tests/hub/test_machine.py
@@ -825,7 +824,7 @@ an outbox that is joined again is forgotten when it is empty
 # hub/hub.py: tests/hub/test_rare_moments.py
 
 who enters while a hub stops does not wait
--                 await before.has_stopped.wait()
+-                 await before.wait_stopped()
 +                 pass
 
 # hub/adapters.py: tests/hub/test_overflow.py tests/hub/test_adapters.py
