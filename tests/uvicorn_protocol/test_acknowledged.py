@@ -1,4 +1,4 @@
-"""The kernel's answers about the peer's last sign of life."""
+"""The keep-alive by itself, and the kernel's answers about the peer's last sign of life."""
 
 import asyncio
 import socket
@@ -10,6 +10,7 @@ import pytest
 from asgi_ws.testing import VirtualClock
 from asgi_ws.uvicorn_protocol import keepalive
 from asgi_ws.uvicorn_protocol.acknowledged import acknowledged_bytes, seconds_since_acknowledgement
+from tests.servers.client import SECONDS
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="Linux alone has it")
 
@@ -118,7 +119,7 @@ async def test_while_nothing_is_read_the_kernel_is_asked_whether_the_peer_is_the
         on_silence=lambda: ended.set_result("silent"),
         on_ping=lambda: None,
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         assert await ended == ending
     pings.cancel()
 
@@ -191,3 +192,43 @@ async def test_a_ping_behind_what_a_slow_peer_takes_is_given_the_time_for_it(
             assert silent == []
         await clock.advance(0.51)
         assert silent == ["silent"]
+
+
+class Open(Behind):
+    """A writer that writes, with a receive buffer that is not behind; keeps the pings."""
+
+    is_behind = False
+
+    def __init__(self) -> None:
+        self.pings: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.pings.append(data[2:])
+
+
+@pytest.mark.parametrize("pongs", [0, 1, 3])
+async def test_a_peer_is_gone_a_time_out_after_the_first_ping_that_it_does_not_answer(pongs: int) -> None:
+    silent: list[str] = []
+    with VirtualClock() as clock:
+        both = Open()
+        pings = keepalive.KeepAlive(
+            cast("Any", both),
+            cast("Any", both),
+            asyncio.get_running_loop(),
+            interval=2,
+            timeout=3,
+            on_silence=lambda: silent.append("silent"),
+            on_ping=lambda: None,
+        )
+        await clock.advance(0.5)
+        for number in range(1, pongs + 1):
+            await clock.advance(2)
+            assert len(both.pings) == number
+            # One with another payload is not a sign of life, and neither is a second one.
+            for payload in (b"?", both.pings[-1], both.pings[-1]):
+                pings.pong(payload)
+        await clock.advance(4.4)
+        assert silent == []
+        await clock.advance(0.2)
+        assert silent == ["silent"]
+    assert len(set(both.pings)) == pongs + 1

@@ -6,13 +6,11 @@ from typing import Final
 
 import pytest
 
-from tests.servers.client import handshake
+from tests.servers.client import SECONDS, handshake
 
 from .conftest import Serve
 from .peer import (
     BINARY,
-    CLOSE,
-    CONTINUATION,
     NOTHING,
     PING,
     TEXT,
@@ -41,40 +39,15 @@ async def _said_little(server: Uvicorn) -> bool:
     return len(lines) <= 1 and not server.complaints()
 
 
+# One for each way in which a reader refuses; its own tests have the others.
 BAD_FRAMES: Final = {
     "reserved opcode": (1002, frame(0x3, b"x")),
-    "reserved control opcode": (1002, frame(0xB, b"x")),
-    "RSV1 without an extension": (1002, frame(TEXT, b"x", rsv=4)),
-    "RSV2": (1002, frame(TEXT, b"x", rsv=2)),
-    "RSV3": (1002, frame(BINARY, b"x", rsv=1)),
-    "RSV1 of a ping": (1002, frame(PING, b"x", rsv=4)),
-    "not masked": (1002, frame(TEXT, b"x", mask=None)),
     "ping that is not masked": (1002, frame(PING, mask=None)),
-    "fragmented ping": (1002, frame(PING, b"x", fin=False)),
-    "ping of 126 bytes": (1002, frame(PING, bytes(126))),
-    "continuation of nothing": (1002, frame(CONTINUATION, b"x")),
     "text within a message": (1002, frame(BINARY, b"x", fin=False) + frame(TEXT, b"y")),
-    "length 125 in two bytes": (1002, b"\x82\xfe\x00\x7d" + bytes(4 + 125)),
-    "length 65535 in eight bytes": (1002, b"\x82\xff" + (65535).to_bytes(8) + bytes(4 + 65535)),
-    "length with the highest bit": (1002, b"\x82\xff" + b"\xff" * 8 + bytes(4)),
-    "close of one byte": (1002, frame(CLOSE, b"\x03")),
-    "close with 999": (1002, close(999)),
-    "close with 1004": (1002, close(1004)),
     "close with 1005": (1002, close(1005)),
-    "close with 1006": (1002, close(1006)),
-    "close with 1015": (1002, close(1015)),
-    "close with 5000": (1002, close(5000)),
-    "close with 65535": (1002, close(65535)),
-    "close with a reason that is no UTF-8": (1007, close(1000, b"\xff")),
     "close with a reason that is cut": (1007, close(1000, "€".encode()[:2])),
-    "text that is no UTF-8": (1007, frame(TEXT, b"ok\xff")),
-    "text with a surrogate": (1007, frame(TEXT, b"\xed\xa0\x80")),
-    "text that is cut": (1007, frame(TEXT, "€".encode()[:2])),
-    "text that is cut in its last fragment": (1007, frame(TEXT, b"a", fin=False) + frame(CONTINUATION, b"\xe2\x82")),
-    "text that goes wrong in its first fragment": (1007, frame(TEXT, b"a\xc0", fin=False)),
     "text that goes wrong in a frame that has not come": (1007, header(0x81, 1000, bytes(4)) + b"ab\xff"),
     "message that says it is too big": (1009, header(0x82, 16 * MIB + 1)),
-    "message of 100 MiB": (1009, header(0x82, 100 * MIB)),
     "message that gets too big": (
         1009,
         header(0x02, 16 * MIB, bytes(4)) + bytes(16 * MIB) + header(0x80, 1, bytes(4)),
@@ -113,7 +86,7 @@ async def test_the_close_frame_of_a_failure_reaches_a_client_that_goes_on_sendin
     """A socket that is closed with bytes unread in it is reset, and the client may never see what was sent before."""
     async with opened(server, "record") as peer:
         peer.stop_reading()
-        assert await peer.push(frame(0x3) + bytes(16 * MIB), seconds=5)
+        assert await peer.push(frame(0x3) + bytes(16 * MIB), seconds=SECONDS)
         peer.go_on_reading()
         assert (await peer.close_frame())[0] == 1002
 
@@ -132,7 +105,7 @@ async def test_a_peer_that_stays_after_a_bad_frame_is_cut_off(hasty: Uvicorn) ->
         await peer.close_frame()
         await peer.notes()
         files = hasty.open_files()
-        await hasty.until(lambda: hasty.open_files() < files, seconds=2)
+        await hasty.until(lambda: hasty.open_files() < files)
 
 
 # -- around the handshake
@@ -144,20 +117,17 @@ async def test_half_a_handshake_holds_nobody_up(server: Uvicorn) -> None:
         assert await peer.message() == "x"
 
 
-@pytest.mark.parametrize(
-    "data", [text("early"), frame(PING), close(), b"\xff" * 1000, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01"]
-)
-async def test_what_comes_before_accept_is_refused_with_400_and_the_application_told(
-    server: Uvicorn, data: bytes
-) -> None:
+async def test_what_comes_before_accept_is_refused_with_400_and_the_application_told(server: Uvicorn) -> None:
     """RFC 6455 section 4.1: a client waits for the answer before it sends anything."""
-    async with asking(server, "pending") as peer:
-        await peer.notes(until="connect")
-        peer.send(data)
-        assert (await peer.head()).status == 400
-        await peer.rest()
-        assert await peer.told() == [[1006, ""]] * 2
-    assert await _said_little(server)
+    for data in (text("early"), close(), b"\xff" * 1000, b"GET / HTTP/1.1\r\n\r\n"):
+        async with asking(server, "pending") as peer:
+            await peer.notes(until="connect")
+            peer.send(data)
+            assert (await peer.head()).status == 400
+            await peer.rest()
+            assert await peer.told() == [[1006, ""]] * 2
+        assert await _said_little(server)
+        server.mark()
 
 
 async def test_an_accept_after_the_refusal_of_early_frames_fails(server: Uvicorn) -> None:

@@ -1,29 +1,36 @@
 """How a connection ends: by the peer, by the application, and what each is told."""
 
 import asyncio
+from typing import Final
 
 import pytest
 
 from tests.servers.bare_handlers import BAD_CLOSE_CODES, CLOSE_CODES
 
-from .peer import BINARY, CLOSE, Frame, asking, close, frame, opened, text
+from .peer import BINARY, CLOSE, Frame, Peer, asking, close, frame, opened, text
 from .served import Uvicorn
 
 # -- by the peer
 
-
-@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "gone"), (3000, "é" * 61), (4999, "x" * 123)])
-async def test_a_close_frame_is_echoed_and_told_with_its_code_and_reason(
-    server: Uvicorn, code: int, reason: str
-) -> None:
-    async with opened(server, "record") as peer:
-        peer.send(close(code, reason))
-        assert await peer.close_frame() == (code, reason)
-        assert await peer.end() == "FIN"
-        assert await peer.told() == [[code, reason]] * 3
+WAYS: Final = ("close", "FIN", "half-close", "RST")
 
 
-async def test_a_close_frame_without_a_code_is_told_as_1005(server: Uvicorn) -> None:
+async def leave(peer: Peer, how: str, code: int = 4000) -> tuple[int, str]:
+    """End the connection in one of the WAYS; what the application is to be told."""
+    if how == "close":
+        peer.send(close(code))
+        return code, ""
+    peer.leave(how)
+    return 1006, ""
+
+
+async def test_a_close_frame_is_echoed_and_told_with_its_code_and_reason(server: Uvicorn) -> None:
+    for code, reason in ((1000, ""), (1001, "gone"), (3000, "é" * 61), (4999, "x" * 123)):
+        async with opened(server, "record") as peer:
+            peer.send(close(code, reason))
+            assert await peer.close_frame() == (code, reason)
+            assert await peer.end() == "FIN"
+            assert await peer.told() == [[code, reason]] * 3
     async with opened(server, "record") as peer:
         peer.send(close(None))
         assert await peer.frame() == Frame(0x80 | CLOSE, b"")
@@ -31,46 +38,39 @@ async def test_a_close_frame_without_a_code_is_told_as_1005(server: Uvicorn) -> 
         assert await peer.told() == [[1005, ""]] * 3
 
 
-@pytest.mark.parametrize("how", ["FIN", "half-close", "RST"])
-async def test_an_end_without_a_close_frame_is_told_as_1006(server: Uvicorn, how: str) -> None:
-    async with opened(server, "record") as peer:
-        peer.leave(how)
-        assert await peer.told() == [[1006, ""]] * 3
+async def test_an_end_without_a_close_frame_is_told_as_1006(server: Uvicorn) -> None:
+    for how in WAYS[1:]:
+        async with opened(server, "record") as peer:
+            peer.leave(how)
+            assert await peer.told() == [[1006, ""]] * 3, how
+            if how == "half-close":
+                assert await peer.end() == "FIN"
 
 
-async def test_a_half_closed_connection_is_closed_by_the_server(server: Uvicorn) -> None:
-    async with opened(server, "record") as peer:
-        peer.finish()
-        assert await peer.end() == "FIN"
-
-
-@pytest.mark.parametrize("end", ["close", "FIN", "half-close"])
-async def test_messages_before_the_end_are_received_before_it(server: Uvicorn, end: str) -> None:
-    async with opened(server, "record", query={"gate": 1}) as peer:
-        await peer.notes(until="ready")
-        peer.send(text("one"), frame(BINARY, b"two"))
-        if end == "close":
-            peer.send(close(4000, "bye"))
-            await peer.close_frame()
-        else:
+async def test_messages_before_the_end_are_received_before_it(server: Uvicorn) -> None:
+    for how in WAYS[:3]:
+        async with opened(server, "record", query={"gate": 1}) as peer:
+            await peer.notes(until="ready")
+            peer.send(text("one"), frame(BINARY, b"two"))
             await peer.writer.drain()
-            peer.leave(end)
-        await peer.go()
-        words = [word for word, *_ in await peer.probe.events()]
-        notes = await peer.notes()
-    assert notes["received"] == ["'one'", "b'two'"]
-    assert notes["told"] == [[4000, "bye"] if end == "close" else [1006, ""]] * 3
-    assert words[-6:] == ["received", "received", "told", "told", "told", "end"]
+            told = await leave(peer, how)
+            if how == "close":
+                await peer.close_frame()
+            await peer.go()
+            words = [word for word, *_ in await peer.probe.events()]
+            notes = await peer.notes()
+        assert notes["received"] == ["'one'", "b'two'"], how
+        assert notes["told"] == [[*told]] * 3, how
+        assert words[-6:] == ["received", "received", "told", "told", "told", "end"]
 
 
-@pytest.mark.parametrize(("end", "code"), [(close(4000), 4000), (frame(0x3), 1002)], ids=["close", "bad frame"])
-async def test_messages_that_come_with_the_end_are_answered_before_it(server: Uvicorn, end: bytes, code: int) -> None:
-    async with opened(server, "threefold") as peer:
-        peer.send(text("one"), text("two"), end)
-        assert [await peer.message() for _ in range(6)] == [
-            f"{word}.{part}" for word in ("one", "two") for part in range(3)
-        ]
-        assert (await peer.close_frame())[0] == code
+async def test_messages_that_come_with_the_end_are_answered_before_it(server: Uvicorn) -> None:
+    for end, code in ((close(4000), 4000), (frame(0x3), 1002)):
+        async with opened(server, "threefold") as peer:
+            peer.send(text("one"), text("two"), end)
+            answers = [await peer.message() for _ in range(6)]
+            assert answers == [f"{word}.{part}" for word in ("one", "two") for part in range(3)]
+            assert (await peer.close_frame())[0] == code
 
 
 async def test_a_handler_that_does_not_receive_holds_the_answer_to_a_close_frame_up_for_a_second(
@@ -79,7 +79,7 @@ async def test_a_handler_that_does_not_receive_holds_the_answer_to_a_close_frame
     async with opened(server, "record", query={"gate": 1}) as peer:
         await peer.notes(until="ready")
         peer.send(text("one"), close(4000))
-        assert await peer.close_frame(seconds=2) == (4000, "")
+        assert await peer.close_frame() == (4000, "")
         await peer.go()
         assert await peer.told() == [[4000, ""]] * 3
 
@@ -93,84 +93,69 @@ async def test_what_comes_after_a_close_frame_is_ignored(server: Uvicorn) -> Non
     assert notes["told"] == [[4000, ""]] * 3
 
 
-@pytest.mark.parametrize("how", ["close", "FIN", "half-close", "RST"])
-async def test_calls_after_the_peer_left_fail_as_they_should(server: Uvicorn, how: str) -> None:
-    async with opened(server, "call_after_the_end") as peer:
-        if how == "close":
-            peer.send(close(4000))
-            await peer.close_frame()
-        else:
-            peer.leave(how)
-        notes = await peer.notes()
-    # ASGI, "Disconnected Client": an OSError from spec version 2.4 on.
-    assert notes["send"][0][0] == notes["send again"][0][0] == "OSError"
-    assert notes["told"] == [[4000 if how == "close" else 1006, ""]] * 2
-    assert notes["end"] == ["returned"]
+async def test_calls_after_the_peer_left_fail_as_they_should(server: Uvicorn) -> None:
+    for how in WAYS:
+        async with opened(server, "call_after_the_end") as peer:
+            told = await leave(peer, how)
+            notes = await peer.notes()
+        # ASGI, "Disconnected Client": an OSError from spec version 2.4 on.
+        assert notes["send"][0][0] == notes["send again"][0][0] == "OSError", how
+        assert notes["told"] == [[*told]] * 2, how
+        assert notes["end"] == ["returned"]
 
 
-@pytest.mark.parametrize("how", ["close", "FIN", "RST"])
 @pytest.mark.parametrize("handler", ["record", "talk", "talk_in_a_group", "flood_and_listen"])
-async def test_every_way_to_leave_ends_twenty_of_twenty_handlers(server: Uvicorn, handler: str, how: str) -> None:
-    for _ in range(20):
+async def test_every_way_to_leave_ends_every_handler(server: Uvicorn, handler: str) -> None:
+    for how in ("close", "FIN", "RST") * 4:
         async with opened(server, handler) as peer:
             await peer.notes(until="accepted")
+            await leave(peer, how)
             if how == "close":
-                peer.send(close())
-                assert (await peer.close_frame())[0] == 1000
-            else:
-                peer.leave(how)
-            await peer.notes(seconds=2)
+                assert (await peer.close_frame())[0] == 4000
+            await peer.notes()
 
 
-@pytest.mark.parametrize("how", ["close", "FIN", "half-close", "RST"])
 @pytest.mark.parametrize("handler", ["flood", "flood_and_listen"])
-async def test_a_send_that_waits_is_freed_by_every_way_to_leave(server: Uvicorn, handler: str, how: str) -> None:
+async def test_a_send_that_waits_is_freed_by_every_way_to_leave(server: Uvicorn, handler: str) -> None:
     """The peer does not read, and what waits for it in the write buffer never leaves."""
-    async with opened(server, handler, receive_buffer=4096) as peer:
-        peer.stop_reading()
-        await peer.notes(until="accepted")
-        # Until the buffers of both systems are full.
-        await asyncio.sleep(0.2)
-        if how == "close":
-            peer.send(close())
-        else:
-            peer.leave(how)
-        notes = await peer.notes(seconds=2)
-    assert notes["flood" if handler == "flood_and_listen" else "end"] == ["OSError"]
-    assert notes.get("told", [[1000 if how == "close" else 1006, ""]]) == [[1000 if how == "close" else 1006, ""]]
+
+    async def stall_and_leave(how: str) -> None:
+        async with opened(server, handler, receive_buffer=4096) as peer:
+            peer.stop_reading()
+            await peer.notes(until="accepted")
+            # Until the buffers of both systems are full.
+            await asyncio.sleep(0.2)
+            told = await leave(peer, how)
+            notes = await peer.notes()
+        assert notes["flood" if handler == "flood_and_listen" else "end"] == ["OSError"], how
+        assert notes.get("told", [[*told]]) == [[*told]], how
+
+    await asyncio.gather(*map(stall_and_leave, WAYS))
 
 
 # -- by the application
 
 
-@pytest.mark.parametrize("code", CLOSE_CODES)
-async def test_the_application_s_code_and_reason_are_sent(server: Uvicorn, code: int) -> None:
-    async with opened(server, f"close-{code}", kind="bare") as peer:
-        assert await peer.close_frame() == (code, "done")
-        peer.send(close(code))
-        assert await peer.end() == "FIN"
-
-
-@pytest.mark.parametrize("code", BAD_CLOSE_CODES)
-async def test_a_code_that_may_not_be_sent_is_an_error_at_the_call_and_nothing_is_sent(
-    server: Uvicorn, code: int
-) -> None:
-    async with opened(server, f"close-{code}", kind="bare") as peer:
-        assert await peer.message() == "still here"
-        assert await peer.close_frame() == (1000, "")
-        notes = await peer.notes()
-    assert "InvalidCloseCode" in notes["websocket.close"][0][1]
+async def test_the_application_s_code_and_reason_are_sent(server: Uvicorn) -> None:
+    for code in (1000, 1014, 3000, 4999):
+        assert code in CLOSE_CODES
+        async with opened(server, f"close-{code}", kind="bare") as peer:
+            assert await peer.close_frame() == (code, "done")
+            peer.send(close(code))
+            assert await peer.end() == "FIN"
 
 
 @pytest.mark.parametrize(
     ("script", "error"),
     [
+        (f"close-{BAD_CLOSE_CODES[0]}", "InvalidCloseCode"),
+        ("close-1005", "InvalidCloseCode"),
+        ("close-str", "InvalidCloseCode"),
         ("close-reason-long", "InvalidCloseReason"),
         ("close-reason-list", "InvalidCloseReason"),
-        ("close-str", "InvalidCloseCode"),
     ],
 )
-async def test_a_reason_that_may_not_be_sent_is_an_error_at_the_call_and_nothing_is_sent(
+async def test_a_code_or_reason_that_may_not_be_sent_is_an_error_at_the_call_and_nothing_is_sent(
     server: Uvicorn, script: str, error: str
 ) -> None:
     async with opened(server, script, kind="bare") as peer:
@@ -181,8 +166,8 @@ async def test_a_reason_that_may_not_be_sent_is_an_error_at_the_call_and_nothing
 
 
 async def test_all_that_was_sent_before_a_close_arrives_before_it(server: Uvicorn) -> None:
-    async with opened(server, "close", query={"count": 2000, "code": 4002}) as peer:
-        assert [await peer.message() for _ in range(2000)] == [str(number) for number in range(2000)]
+    async with opened(server, "close", query={"count": 500, "code": 4002}) as peer:
+        assert [await peer.message() for _ in range(500)] == [str(number) for number in range(500)]
         assert await peer.close_frame() == (4002, "")
 
 
@@ -258,7 +243,7 @@ async def test_messages_on_their_way_do_not_hold_up_the_application_s_close(serv
 async def test_a_peer_that_does_not_answer_a_close_is_cut_off(hasty: Uvicorn) -> None:
     async with opened(hasty, "close", query={"code": 4001}) as peer:
         assert await peer.close_frame() == (4001, "")
-        assert await peer.end(seconds=2) in ("FIN", "RST")
+        assert await peer.end() in ("FIN", "RST")
         await peer.notes()
 
 

@@ -54,16 +54,11 @@ async def test_a_message_that_is_not_compressed_is_taken_too(server: Uvicorn) ->
         assert (await peer.notes())["received"] == ["'plain'", "'packed'", "''"]
 
 
-BAD: Final = {
-    "no deflate": (1007, frame(BINARY, b"\xff" * 20, rsv=4)),
-    "cut, and nothing follows": (1007, frame(TEXT, _deflated(b"x" * 1000)[:3] + b"\xff\xff\xff", rsv=4)),
-    "text that is no UTF-8": (1007, frame(TEXT, _deflated(b"\xff"), rsv=4)),
-    "RSV1 of a continuation": (1002, frame(TEXT, b"", fin=False, rsv=4) + frame(CONTINUATION, b"", rsv=4)),
-    "RSV1 of a ping": (1002, frame(PING, b"", rsv=4)),
-}
-
-
-@pytest.mark.parametrize(("code", "data"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(
+    ("code", "data"),
+    [(1007, frame(BINARY, b"\xff" * 20, rsv=4)), (1002, frame(PING, b"", rsv=4))],
+    ids=["not deflated", "RSV1 of a ping"],
+)
 async def test_what_breaks_the_extension_is_answered_with_its_code(server: Uvicorn, code: int, data: bytes) -> None:
     async with opened(server, "record", DEFLATE) as peer:
         peer.send(frame(TEXT, _deflated(b"one"), rsv=4), data)
@@ -71,17 +66,10 @@ async def test_what_breaks_the_extension_is_answered_with_its_code(server: Uvico
         assert (await peer.notes())["received"] == ["'one'"]
 
 
-@pytest.mark.parametrize("handler", ["echo", "count"])
-async def test_a_bomb_of_just_the_largest_size_is_a_message(server: Uvicorn, handler: str) -> None:
-    compressor = zlib.compressobj(9, wbits=-12)
-    data = compressor.compress(bytes(16 * KIB * KIB)) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    async with opened(server, handler, DEFLATE) as peer:
-        peer.send(frame(BINARY, data.removesuffix(_TAIL), rsv=4))
-        if handler == "echo":
-            assert _inflated((await peer.frame()).payload) == bytes(16 * KIB * KIB)
-        else:
-            peer.send(close())
-            assert (await peer.notes())["counted"][0][:2] == [1, 16 * KIB * KIB]
+async def test_a_bomb_of_just_the_largest_size_is_a_message(server: Uvicorn) -> None:
+    async with opened(server, "echo", DEFLATE) as peer:
+        peer.send(frame(BINARY, bomb(16), rsv=4))
+        assert _inflated((await peer.frame()).payload) == bytes(16 * KIB * KIB)
 
 
 @pytest.mark.parametrize("compression", ["deflate", None])

@@ -6,6 +6,8 @@ from typing import Final
 
 import pytest
 
+from tests.servers.client import SECONDS
+
 from .conftest import Serve, Start
 from .peer import BINARY, PING, PONG, TEXT, asking, close, frame, opened, text
 from .served import Uvicorn
@@ -149,7 +151,7 @@ async def test_a_denial_that_has_begun_does_not_hold_up_a_stop(start: Start) -> 
         await peer.notes(until="ready")
         server.terminate()
         await peer.rest()
-        assert await asyncio.to_thread(server.wait, 5)
+        assert await asyncio.to_thread(server.wait, SECONDS)
 
 
 async def test_without_a_time_for_the_pong_silence_is_no_end(serve: Serve) -> None:

@@ -1,36 +1,13 @@
-"""Connections by the hundred: all of them are forgotten, and nobody waits for the bad ones."""
+"""Connections that end in every way: nothing of them is left."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final
 
 from tests.servers.client import SECONDS
 
-from .peer import BINARY, CONTINUATION, NO_MASKING, Peer, close, frame, opened, text
-from .samples import DEFLATE, bomb
+from .peer import BINARY, CONTINUATION, Peer, close, frame, opened, text
 from .served import MIB, Uvicorn
-
-
-async def test_bombs_and_fragments_of_some_do_not_hold_up_the_others(server: Uvicorn) -> None:
-    async def misbehave() -> None:
-        async with opened(server, "record", DEFLATE) as peer:
-            peer.send(frame(BINARY, bomb(256), rsv=4, mask=NO_MASKING))
-            await peer.close_frame()
-        async with opened(server, "record") as peer:
-            await peer.push(frame(BINARY, fin=False) + frame(CONTINUATION, b"ab", fin=False) * 100_000)
-            peer.reset()
-
-    slowest = 0.0
-    async with opened(server, "echo") as peer, asyncio.TaskGroup() as group:
-        bad = [group.create_task(misbehave()) for _ in range(4)]
-        while not all(task.done() for task in bad):
-            began = time.monotonic()
-            peer.send(text("x"))
-            assert await peer.message() == "x"
-            slowest = max(slowest, time.monotonic() - began)
-            await asyncio.sleep(0.01)
-    assert slowest < 1
 
 
 def _close(peer: Peer) -> None:

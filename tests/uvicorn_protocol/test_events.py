@@ -13,12 +13,12 @@ _GOOD = {
 }
 
 
-@pytest.mark.parametrize(("script", "expected"), _GOOD.items())
-async def test_a_message_of_each_kind_is_sent(server: Uvicorn, script: str, expected: list[tuple[int, bytes]]) -> None:
-    async with opened(server, script, kind="bare") as peer:
-        for opcode, payload in [*expected, (TEXT, b"still here")]:
-            got = await peer.frame()
-            assert (got.opcode, got.payload) == (opcode, payload)
+async def test_a_message_of_each_kind_is_sent(server: Uvicorn) -> None:
+    for script, expected in _GOOD.items():
+        async with opened(server, script, kind="bare") as peer:
+            for opcode, payload in [*expected, (TEXT, b"still here")]:
+                got = await peer.frame()
+                assert (got.opcode, got.payload) == (opcode, payload), script
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,20 @@ async def test_a_bad_event_is_an_error_at_the_call_and_nothing_is_sent(server: U
     assert noted[-3][0] in ("RuntimeError", "ValueError", "TypeError", "KeyError")
 
 
-@pytest.mark.parametrize("script", ["deny-accept", "deny-close", "deny-send"])
-async def test_nothing_may_come_between_a_denial_s_head_and_body(server: Uvicorn, script: str) -> None:
-    async with asking(server, script, kind="bare") as peer:
-        head = await peer.head()
-        assert (head.status, await peer.rest()) == (401, b"who are you?")
-        notes = await peer.notes()
-    assert "RuntimeError" in [facts[0] for word in notes if word.startswith("websocket") for facts in notes[word]]
+async def test_nothing_may_come_between_a_denial_s_head_and_body(server: Uvicorn) -> None:
+    for script in ("deny-accept", "deny-close", "deny-send"):
+        async with asking(server, script, kind="bare") as peer:
+            head = await peer.head()
+            assert (head.status, await peer.rest()) == (401, b"who are you?")
+            notes = await peer.notes()
+        errors = [facts[0] for word in notes if word.startswith("websocket") for facts in notes[word]]
+        assert "RuntimeError" in errors, script
 
 
-@pytest.mark.parametrize("script", ["deny-and-close", "deny-and-send", "deny-and-deny"])
-async def test_nothing_may_come_after_a_denial(server: Uvicorn, script: str) -> None:
-    async with asking(server, script, kind="bare") as peer:
-        head = await peer.head()
-        assert (head.status, await peer.rest()) == (401, b"who are you?")
-        events = await peer.probe.events()
-    assert events[-2][1] == "RuntimeError"
+async def test_nothing_may_come_after_a_denial(server: Uvicorn) -> None:
+    for script in ("deny-and-close", "deny-and-send", "deny-and-deny"):
+        async with asking(server, script, kind="bare") as peer:
+            head = await peer.head()
+            assert (head.status, await peer.rest()) == (401, b"who are you?")
+            events = await peer.probe.events()
+        assert events[-2][1] == "RuntimeError", script

@@ -85,7 +85,9 @@ async def test_a_handshake_that_the_parser_held_back_is_answered_after_the_respo
 
 
 @pytest.mark.parametrize("http", _HTTP)
-async def test_a_handshake_after_a_response_is_answered(serve: Serve, http: str) -> None:
+async def test_a_handshake_after_a_response_is_answered_and_one_in_an_older_http_refused(
+    serve: Serve, http: str
+) -> None:
     server = serve(f"--http={http}", app=_APP)
     probe = Probe(server, "echo")
     async with dialled(server, _HELLO, probe=probe) as peer:
@@ -95,17 +97,10 @@ async def test_a_handshake_after_a_response_is_answered(serve: Serve, http: str)
         assert (await peer.head()).status == 101
         peer.send(text("x"))
         assert await peer.message() == "x"
-
-
-@pytest.mark.parametrize("version", [b"0.9", b"1.0"])
-@pytest.mark.parametrize("http", _HTTP)
-async def test_a_handshake_in_an_older_http_is_refused(serve: Serve, http: str, version: bytes) -> None:
-    server = serve(f"--http={http}", app=_APP)
-    probe = Probe(server, "echo")
-    async with dialled(server, request(probe).replace(b"HTTP/1.1", b"HTTP/" + version, 1), probe=probe) as peer:
-        head = await peer.head()
-        assert head.status == 505
-        assert await peer.rest() == b"a WebSocket handshake takes HTTP/1.1"
+    for version in (b"0.9", b"1.0"):
+        async with dialled(server, request(probe).replace(b"HTTP/1.1", b"HTTP/" + version, 1), probe=probe) as peer:
+            assert (await peer.head()).status == 505
+            assert await peer.rest() == b"a WebSocket handshake takes HTTP/1.1"
 
 
 async def test_a_transport_that_does_not_read_and_is_about_to_be_closed_reads_and_stays_open(serve: Serve) -> None:

@@ -1,9 +1,12 @@
 """The same on each event loop, with tasks that are begun at once, and below each of uvicorn's HTTP classes."""
 
 import asyncio
+import itertools
 import json
 
 import pytest
+
+from tests.servers.client import SECONDS
 
 from .conftest import Serve, Start
 from .peer import BINARY, CLOSE, PING, PONG, Frame, asking, close, frame, opened, text
@@ -11,7 +14,8 @@ from .samples import DEFLATE
 from .served import KIB, Uvicorn
 
 EAGER = "tests.eager_tasks:new_event_loop"
-CORES = [("asyncio", "h11"), ("asyncio", "httptools"), ("uvloop", "h11"), ("uvloop", "httptools"), (EAGER, "httptools")]
+# Each loop and each HTTP class once, and the loop that most servers run.
+CORES = [("asyncio", "h11"), ("uvloop", "httptools"), (EAGER, "httptools")]
 
 
 @pytest.fixture(params=CORES, ids=" ".join)
@@ -56,14 +60,13 @@ async def test_the_scope(server: Uvicorn) -> None:
     assert scope["server"] == ["127.0.0.1", server.port]
 
 
-@pytest.mark.parametrize("how", ["FIN", "half-close", "RST"])
-@pytest.mark.parametrize("handler", ["record", "talk", "flood_and_listen"])
-async def test_an_end_without_a_close_frame(server: Uvicorn, handler: str, how: str) -> None:
-    async with opened(server, handler) as peer:
-        await peer.notes(until="accepted")
-        peer.leave(how)
-        notes = await peer.notes(seconds=2)
-    assert notes.get("told", [[1006, ""]])[0] == [1006, ""]
+async def test_an_end_without_a_close_frame(server: Uvicorn) -> None:
+    for handler, how in itertools.product(("record", "talk", "flood_and_listen"), ("FIN", "half-close", "RST")):
+        async with opened(server, handler) as peer:
+            await peer.notes(until="accepted")
+            peer.leave(how)
+            notes = await peer.notes()
+        assert notes.get("told", [[1006, ""]])[0] == [1006, ""], (handler, how)
 
 
 async def test_a_bad_frame(server: Uvicorn) -> None:
@@ -78,7 +81,7 @@ async def test_a_bad_frame(server: Uvicorn) -> None:
 async def test_a_stalled_peer(server: Uvicorn) -> None:
     async with opened(server, "flood_and_listen", receive_buffer=4096) as peer:
         peer.stop_reading()
-        assert (await peer.notes(seconds=2))["flood"] == ["OSError"]
+        assert (await peer.notes())["flood"] == ["OSError"]
 
 
 async def test_a_slow_handler(server: Uvicorn) -> None:
@@ -102,5 +105,5 @@ async def test_sigterm(start: Start, core: tuple[str, str]) -> None:
         server.terminate()
         assert await peer.close_frame() == (1012, "")
         peer.send(close(1012))
-        assert await asyncio.to_thread(server.wait, 5)
+        assert await asyncio.to_thread(server.wait, SECONDS)
     assert "told (1012, '')" in server.log()

@@ -101,7 +101,7 @@ async def test_legal_bombs_wait_on_the_wire_while_nobody_receives(warm: Uvicorn)
     assert warm.peak_bytes() - before < 3 * _LARGEST + _HELD
 
 
-@pytest.mark.parametrize("size", [2, 16 * KIB, 512 * KIB])
+@pytest.mark.parametrize("size", [200, 512 * KIB])
 async def test_messages_wait_on_the_wire_while_nobody_receives(warm: Uvicorn, size: int) -> None:
     """Neither many small ones nor few large ones are held in memory."""
     before = warm.forget_peak()
@@ -116,8 +116,7 @@ async def test_messages_wait_on_the_wire_while_nobody_receives(warm: Uvicorn, si
         assert warm.peak_bytes() - before < _HELD
         await peer.go()
         peer.send(close())
-        # Hundreds of thousands of messages take seconds.
-        received, length, _ = (await peer.notes(seconds=40))["counted"][0]
+        received, length, _ = (await peer.notes())["counted"][0]
     assert (received, length) == (sent, sent * size)
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.servers.client import handshake
+from tests.servers.client import SECONDS, handshake
 
 from .conftest import Start
 from .peer import dialled
@@ -20,7 +20,7 @@ async def test_an_application_that_ends_before_it_waits_leaves_no_connection_beh
         async with dialled(server, handshake(path)) as peer:
             assert (await peer.head()).status == status
     server.terminate()
-    assert await asyncio.to_thread(server.wait, 15), server.log()
+    assert await asyncio.to_thread(server.wait, SECONDS), server.log()
 
 
 async def test_an_application_that_sends_before_it_waits_is_held_up_by_a_client_that_does_not_read(

@@ -1,6 +1,7 @@
 """The same through TLS, where no side can be closed by itself."""
 
 import asyncio
+import itertools
 import json
 import os
 import socket
@@ -25,15 +26,10 @@ def server(
     return serve(f"--loop={request.param}", *files, "--ws-ping-interval=0.5", "--ws-ping-timeout=0.5", tls=tls)
 
 
-async def _noted(server: Uvicorn, peer: Peer, word: str, seconds: float = 5) -> list[str]:
+async def _noted(server: Uvicorn, peer: Peer, word: str) -> list[str]:
     """The handler's notes of a word, once there is one; the client of the probe's journal knows no certificate."""
-    await server.until(lambda: bool(server.noted(peer.probe.id, word)), seconds)
+    await server.until(lambda: bool(server.noted(peer.probe.id, word)))
     return server.noted(peer.probe.id, word)
-
-
-async def test_the_scope_says_wss(server: Uvicorn) -> None:
-    async with opened(server, "scope") as peer:
-        assert json.loads(str(await peer.message()))["scheme"] == "wss"
 
 
 async def test_messages_pings_and_the_closing_handshake(server: Uvicorn) -> None:
@@ -44,6 +40,8 @@ async def test_messages_pings_and_the_closing_handshake(server: Uvicorn) -> None
         assert await peer.close_frame() == (4000, "bye")
         assert await peer.end() == "FIN"
         assert await _noted(server, peer, "told") == ["4000, 'bye'"]
+    async with opened(server, "scope") as peer:
+        assert json.loads(str(await peer.message()))["scheme"] == "wss"
 
 
 async def test_large_messages(server: Uvicorn) -> None:
@@ -81,23 +79,22 @@ async def test_a_bad_frame(server: Uvicorn) -> None:
         assert server.noted(peer.probe.id, "received") == ["\"'one'\","]
 
 
-@pytest.mark.parametrize("how", ["close_notify", "FIN", "RST"])
-@pytest.mark.parametrize("handler", ["record", "talk", "flood_and_listen"])
-async def test_an_end_without_a_close_frame(server: Uvicorn, handler: str, how: str) -> None:
-    async with opened(server, handler) as peer:
-        await _noted(server, peer, "accepted")
-        if how == "close_notify":
-            peer.writer.close()
-        else:
-            peer.leave(how)
-        await _noted(server, peer, "end", seconds=2)
-        assert set(server.noted(peer.probe.id, "told")) <= {"1006, ''"}
+async def test_an_end_without_a_close_frame(server: Uvicorn) -> None:
+    for handler, how in itertools.product(("record", "talk", "flood_and_listen"), ("close_notify", "FIN", "RST")):
+        async with opened(server, handler) as peer:
+            await _noted(server, peer, "accepted")
+            if how == "close_notify":
+                peer.writer.close()
+            else:
+                peer.leave(how)
+            await _noted(server, peer, "end")
+            assert set(server.noted(peer.probe.id, "told")) <= {"1006, ''"}, (handler, how)
 
 
 async def test_a_stalled_peer(server: Uvicorn) -> None:
     async with opened(server, "flood_and_listen", receive_buffer=4096) as peer:
         peer.stop_reading()
-        assert await _noted(server, peer, "flood", seconds=2) == ["'OSError',"]
+        assert await _noted(server, peer, "flood") == ["'OSError',"]
 
 
 async def test_an_abort(server: Uvicorn) -> None:
