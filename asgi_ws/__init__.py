@@ -50,7 +50,14 @@ from .errors import (
 from .headers import Headers
 from .http.app import HTTPApp
 from .http.request import Request
-from .http.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from .http.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from .hub.encoder import Encoder, Gap
 from .hub.hub import Hub
 from .hub.membership import Membership, Room
@@ -126,6 +133,7 @@ __all__ = [
     "Overflow",
     "PayloadError",
     "PeerError",
+    "PlainTextResponse",
     "Position",
     "QueryParams",
     "RedirectResponse",

@@ -35,6 +35,7 @@ from asgi_ws import (
     Mount,
     OutboxLimits,
     Overflow,
+    PlainTextResponse,
     Position,
     QueryParams,
     RedirectResponse,
@@ -131,7 +132,7 @@ class Page(HTTPEndpoint):
         return HTMLResponse("<p>Hello")
 
     def post(self, request: Request) -> Response:
-        return RedirectResponse("/", status=303)
+        return RedirectResponse("/", status=303) if request.url.query else PlainTextResponse("no", status_code=404)
 
 
 class Chat(WebSocketEndpoint):

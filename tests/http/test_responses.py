@@ -1,11 +1,14 @@
 """The kinds of responses, and what none of them sends."""
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import pytest
+import starlette.responses
 
+import asgi_ws
 from asgi_ws import (
     HTMLResponse,
     InvalidHeader,
@@ -51,6 +54,72 @@ async def test_a_response_has_its_status_its_type_and_its_length(
         assert answer.is_complete
     assert (await get(response)).body == body
     assert (await http(response, "HEAD")).body == b""
+
+
+# Each of these calls is to give the same with our classes and with Starlette's of the same name.
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Response", {"content": b"x", "status_code": 201, "media_type": "image/png"}),
+        ("PlainTextResponse", {"content": "é", "status_code": 404, "headers": {"x-a": "1"}}),
+        ("HTMLResponse", {"content": "<p>"}),
+        ("JSONResponse", {"content": None}),
+        ("JSONResponse", {"content": {"a": 1}, "status_code": 418, "media_type": "application/problem+json"}),
+        ("RedirectResponse", {"url": "/a b", "status_code": 303}),
+        ("RedirectResponse", {"url": "/a b"}),
+        ("StreamingResponse", {"status_code": 203, "media_type": "text/csv"}),
+    ],
+)
+async def test_a_response_is_made_as_starlettes(name: str, arguments: dict[str, Any]) -> None:
+    own, starlettes = getattr(asgi_ws, name), getattr(starlette.responses, name)
+    streamed = [{"content": pieces()} if name == "StreamingResponse" else {} for _ in range(2)]
+    ours, theirs = own(**arguments, **streamed[0]), starlettes(**arguments, **streamed[1])
+    assert ours.status_code == theirs.status_code
+    answers = [await get(ours), await get(theirs)]
+    assert answers[0].body == answers[1].body
+    assert sorted(answers[0].headers.multi_items()) == sorted(answers[1].headers.multi_items())
+    # By position too.
+    if "url" not in arguments and "media_type" in arguments:
+        again = own(
+            pieces() if streamed[0] else arguments["content"], arguments["status_code"], {}, arguments["media_type"]
+        )
+        assert (await get(again)).headers["content-type"] == answers[1].headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("make", "ours", "theirs"),
+    [
+        (Response, {"body": b"x", "status": 201}, {"content": b"x", "status_code": 201}),
+        (JSONResponse, {"value": 1, "status": 201}, {"content": 1, "status_code": 201}),
+        (StreamingResponse, {"pieces": pieces(), "status": 201}, {"content": pieces(), "status_code": 201}),
+        (partial(RedirectResponse, "/"), {"status": 303}, {"status_code": 303}),
+    ],
+)
+async def test_a_parameter_with_two_names_is_given_under_one_of_them(
+    make: Callable[..., Any], ours: dict[str, Any], theirs: dict[str, Any]
+) -> None:
+    one, other = await get(make(**ours)), await get(make(**theirs))
+    assert (one.status, one.body, one.headers) == (other.status, other.body, other.headers)
+    for own, starlettes in zip(ours, theirs, strict=True):
+        both = {**ours, starlettes: theirs[starlettes]}
+        with pytest.raises(TypeError, match=f"^{starlettes} and {own} are two names of one parameter"):
+            make(**both)
+
+
+@pytest.mark.parametrize("make", [JSONResponse, StreamingResponse])
+def test_a_response_that_needs_its_content_says_so(make: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match=r"^missing a parameter; content and (value|pieces) are its names$"):
+        make()
+
+
+@pytest.mark.parametrize("response", [Response("x"), StreamingResponse(pieces())])
+async def test_the_status_can_be_set_under_both_of_its_names(response: Response | StreamingResponse) -> None:
+    response.status_code = 404
+    assert (response.status, (await get(response)).status) == (404, 404)
+    with pytest.raises(InvalidStatus, match="expected 200-599"):
+        response.status_code = 42
+    response.status = 410
+    assert response.status_code == 410
 
 
 @pytest.mark.parametrize("status", [204, 205, 304, HTTPStatus.NO_CONTENT])
