@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+from asgi_ws.wire import violations
 from asgi_ws.wire.events import Event, Ping, Violation
 from asgi_ws.wire.reader import FrameReader
 
@@ -97,6 +98,10 @@ def test_a_length_in_too_many_bytes_is_found_with_its_last_byte(size: int) -> No
 def test_a_length_with_its_topmost_bit_set_is_none_however_large_messages_may_be() -> None:
     assert without_reasons(FrameReader(max_message_bytes=2**64).feed(frame(BINARY, length=2**63))) == BROKEN
     assert FrameReader(max_message_bytes=2**64).feed(frame(BINARY, length=2**63 - 1)) == []
+
+
+def test_a_reserved_opcode_is_named_as_one() -> None:
+    assert read(frame(3)) == read(frame(11)) == [violations.RESERVED_OPCODE]
 
 
 def test_no_reason_holds_what_the_peer_sent() -> None:
