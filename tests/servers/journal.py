@@ -10,8 +10,8 @@ from typing import Any
 from asgi_ws import ConnectionClosed, JSONResponse, Request, Response, UsageError, WebSocket
 from tests.hanging import HANGING
 
-# Long enough for a handler that hangs to be told from a slow machine; a server that hangs costs the test this much.
-_HANG_SECONDS = 2.0
+# Less than a test waits for the note of it.
+_HANG_SECONDS = HANGING / 2
 
 logger = logging.getLogger("probe")
 
