@@ -57,40 +57,27 @@ def test_a_report_says_of_each_case_how_it_ended_and_how_it_was_closed(tmp_path:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({}, "is no report on one server"),
         ([], "is no report on one server"),
         ({"one": {}, "two": {}}, "is no report on one server"),
         ({"server": {"1.1.1": {"behavior": "GOOD", "behaviorClose": "OK"}}}, "1.1.1: no known outcome: 'GOOD', 'OK'"),
         ({"server": {"1.1.1": {"behavior": "OK"}}}, "1.1.1: no known outcome: 'OK', ''"),
     ],
 )
-def test_what_is_no_report_is_refused(tmp_path: Path, content: Any, said: str) -> None:
+def test_what_is_not_a_report_is_refused(tmp_path: Path, content: Any, said: str) -> None:
     with pytest.raises(ReportError, match=said):
         read_report(written(tmp_path, content))
-
-
-def test_a_report_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"index\.json cannot be read"):
         read_report(tmp_path / "index.json")
 
 
-def test_stored_results_have_a_reason_each(tmp_path: Path) -> None:
+def test_stored_results_are_of_this_suite_and_have_a_reason_each(tmp_path: Path) -> None:
     path = stored(tmp_path, {"6.4.1": entry(NON_STRICT, why="Because.")})
     assert read_expected(path) == {"6.4.1": Deviation(NON_STRICT, "Because.")}
-
-
-@pytest.mark.parametrize("others", [{}, {"why": " "}])
-def test_a_stored_result_without_a_reason_is_refused(tmp_path: Path, others: dict[str, str]) -> None:
-    with pytest.raises(ReportError, match=r"6\.4\.1: it says no why"):
-        read_expected(stored(tmp_path, {"6.4.1": entry(NON_STRICT, **others)}))
-
-
-def test_stored_results_of_another_suite_are_refused(tmp_path: Path) -> None:
+    for others in ({}, {"why": " "}):
+        with pytest.raises(ReportError, match=r"6\.4\.1: it says no why"):
+            read_expected(stored(tmp_path, {"6.4.1": entry(NON_STRICT, **others)}))
     with pytest.raises(ReportError, match=r"is of the suite 0\.8\.2"):
         read_expected(stored(tmp_path, {}, suite="0.8.2"))
-
-
-def test_stored_results_without_deviations_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="holds no deviations"):
         read_expected(written(tmp_path, {"suite": SUITE_VERSION}))
 
@@ -98,54 +85,41 @@ def test_stored_results_without_deviations_are_refused(tmp_path: Path) -> None:
 # -- comparing
 
 
-def test_a_case_that_is_not_stored_is_to_be_ok() -> None:
-    assert not compare(["1.1.1"], {"1.1.1": OK}, {}).failed
-    assert compare(["1.1.1"], {"1.1.1": NON_STRICT}, {}).failed
-
-
-def test_a_case_that_ends_as_stored_is_neither_worse_nor_better() -> None:
-    assert compare(["7.1.5"], {"7.1.5": FAILED}, {"7.1.5": Deviation(FAILED, "Because.")}) == Comparison({}, {}, [])
-
-
-@pytest.mark.parametrize(
-    ("outcome", "than"),
-    [
-        (Outcome("INFORMATIONAL", "INFORMATIONAL"), OK),
-        (NON_STRICT, Outcome("INFORMATIONAL", "INFORMATIONAL")),
-        (Outcome("UNIMPLEMENTED"), NON_STRICT),
+def test_a_case_is_worse_when_it_or_its_close_is() -> None:
+    informational = Outcome("INFORMATIONAL", "INFORMATIONAL")
+    for outcome, than in (
+        (informational, OK),
+        (NON_STRICT, informational),
         (Outcome("FAILED"), Outcome("UNIMPLEMENTED")),
         (UNCLEAN, OK),
         (Outcome("OK", "FAILED"), UNCLEAN),
         (UNCLEAN, NON_STRICT),
+    ):
+        comparison = compare(["1.1.1"], {"1.1.1": outcome}, {"1.1.1": Deviation(than, "Because.")})
+        assert comparison == Comparison({"1.1.1": (outcome, than)}, {}, [])
+        assert comparison.failed
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "stored", "failed", "said"),
+    [
+        ({"7.1.5": OK}, None, False, "Every case ended as stored."),
+        ({"7.1.5": NON_STRICT}, None, True, "WORSE 7.1.5: NON-STRICT; stored is OK"),
+        ({"7.1.5": FAILED}, FAILED, False, "Every case ended as stored."),
+        ({"7.1.5": FAILED}, UNCLEAN, True, "WORSE 7.1.5: FAILED, closed: WRONG CODE; stored is OK, closed: UNCLEAN"),
+        ({"7.1.5": OK}, NON_STRICT, False, "better 7.1.5: OK; stored is NON-STRICT"),
+        ({}, FAILED, True, "MISSING 7.1.5"),
     ],
 )
-def test_a_case_is_worse_when_it_or_its_close_is(outcome: Outcome, than: Outcome) -> None:
-    comparison = compare(["1.1.1"], {"1.1.1": outcome}, {"1.1.1": Deviation(than, "Because.")})
-    assert comparison == Comparison({"1.1.1": (outcome, than)}, {}, [])
-    assert comparison.failed
-
-
-def test_a_case_that_is_better_than_stored_is_told_and_no_failure() -> None:
-    comparison = compare(["6.4.1"], {"6.4.1": OK}, {"6.4.1": Deviation(NON_STRICT, "Because.")})
-    assert not comparison.failed
-    assert described(comparison) == "better 6.4.1: OK; stored is NON-STRICT"
-
-
-def test_a_case_without_an_outcome_is_missing_also_where_a_deviation_is_stored() -> None:
-    comparison = compare(["1.1.1", "7.1.5"], {}, {"7.1.5": Deviation(FAILED, "Because.")})
-    assert comparison.failed
-    assert described(comparison) == "MISSING 1.1.1\nMISSING 7.1.5"
-
-
-def test_a_stored_case_that_was_not_asked_for_is_not_missed() -> None:
-    assert described(compare(["1.1.1"], {"1.1.1": OK}, {"7.1.5": Deviation(FAILED, "Because.")})) == (
-        "Every case ended as stored."
-    )
-
-
-def test_what_is_worse_is_told_with_what_is_stored() -> None:
-    comparison = compare(["7.1.5"], {"7.1.5": FAILED}, {"7.1.5": Deviation(UNCLEAN, "Because.")})
-    assert described(comparison) == "WORSE 7.1.5: FAILED, closed: WRONG CODE; stored is OK, closed: UNCLEAN"
+def test_a_comparison_says_what_is_otherwise_than_stored(
+    outcomes: dict[str, Outcome], stored: Outcome | None, failed: bool, said: str
+) -> None:
+    # One that was not asked for is not missed.
+    expected = {"1.1.1": Deviation(FAILED, "Because.")}
+    if stored is not None:
+        expected["7.1.5"] = Deviation(stored, "Because.")
+    comparison = compare(["7.1.5"], outcomes, expected)
+    assert (comparison.failed, described(comparison)) == (failed, said)
 
 
 def test_a_comparison_that_is_all_otherwise_is_cut_after_40_lines() -> None:
@@ -213,11 +187,9 @@ def test_cases_are_shared_out_in_their_order_with_the_slow_sets_first() -> None:
     ]
 
 
-@pytest.mark.parametrize("options", [["--cases", "1.*"], ["--ws", "wsproto"]])
-def test_only_the_whole_suite_on_the_default_class_is_written(
-    options: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--write", *options])
-    assert ended.value.code == 2
-    assert "--write is for the whole suite on the default class" in capsys.readouterr().err
+def test_only_the_whole_suite_on_the_default_class_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    for options in (["--cases", "1.*"], ["--ws", "wsproto"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["--write", *options])
+        assert ended.value.code == 2
+        assert "--write is for the whole suite on the default class" in capsys.readouterr().err

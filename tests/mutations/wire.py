@@ -1049,7 +1049,7 @@ _CONNECTIONS: Final = (
         "uvicorn_protocol/scope.py",
         '"wss" if is_ssl(transport) else "ws"',
         '"ws"',
-        "tests/uvicorn_protocol/test_tls.py",
+        "tests/uvicorn_protocol/test_loops.py",
     ),
     Mutation(
         "the context is kept while idle",

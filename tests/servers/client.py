@@ -98,7 +98,8 @@ async def next_client_is_served(process: ServerProcess) -> None:
 
 def http(process: ServerProcess) -> httpx2.AsyncClient:
     # A context of its own spares the reading of all certificates of the system.
-    return httpx2.AsyncClient(base_url=process.url(""), trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    verify = process.tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx2.AsyncClient(base_url=process.url(""), trust_env=False, verify=verify)
 
 
 async def close_frame(ws: ClientConnection) -> tuple[int, str]:

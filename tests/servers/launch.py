@@ -1,5 +1,6 @@
 """Start a server program with an application."""
 
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,12 @@ class ServerProcess(Program):
         python: the interpreter that has the program installed.
         cwd: where it runs, and what the application is imported from.
         env: set on top of this process's environment.
+
+    Attributes:
+        tls: how its clients connect; None is without TLS.
     """
+
+    tls: ssl.SSLContext | None = None
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ import httpx2
 import psutil
 
 from asgi_ws.testing.servers.profiles import UVICORN
-from tests.servers.client import SECONDS
+from tests.servers.client import SECONDS, http
 from tests.servers.launch import ServerProcess
 from tests.servers.table import Server
 
@@ -100,9 +100,7 @@ class Uvicorn(ServerProcess):
         return super().url(path, scheme if self.tls is None else f"{scheme}s")
 
     async def get(self, path: str) -> httpx2.Response:
-        # A context of its own spares the reading of all certificates of the system.
-        verify = self.tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        async with httpx2.AsyncClient(base_url=self.url(""), trust_env=False, verify=verify) as client:
+        async with http(self) as client:
             return await client.get(path)
 
     def held_bytes(self) -> int:

@@ -91,13 +91,6 @@ async def test_the_close_frame_of_a_failure_reaches_a_client_that_goes_on_sendin
         assert (await peer.close_frame())[0] == 1002
 
 
-async def test_garbage_after_a_bad_frame_is_not_answered(server: Uvicorn) -> None:
-    async with opened(server, "record") as peer:
-        peer.send(frame(0x3), frame(0x4), close(4000), frame(PING, b"x"))
-        assert (await peer.close_frame())[0] == 1002
-        assert await peer.end() == "FIN"
-
-
 async def test_a_peer_that_stays_after_a_bad_frame_is_cut_off(hasty: Uvicorn) -> None:
     """It may send as much as it likes, and gets nothing but the end."""
     async with opened(hasty, "record") as peer:

@@ -84,15 +84,6 @@ async def test_a_handler_that_does_not_receive_holds_the_answer_to_a_close_frame
         assert await peer.told() == [[4000, ""]] * 3
 
 
-async def test_what_comes_after_a_close_frame_is_ignored(server: Uvicorn) -> None:
-    async with opened(server, "record") as peer:
-        peer.send(close(4000), text("late"), b"\xff" * 100)
-        assert await peer.close_frame() == (4000, "")
-        notes = await peer.notes()
-    assert "received" not in notes
-    assert notes["told"] == [[4000, ""]] * 3
-
-
 async def test_calls_after_the_peer_left_fail_as_they_should(server: Uvicorn) -> None:
     for how in WAYS:
         async with opened(server, "call_after_the_end") as peer:
@@ -163,12 +154,6 @@ async def test_a_code_or_reason_that_may_not_be_sent_is_an_error_at_the_call_and
         assert await peer.close_frame() == (1000, "")
         notes = await peer.notes()
     assert error in notes["websocket.close"][0][1]
-
-
-async def test_all_that_was_sent_before_a_close_arrives_before_it(server: Uvicorn) -> None:
-    async with opened(server, "close", query={"count": 500, "code": 4002}) as peer:
-        assert [await peer.message() for _ in range(500)] == [str(number) for number in range(500)]
-        assert await peer.close_frame() == (4002, "")
 
 
 async def test_all_that_waits_for_a_slow_peer_arrives_before_the_close(server: Uvicorn) -> None:

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from tests.servers.client import Probe
 
 from .conftest import Serve
-from .peer import BINARY, CONTINUATION, PING, TEXT, Frame, Peer, asking, close, frame, opened, text
+from .peer import BINARY, PING, TEXT, Peer, asking, close, frame, opened, text
 from .samples import DEFLATE, bomb
 from .served import KIB, Uvicorn
 
@@ -36,22 +36,6 @@ async def test_a_message_is_compressed_in_both_directions(server: Uvicorn) -> No
         assert (got.opcode, got.is_compressed) == (TEXT, True)
         assert len(got.payload) < len(_JSON) // 4
         assert _inflated(got.payload) == _JSON
-
-
-async def test_a_message_in_fragments_says_once_that_it_is_compressed(server: Uvicorn) -> None:
-    data = _deflated(_JSON)
-    async with opened(server, "echo", DEFLATE) as peer:
-        peer.send(frame(BINARY, data[:10], fin=False, rsv=4), frame(PING))
-        peer.send(*(frame(CONTINUATION, data[at : at + 1], fin=False) for at in range(10, len(data))))
-        peer.send(frame(CONTINUATION))
-        assert await peer.frame() == Frame(0x8A, b"")
-        assert _inflated((await peer.frame()).payload) == _JSON
-
-
-async def test_a_message_that_is_not_compressed_is_taken_too(server: Uvicorn) -> None:
-    async with opened(server, "record", DEFLATE) as peer:
-        peer.send(frame(TEXT, b"plain"), frame(TEXT, _deflated(b"packed"), rsv=4), frame(TEXT), close())
-        assert (await peer.notes())["received"] == ["'plain'", "'packed'", "''"]
 
 
 @pytest.mark.parametrize(
@@ -126,13 +110,6 @@ async def _text(peer: Peer, inflater: "zlib._Decompress") -> bytes:
     got = await peer.frame()
     assert got.is_compressed
     return inflater.decompress(got.payload + _TAIL)
-
-
-async def test_an_offer_that_is_not_known_is_passed_over(server: Uvicorn) -> None:
-    lines = b"Sec-WebSocket-Extensions: x-unknown; a=1, permessage-deflate; unknown\r\n"
-    async with opened(server, "echo", lines) as peer:
-        peer.send(frame(TEXT, _JSON))
-        assert await peer.message() == _JSON.decode()
 
 
 async def test_nothing_is_compressed_where_uvicorn_is_told_so(serve: Serve) -> None:

