@@ -19,6 +19,7 @@ from asgi_ws.errors import leaves
 from asgi_ws.testing import WebSocketCommunicator
 
 from ..asgi import websocket_scope
+from ..outcomes import until
 
 Handler = Callable[[Any], Awaitable[None]]
 
@@ -147,7 +148,7 @@ class Socket:
     """An object of no framework that has what an ASGI application is called with."""
 
     def __init__(self) -> None:
-        self.scope = {"type": "websocket"}
+        self.scope: Any = {"type": "websocket"}
         self.texts: list[str] = []
 
     # Such objects may be equal, as those that are mappings of their scope are.
@@ -234,10 +235,31 @@ async def test_objects_of_an_unknown_kind_join_by_their_identity() -> None:
     assert [socket.texts for socket in sockets] == [[], ["hello"]]
 
 
+async def test_a_close_code_of_an_object_on_daphne_is_one_that_daphne_sends() -> None:
+    class Simple(Socket):
+        send_json: Any = property()  # It has none.
+
+        async def send(self, event: Event) -> None:
+            closes.append(event["code"])
+
+    hub, socket, closes = Hub(), Simple(), list[int]()
+    socket.scope = websocket_scope(server="daphne")
+    hub.join(socket, "room")
+    assert hub.disconnect(room="room", code=1008) == 1
+    await until(lambda: closes)
+    assert closes == [4908]
+
+
 class Consumer(Socket):
     """As Channels' consumers are."""
 
     async def send(self, event: Any = None, bytes_data: bytes | None = None) -> None: ...
+
+
+class Chatty:
+    """Something else whose `send` could be called with an event, and takes data."""
+
+    async def send(self, data: Any = None, bytes_data: bytes | None = None) -> None: ...
 
 
 async def _several(event: Event, more: object) -> None: ...
@@ -268,6 +290,7 @@ def _starlette_socket() -> StarletteWebSocket:
         lambda: Socket().send_json,
         Consumer,
         lambda: Consumer().send,
+        lambda: Chatty().send,
         lambda: Hub().publish,
         lambda: _several,
         lambda: _keyword,

@@ -104,7 +104,10 @@ async def test_all_rooms_of_a_hub_share_one_time_slice() -> None:
     await asyncio.sleep(0)
     tasks = [asyncio.create_task(hub.publish(room, "hello")) for room in ("one", "two", "three")]
     await asyncio.sleep(0)
-    assert hub.statistics().delivered < 3 * members
+    assert hub.statistics().delivered == 3 * 64
+    await asyncio.sleep(0)
+    # What is left over goes on in one room after the other.
+    assert hub.statistics().delivered <= 4 * 64
     await asyncio.wait(tasks)
     assert hub.statistics().delivered == 3 * members
 

@@ -141,9 +141,12 @@ async def test_a_writer_that_somebody_cancels_ends_its_membership_and_reorders_n
     peer.stall()
     for text in ("1", "2", "3"):
         await hub.publish(ROOM, text)
-    for task in asyncio.all_tasks() - before:
+    writers = asyncio.all_tasks() - before
+    for task in writers:
         task.cancel()
-    await until(lambda: not membership.active)
+    await asyncio.wait(writers)
+    assert all(task.cancelled() for task in writers)
+    assert not membership.active
     peer.resume()
     await hub.publish(ROOM, "4")
     assert peer.taken == []
