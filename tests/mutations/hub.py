@@ -382,7 +382,7 @@ an orderly end drops what waits
 -         self.outbox.shut()
 +         self.outbox.close()
 
-# hub/membership.py: tests/hub/test_endings.py tests/hub/test_overflow.py tests/hub/test_rare_moments.py tests/hub/test_machine.py
+# hub/membership.py: tests/hub/test_endings.py tests/hub/test_rare_moments.py tests/hub/test_machine.py
 
 disconnect waits behind what is stuck
 -         self._abandon(memberships)
