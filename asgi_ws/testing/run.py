@@ -11,8 +11,9 @@ from typing import Any, Final, NoReturn, Self
 
 from .._asgi import ASGIApp, Event, Receive, Scope, Send
 from ..errors import leaves
-from . import clock, task_report
+from . import task_report
 from .asgi2 import single_callable
+from .clock import active, after, checked_bound
 from .errors import ApplicationCancelled, LeakedTasks, ProtocolViolation, TaskFailed, Unanswered, WaitTimeout, show
 from .libraries import ApplicationCommunicator
 from .unretrieved import UnretrievedErrors
@@ -76,7 +77,7 @@ class Run(ApplicationCommunicator):
         check_leaks: bool = True,
     ) -> None:
         super().__init__(self._call, scope)  # type: ignore[no-untyped-call] # asgiref has no types
-        self.timeout = clock.checked_bound(timeout)
+        self.timeout = checked_bound(timeout)
         self.raise_server_exceptions = raise_server_exceptions
         self.check_leaks = check_leaks
         self._app = single_callable(app)
@@ -192,7 +193,7 @@ class Run(ApplicationCommunicator):
             is_late = True
             self._changed()
 
-        bound = clock.after(seconds, expire)
+        bound = after(seconds, expire)
         try:
             while not ready():
                 if is_late:
@@ -238,7 +239,7 @@ class Run(ApplicationCommunicator):
             "  the application stands at:",
             indent(task_report.stands_at(self.future), "    "),
         ]
-        moved = clock.active(asyncio.get_running_loop())
+        moved = active(asyncio.get_running_loop())
         if moved is not None:
             due = "no timer is due" if moved.next_timer is None else f"the next timer is due in {moved.next_timer:g} s"
             lines.append(f"  virtual time stands still ({due}): move it with advance()")
@@ -275,7 +276,7 @@ class Run(ApplicationCommunicator):
         In virtual time nothing comes unless the test moves the clock, so this waits for the loop to be quiet instead.
         """
         self._start()
-        moved = clock.active(asyncio.get_running_loop())
+        moved = active(asyncio.get_running_loop())
         if moved is not None:
             await moved.settle()
         else:

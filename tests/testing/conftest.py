@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
+from asgi_ws.testing import run
+
+from . import at_rest
 from .tasks import Start, Work
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "after", at_rest.after)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 
 from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
-from asgi_ws.testing import ProtocolViolation, WaitTimeout, WebSocketCommunicator
+from asgi_ws.testing import WaitTimeout, WebSocketCommunicator
 from asgi_ws.testing.run import Run
 
 from .applications import ACCEPT, TIMEOUT, accepts, echo, sends, text, until_left
@@ -151,16 +151,3 @@ async def test_the_block_is_entered_before_the_first_call() -> None:
         await application.__aenter__()
     application.stop()
     await asyncio.wait([application.future])
-
-
-async def test_a_breach_of_the_text_ends_these_waits_too() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        with pytest.raises(ProtocolViolation):
-            await send({})
-        await until_left(receive)
-
-    async with WebSocketCommunicator(app, timeout=60) as ws:
-        with pytest.raises(ProtocolViolation):
-            await ws.receive_output()
-        with pytest.raises(WaitTimeout):
-            await ws.wait(0.01)

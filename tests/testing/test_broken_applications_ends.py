@@ -3,17 +3,13 @@
 import asyncio
 from typing import Any
 
-import fastapi
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket as StarletteWebSocket
 
 from asgi_ws import ConnectionClosed, WebSocket, websocket_app
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import ApplicationCancelled, ProtocolViolation, Unanswered, WebSocketCommunicator
+from asgi_ws.testing import ApplicationCancelled, Unanswered, WebSocketCommunicator
 
-from .applications import accepts, fails, receives
+from .applications import accepts, fails
 
 
 async def test_an_application_that_raises_before_accept_raises_where_the_test_connects() -> None:
@@ -24,14 +20,6 @@ async def test_an_application_that_raises_before_accept_raises_where_the_test_co
     error = await fails(LookupError, app)
     assert str(error) == "no such room"
     assert not hasattr(error, "__notes__")
-
-
-async def test_an_application_that_raises_after_accept_raises_where_the_test_waits() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        raise LookupError("no such room")
-
-    assert str(await fails(LookupError, app, receives)) == "no such room"
 
 
 async def test_an_application_that_takes_other_arguments_raises_where_the_test_connects() -> None:
@@ -76,42 +64,6 @@ async def test_an_application_that_returns_without_closing_ends_the_wait_for_a_m
 
 
 # -- frameworks
-
-
-async def test_a_starlette_handler_that_sends_bytes_as_text_is_told_of_the_clause() -> None:
-    async def handler(ws: StarletteWebSocket) -> None:
-        await ws.accept()
-        data: Any = b"no text"
-        await ws.send_text(data)
-
-    error = await fails(ProtocolViolation, Starlette(routes=[WebSocketRoute("/", handler)]), receives)
-    assert str(error).splitlines() == [
-        "text is str, not bytes",
-        "  event: {'type': 'websocket.send', 'text': b'no text'}",
-        '  see:   ASGI, WebSocket, "Send - send event"',
-    ]
-
-
-async def test_a_fastapi_handler_that_accepts_what_was_not_offered_is_told_of_the_clause() -> None:
-    app = fastapi.FastAPI()
-
-    @app.websocket("/")
-    async def handler(ws: fastapi.WebSocket) -> None:
-        await ws.accept(subprotocol="chat")
-
-    error = await fails(ProtocolViolation, app, subprotocols=["mqtt"])
-    assert error.why == "subprotocol 'chat' was not offered by the client, which has ['mqtt']"
-
-
-@pytest.mark.parametrize("is_fastapi", [False, True])
-async def test_a_framework_s_handler_that_raises_raises_in_the_test(is_fastapi: bool) -> None:
-    async def handler(ws: StarletteWebSocket) -> None:
-        await ws.accept()
-        raise LookupError("no such room")
-
-    app = fastapi.FastAPI() if is_fastapi else Starlette()
-    app.router.routes.append(WebSocketRoute("/", handler))
-    assert str(await fails(LookupError, app, receives)) == "no such room"
 
 
 async def test_a_handler_of_ours_that_raises_raises_in_the_test() -> None:

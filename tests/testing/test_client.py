@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import pytest
 
 from asgi_ws import (
@@ -37,11 +36,6 @@ async def elsewhere(request: Request) -> Response:
     return Response("", status=307, headers={"location": "/show"})
 
 
-@http_app
-async def teapot(request: Request) -> Response:
-    raise KeyError("own")
-
-
 @websocket_app
 async def echo(ws: WebSocket) -> None:
     await ws.accept()
@@ -53,7 +47,6 @@ app = App(
     [
         Route("/show", show, methods=["GET", "POST"]),
         Route("/elsewhere", elsewhere),
-        Route("/teapot", teapot),
         WebSocketRoute("/echo", echo),
     ]
 )
@@ -68,42 +61,12 @@ def client() -> Iterator[TestClient]:
 # -- HTTP
 
 
-def test_a_response_is_the_librarys(client: TestClient) -> None:
-    response = client.get("/show", params={"q": "1"})
-    assert isinstance(response, httpx2.Response)
-    assert response.text.splitlines()[:2] == ["GET", "http://testserver/show?q=1"]
-    assert response.elapsed.total_seconds() >= 0
-
-
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        ({"content": b"bytes"}, "bytes"),
-        ({"content": iter([b"from an ", b"iterator"])}, "from an iterator"),
-        ({"data": {"name": "value"}}, "name=value"),
-        ({"json": [1]}, "[1]"),
-    ],
-)
-def test_bodies_of_every_kind_arrive(client: TestClient, body: dict[str, Any], text: str) -> None:
-    assert client.post("/show", **body).text.splitlines()[3] == text
-
-
-def test_files_arrive(client: TestClient) -> None:
-    assert "content of the file" in client.post("/show", files={"file": b"content of the file"}).text
-
-
 def test_cookies_are_kept_and_redirects_followed(client: TestClient) -> None:
     response = client.get("/elsewhere")
     assert [r.status_code for r in response.history] == [307]
     assert response.cookies["visited"] == "yes"
     assert client.get("/show").text.splitlines()[2] == "visited=yes"
     assert client.get("/elsewhere", follow_redirects=False).status_code == 307
-
-
-def test_the_applications_exception_is_raised_or_answered() -> None:
-    with pytest.raises(KeyError, match="own"):
-        TestClient(app).get("/teapot")
-    assert TestClient(app, raise_server_exceptions=False).get("/teapot").status_code == 500
 
 
 def test_the_template_of_a_response_is_there_as_with_starlettes_client() -> None:
@@ -185,25 +148,6 @@ def test_a_failure_of_the_start_is_raised_and_leaves_no_thread() -> None:
     assert not set(threading.enumerate()) - before
 
 
-def test_a_block_cannot_be_entered_twice_at_once(client: TestClient) -> None:
-    with pytest.raises(RuntimeError, match="entered already"):
-        client.__enter__()
-
-
-def test_all_uses_of_a_client_share_one_loop() -> None:
-    loops = set()
-
-    @http_app
-    async def notes(request: Request) -> Response:
-        loops.add(asyncio.get_running_loop())
-        return Response("")
-
-    client = TestClient(App([Route("/", notes)]))
-    client.get("/")
-    client.get("/")
-    assert len(loops) == 1
-
-
 @pytest.mark.parametrize("how", ["close", "forget"])
 def test_the_thread_ends_when_the_client_does(how: str) -> None:
     before = set(threading.enumerate())
@@ -272,22 +216,6 @@ def test_a_session_that_outlives_its_client_is_told_so() -> None:
         websocket.__exit__(None, None, None)
 
 
-async def test_a_client_may_block_a_running_loop() -> None:
-    with TestClient(app) as client, client.websocket_connect("/echo") as websocket:
-        websocket.send_text("x")
-        assert websocket.receive_text() == "x"
-
-
-def test_requests_may_come_from_several_threads(client: TestClient) -> None:
-    statuses = []
-    threads = [threading.Thread(target=lambda: statuses.append(client.get("/show").status_code)) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(5)
-    assert statuses == [200] * 5
-
-
 # -- time
 
 
@@ -312,15 +240,3 @@ async def _listens(ws: WebSocket) -> None:
     await ws.accept()
     async for _ in ws:
         pass
-
-
-def test_time_runs_again_after_the_block() -> None:
-    @http_app
-    async def sleeps(request: Request) -> Response:
-        await asyncio.sleep(0.01)
-        return Response("slept")
-
-    client = TestClient(App([Route("/", sleeps)]))
-    with client.virtual_time():
-        pass
-    assert client.get("/").text == "slept"

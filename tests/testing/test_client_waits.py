@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
@@ -13,7 +12,6 @@ import pytest
 from asgi_ws import App, Request, Response, Route, WebSocket, WebSocketRoute, http_app, websocket_app
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import (
-    LeakedTasks,
     LifespanManager,
     TestClient,
     WaitTimeout,
@@ -67,11 +65,6 @@ async def deaf(ws: WebSocket) -> None:
 
 
 @websocket_app
-async def mute(ws: WebSocket) -> None:
-    await asyncio.Event().wait()
-
-
-@websocket_app
 async def blocks_at_a_message(ws: WebSocket) -> None:
     await ws.accept()
     await ws.receive()
@@ -84,7 +77,6 @@ app = App(
         Route("/blocks", blocks),
         WebSocketRoute("/silent", silent),
         WebSocketRoute("/deaf", deaf),
-        WebSocketRoute("/mute", mute),
         WebSocketRoute("/blocks", blocks_at_a_message),
     ]
 )
@@ -110,52 +102,8 @@ def test_a_request_without_a_response_ends(client: TestClient) -> None:
     assert late.value.awaited == "the application to answer and end"
 
 
-def test_a_handshake_without_an_answer_ends(client: TestClient) -> None:
-    with pytest.raises(WaitTimeout, match=r"an answer to websocket\.connect"), client.websocket_connect("/mute"):
-        pass
-
-
-def test_a_message_that_does_not_come_ends(client: TestClient) -> None:
-    awaited = "a message from the application"
-    with client.websocket_connect("/silent") as websocket, pytest.raises(WaitTimeout, match=awaited) as late:
-        websocket.receive_text()
-    assert "waiting in receive() for the next event" in str(late.value)
-
-
-def test_a_connection_that_does_not_end_ends(client: TestClient) -> None:
-    with client.websocket_connect("/silent") as websocket, pytest.raises(WaitTimeout, match="the connection to end"):
-        websocket.wait_closed()
-
-
 def test_an_application_that_outlives_its_peer_fails_the_test(client: TestClient) -> None:
     with pytest.raises(WaitTimeout, match="the application to end"), client.websocket_connect("/deaf"):
-        pass
-
-
-def test_a_failure_of_the_test_is_not_hidden_by_the_application(client: TestClient) -> None:
-    with pytest.raises(ZeroDivisionError), client.websocket_connect("/deaf"):
-        raise ZeroDivisionError
-
-
-def test_a_task_that_is_left_behind_is_named() -> None:
-    async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-        kept.append(asyncio.create_task(asyncio.Event().wait(), name="pump"))
-        await receive()
-
-    kept: list[asyncio.Task[object]] = []
-    with pytest.raises(LeakedTasks, match="pump"), TestClient(leaks, timeout=0.2).websocket_connect("/"):
-        pass
-    with TestClient(leaks, timeout=0.2, check_leaks=False).websocket_connect("/"):
-        pass
-
-
-def test_a_start_that_hangs_ends() -> None:
-    async def never(scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.Event().wait()
-
-    with pytest.raises(WaitTimeout, match=r"lifespan\.startup\.complete"), TestClient(never, timeout=0.1):
         pass
 
 
@@ -163,23 +111,19 @@ def test_a_start_that_hangs_ends() -> None:
 
 
 def test_a_request_that_blocks_the_loop_ends_with_the_line_that_does(client: TestClient) -> None:
-    begin = time.monotonic()
     with pytest.raises(WaitTimeout, match="the event loop is blocked") as late:
         client.get("/blocks")
     assert "LET_GO.wait(30)" in str(late.value)
     assert "in blocks" in str(late.value)
     assert "asyncio" not in str(late.value)
     assert late.value.awaited == "the response to GET http://testserver/blocks"
-    assert time.monotonic() - begin < 5
     LET_GO.set()
 
 
 def test_leaving_a_loop_that_is_blocked_does_not_hang() -> None:
-    begin = time.monotonic()
     with pytest.raises(WaitTimeout, match=r"an earlier call blocked the event loop: .* the application to end") as late:
         _blocks_everything()
     assert "for lifespan.shutdown.complete, in vain" in "".join(late.value.__notes__)
-    assert time.monotonic() - begin < 10
 
 
 def _blocks_everything() -> None:
@@ -316,20 +260,6 @@ def test_an_application_that_ends_the_process_ends_the_test() -> None:
         with pytest.raises(SystemExit) as ended:
             client.get("/")
         assert ended.value.code == 3
-
-
-def test_one_that_does_so_over_a_websocket_leaves_the_others_alone() -> None:
-    async def exits(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-        if (await receive())["type"] == "websocket.receive":
-            sys.exit(3)
-
-    client = TestClient(exits)
-    with client.websocket_connect("/") as other:
-        with client.websocket_connect("/") as websocket, pytest.raises(SystemExit):
-            _say_and_listen(websocket)
-        other.close()
 
 
 def _of_handler(act: Callable[[], object]) -> TestClient:

@@ -13,7 +13,6 @@ from asgi_ws import (
     App,
     ConnectionClosed,
     HTTPError,
-    InvalidCloseCode,
     UnexpectedMessageType,
     WebSocket,
     WebSocketDisconnect,
@@ -21,7 +20,7 @@ from asgi_ws import (
     websocket_app,
 )
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import ApplicationEnded, ProtocolViolation, TestClient, WebSocketDenialResponse
+from asgi_ws.testing import ApplicationEnded, TestClient, WebSocketDenialResponse
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -110,11 +109,6 @@ def test_subprotocols_are_offered(how: dict[str, Any]) -> None:
         assert websocket.accepted_subprotocol == "b"
 
 
-def test_the_headers_of_the_answer_are_there(client: TestClient) -> None:
-    with client.websocket_connect("/echo") as websocket:
-        assert websocket.extra_headers == [(b"x-greeting", b"hello")]
-
-
 def test_a_denial_is_a_response_and_an_exception(client: TestClient) -> None:
     with pytest.raises(WebSocketDisconnect) as denied, client.websocket_connect("/denies"):
         pass
@@ -133,14 +127,6 @@ def test_the_code_of_a_close_before_accept_is_what_a_browser_sees() -> None:
         pass
     assert (denied.value.status_code, denied.value.code, denied.value.unseen_code) == (403, 1006, 4001)
     assert "never the code 4001 that the application gave before accept" in str(denied.value)
-
-
-def test_an_application_that_breaks_the_text_in_the_handshake_fails_the_test() -> None:
-    async def early(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.send", "text": "x"})
-
-    with pytest.raises(ProtocolViolation, match=r"before websocket\.accept"), TestClient(early).websocket_connect("/"):
-        pass
 
 
 def test_a_session_is_used_in_its_block(client: TestClient) -> None:
@@ -204,14 +190,6 @@ def test_a_close_of_the_application_is_an_event_or_an_exception() -> None:
         assert (websocket.close_code, websocket.close_reason) == (4001, "done")
 
 
-def test_an_application_that_ends_without_closing_is_told_so() -> None:
-    async def bare(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.accept"})
-
-    with TestClient(bare).websocket_connect("/") as websocket, pytest.raises(ApplicationEnded):
-        websocket.receive()
-
-
 def test_a_message_of_the_other_type_is_told_so(client: TestClient) -> None:
     with client.websocket_connect("/echo") as websocket:
         websocket.send_text("x")
@@ -225,11 +203,6 @@ def test_a_message_of_the_other_type_is_told_so(client: TestClient) -> None:
 def test_a_mode_that_there_is_not_is_refused(client: TestClient) -> None:
     with client.websocket_connect("/echo") as websocket, pytest.raises(ValueError, match="expected 'text' or 'binary'"):
         websocket.send_json(1, mode="html")  # type: ignore[arg-type] # what a test may get wrong
-
-
-def test_a_close_code_that_no_frame_may_carry_is_refused(client: TestClient) -> None:
-    with client.websocket_connect("/echo") as websocket, pytest.raises(InvalidCloseCode):
-        websocket.close(1015)
 
 
 # -- the network

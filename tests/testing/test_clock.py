@@ -9,11 +9,8 @@ from itertools import pairwise
 import pytest
 import uvloop
 
-from asgi_ws import Limits, WebSocket, websocket_app
-from asgi_ws.testing import WebSocketCommunicator
+from asgi_ws.testing import clock as clock_of_kit
 from asgi_ws.testing.clock import VirtualClock, active
-
-from ..outcomes import refusal
 
 HOUR = 3600
 
@@ -176,13 +173,6 @@ async def test_after_the_block_time_runs_on_from_where_it_stood_for_one_clock_af
     assert read() < begin + HOUR
 
 
-async def test_an_error_in_the_block_lets_time_run_again() -> None:
-    with pytest.raises(KeyError), VirtualClock():
-        raise KeyError
-    assert active(asyncio.get_running_loop()) is None
-    await asyncio.sleep(0.001)
-
-
 def test_it_works_under_a_plain_run_and_leaves_nothing_for_the_next_loop() -> None:
     async def main() -> float:
         assert active(asyncio.get_running_loop()) is None
@@ -257,10 +247,11 @@ async def spin() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_task_that_spins_for_ever_is_an_error_that_names_it() -> None:
-    with VirtualClock(patience=60) as clock:
+async def test_a_task_that_spins_for_ever_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock_of_kit, "MAX_TURNS", 100)
+    with VirtualClock(patience=600) as clock:
         task = asyncio.create_task(spin(), name="spinner")
-        with pytest.raises(RuntimeError, match=r"settle\(\): .* in 100000 turns, .*; ready now: task 'spinner'"):
+        with pytest.raises(RuntimeError, match=r"settle\(\): .* in 100 turns, .*; ready now: task 'spinner'"):
             await clock.settle()
         task.cancel()
         await clock.settle()
@@ -302,83 +293,6 @@ async def test_two_tasks_cannot_move_one_clock_at_once() -> None:
 
 
 # -- the package's own times
-
-
-async def test_an_idle_limit_of_an_hour_closes_after_a_virtual_hour_without_a_message() -> None:
-    @websocket_app(limits=Limits(idle_timeout=HOUR))
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        async for message in ws:
-            await ws.send(message)
-
-    with VirtualClock() as clock:
-        async with WebSocketCommunicator(handler) as peer:
-            await peer.connect()
-            await clock.advance(HOUR - 1)
-            await peer.send("still here")
-            assert await peer.receive() == "still here"
-            await clock.advance(HOUR - 0.001)
-            assert await peer.receive_nothing()
-            await clock.advance(0.001)
-            assert await peer.wait_closed() == (4408, "idle for too long")
-        assert clock.elapsed == 2 * HOUR - 1
-
-
-async def test_a_rate_lets_as_much_through_as_virtual_time_has_filled_its_bucket_with() -> None:
-    @websocket_app(limits=Limits(messages_per_second=10))
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        async for message in ws:
-            await ws.send(message)
-
-    with VirtualClock() as clock:
-        async with WebSocketCommunicator(handler) as peer:
-            await peer.connect()
-            for count, wait in ((10, 0.3), (3, 1000.0), (10, 0.1), (1, 0.0)):
-                for _ in range(count):
-                    await peer.send("x")
-                    assert await peer.receive() == "x"
-                await clock.advance(wait)
-            await peer.send("one too many")
-            assert await peer.wait_closed() == (1008, "too many messages per second")
-
-
-async def test_a_handler_that_does_not_accept_in_time_is_refused_when_virtual_time_has_passed() -> None:
-    @websocket_app(limits=Limits(accept_timeout=10))
-    async def handler(ws: WebSocket) -> None:
-        await asyncio.Event().wait()
-
-    with VirtualClock() as clock:
-        async with WebSocketCommunicator(handler) as peer:
-            connecting = asyncio.create_task(refusal(peer))
-            await clock.advance(9.9)
-            assert not connecting.done()
-            await clock.advance(0.1)
-            assert await connecting == (503, b"not accepted in time")
-
-
-async def test_a_back_off_can_be_read_from_the_clock_without_waiting_for_it() -> None:
-    async def reconnect() -> None:
-        for attempt in range(4):
-            await asyncio.sleep(2**attempt)
-
-    with VirtualClock() as clock:
-        task = asyncio.create_task(reconnect())
-        waits: list[float | None] = []
-        await clock.settle()
-        while not task.done():
-            waits.append(clock.next_timer)
-            await clock.advance(clock.next_timer or 0)
-        assert waits == [1, 2, 4, 8]
-
-
-async def test_a_block_that_waits_without_moving_the_clock_fails_and_says_where() -> None:
-    with pytest.raises(RuntimeError, match="has to advance") as failure, VirtualClock(patience=0.05):
-        await asyncio.sleep(1)
-    assert "await asyncio.sleep(1)" in str(failure.value)
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
 
 
 async def test_a_block_may_wait_for_longer_than_patience_while_it_moves_the_clock() -> None:

@@ -16,12 +16,11 @@ from asgi_ws.testing import (
     Denied,
     HandshakeDenied,
     HandshakeFailed,
-    ProtocolViolation,
     WaitTimeout,
     WebSocketCommunicator,
 )
 
-from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, fails, sends, text, until_left
+from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, sends, until_left
 
 START = {"type": "websocket.http.response.start", "status": 401, "headers": [(b"x-why", b"token")]}
 BODY = "websocket.http.response.body"
@@ -66,20 +65,6 @@ async def test_a_browser_refuses_a_handshake_that_selects_none_of_its_subprotoco
         assert failed.value.clause == 'the Fetch standard, "Establish a WebSocket connection"'
         with pytest.raises(ConnectionClosed):
             await ws.receive()
-
-
-async def test_a_client_refuses_a_subprotocol_that_a_server_lets_through_though_it_was_not_offered() -> None:
-    async def use(ws: WebSocketCommunicator) -> None:
-        with pytest.raises(HandshakeFailed) as failed:
-            await ws.connect()
-        assert str(failed.value) == (
-            "the application accepted 'c', which was not offered: a client fails this handshake\n"
-            "  see:   RFC 6455 section 4.1"
-        )
-
-    app = sends({**ACCEPT, "subprotocol": "c"})
-    error = await fails(ProtocolViolation, app, use, subprotocols=["a"], server="uvicorn")
-    assert error.clause == "RFC 6455 section 4.2.2"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +131,7 @@ async def test_there_is_nothing_to_abort_before_the_handshake() -> None:
         assert (await ws.connect()).accepted
 
 
-@pytest.mark.parametrize("timeout", [None, 0, -1, float("inf"), float("nan"), "1"])
+@pytest.mark.parametrize("timeout", [None, 0, float("inf"), float("nan")])
 async def test_a_wait_has_a_bound(timeout: Any) -> None:
     with pytest.raises(ValueError, match="every wait has a bound, a number of seconds above 0"):
         WebSocketCommunicator(echo, timeout=timeout)
@@ -195,7 +180,7 @@ async def test_an_exception_that_the_test_does_not_want_is_the_servers_answer() 
 # -- messages
 
 
-@pytest.mark.parametrize("data", ["hello", "", "é\N{SNOWMAN}", b"\x00\xff", b"", "x" * 3_000_000, bytes(3_000_000)])
+@pytest.mark.parametrize("data", ["", "é\N{SNOWMAN}", b"\x00\xff", "x" * 3_000_000])
 async def test_a_message_goes_there_and_back(data: str | bytes) -> None:
     async with WebSocketCommunicator(echo) as ws:
         await ws.connect()
@@ -231,32 +216,6 @@ async def test_what_is_no_message_is_not_sent() -> None:
                 await ws.send(data)
         await ws.send("x")
         assert await ws.receive() == "x"
-
-
-async def test_nothing_comes_or_something_does() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
-        assert await ws.receive_nothing(0)
-        await ws.send("x")
-        assert not await ws.receive_nothing()
-        assert await ws.receive() == "x"
-
-
-async def test_after_a_time_out_the_message_can_be_waited_for_again() -> None:
-    go_on = asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        await go_on.wait()
-        await send(text("late"))
-        await until_left(receive)
-
-    async with WebSocketCommunicator(app, timeout=TIMEOUT) as ws:
-        await ws.connect()
-        with pytest.raises(WaitTimeout):
-            await ws.receive()
-        go_on.set()
-        assert await ws.receive() == "late"
 
 
 async def test_a_time_out_of_the_test_itself_leaves_the_application_alone() -> None:

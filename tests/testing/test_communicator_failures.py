@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket as StarletteWebSocket, WebSocketDisconnect
 
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import ApplicationCancelled, ProtocolViolation, WebSocketCommunicator
@@ -180,15 +177,6 @@ async def test_an_application_that_cancels_itself_fails_the_test_where_it_waits(
             await getattr(ws, call)()
 
 
-async def test_an_application_that_the_test_stops_has_ended_without_a_failure() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
-        ws.stop()
-        assert await ws.wait_closed() == (1006, "")
-        assert ws.error is None
-        assert ws.future.cancelled()
-
-
 @pytest.mark.parametrize("exceptions", [True, False])
 async def test_to_stop_an_application_that_has_raised_raises_it_where_the_test_wants_that(exceptions: bool) -> None:
     went_on: list[bool] = []
@@ -226,12 +214,6 @@ async def test_an_application_that_broke_the_text_is_stopped_all_the_same() -> N
 async def test_stop_before_the_start_runs_nothing() -> None:
     async with WebSocketCommunicator(echo) as ws:
         ws.stop()
-
-
-async def test_exceptions_of_the_application_are_left_to_the_test_that_asks_for_that() -> None:
-    async with WebSocketCommunicator(raises(LookupError()), raise_server_exceptions=False) as ws:
-        await ws.connect()
-    assert isinstance(ws.error, LookupError)
 
 
 async def test_a_breach_of_the_text_fails_such_a_test_all_the_same() -> None:
@@ -289,12 +271,3 @@ async def test_a_breach_of_the_text_in_a_task_group_is_told_once() -> None:
 
 async def _breaks(send: Send) -> None:
     await send({"type": "websocket.send"})
-
-
-async def test_what_a_starlette_handler_lets_out_when_the_peer_leaves_is_a_failure_as_with_its_own_client() -> None:
-    async def handler(ws: StarletteWebSocket) -> None:
-        await ws.accept()
-        await ws.receive_text()
-
-    error = await fails(WebSocketDisconnect, Starlette(routes=[WebSocketRoute("/", handler)]))
-    assert error.code == 1000

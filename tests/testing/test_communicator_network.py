@@ -360,25 +360,6 @@ async def test_in_virtual_time_nothing_is_received_of_an_application_that_was_no
             assert not await ws.receive_nothing()
 
 
-async def test_a_limit_of_a_minute_is_tested_at_once() -> None:
-    @websocket_app
-    async def app(ws: WebSocket) -> None:
-        await ws.accept()
-        try:
-            async with asyncio.timeout(60):
-                await ws.receive()
-        except TimeoutError:
-            await ws.close(4408, "idle")
-
-    with VirtualClock() as clock:
-        async with WebSocketCommunicator(app) as ws:
-            await ws.connect()
-            await clock.advance(59)
-            assert await ws.receive_nothing()
-            await clock.advance(1)
-            assert await ws.wait_closed() == (4408, "idle")
-
-
 async def test_a_connection_to_an_application_that_ended_unheard_is_told() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accepts(receive, send)

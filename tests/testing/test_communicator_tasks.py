@@ -5,12 +5,11 @@ import time
 from typing import Any
 
 import anyio
-import pytest
 
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
 
-from .applications import TIMEOUT, accepts, cancel_and_wait, echo, fails, text, until_left
+from .applications import accepts, cancel_and_wait, echo, fails, text, until_left
 from .tasks import turns
 
 
@@ -28,23 +27,6 @@ async def test_tasks_may_outlive_the_application_where_the_test_says_so() -> Non
     await turns()
     assert not ws.scope["task"].done()
     await cancel_and_wait(ws.scope["task"])
-
-
-async def test_a_task_that_connections_share_goes_on_for_the_next() -> None:
-    shared: list[asyncio.Task[Any]] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        if not shared:
-            shared.append(asyncio.create_task(asyncio.Event().wait()))
-        await send(text("running" if not shared[0].done() else "dead"))
-        await until_left(receive)
-
-    for _ in range(2):
-        async with WebSocketCommunicator(app, check_leaks=False) as ws:
-            await ws.connect()
-            assert await ws.receive() == "running"
-    await cancel_and_wait(*shared)
 
 
 async def test_a_task_that_ends_by_itself_soon_is_no_leak() -> None:
@@ -82,15 +64,6 @@ async def test_a_task_of_the_tests_own_is_no_leak() -> None:
         await ws.connect()
     assert not mine.done()
     mine.cancel()
-
-
-async def test_of_two_communicators_each_has_its_own_tasks() -> None:
-    async with WebSocketCommunicator(leaks, timeout=TIMEOUT, check_leaks=False) as one:
-        await one.connect()
-        async with WebSocketCommunicator(echo, timeout=TIMEOUT) as two:
-            await two.connect()
-        assert not one.scope["task"].done()
-    await cancel_and_wait(one.scope["task"])
 
 
 async def test_a_communicator_within_an_application_has_its_own_tasks() -> None:
@@ -138,15 +111,6 @@ async def hangs_with_a_task(scope: Scope, receive: Receive, send: Send) -> None:
 async def leaves_and_hangs(ws: WebSocketCommunicator) -> None:
     async with ws:
         await ws.connect()
-
-
-async def test_a_time_out_while_the_block_is_left_ends_what_the_application_runs() -> None:
-    ws = WebSocketCommunicator(hangs_with_a_task, timeout=60)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(leaves_and_hangs(ws), 0.05)
-    await turns()
-    assert ws.future.cancelled()
-    assert ws.scope["task"].cancelled()
 
 
 async def test_a_scope_of_anyio_that_cancels_at_every_wait_does_so_too() -> None:

@@ -10,7 +10,7 @@ import uvloop
 
 from asgi_ws import ConnectionClosed
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import LeakedTasks, VirtualClock, WaitTimeout, WebSocketCommunicator
+from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
 from tests.eager_tasks import new_event_loop
 
 from .applications import ACCEPT, TIMEOUT, accepts, echo, fails, receives, sends, until_left
@@ -35,10 +35,6 @@ async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
     scope["task"] = asyncio.create_task(asyncio.Event().wait(), name="left behind")
     await accepts(receive, send)
     await until_left(receive)
-
-
-def test_it_runs_under_plain_asyncio() -> None:
-    asyncio.run(conversation())
 
 
 def test_it_runs_under_asyncio_in_debug_mode() -> None:
@@ -68,25 +64,6 @@ def test_an_application_that_is_begun_at_once_is_already_the_communicators() -> 
 
     communicator = WebSocketCommunicator(own_task, timeout=TIMEOUT)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(use())
-
-
-def test_a_communicator_can_be_made_before_its_loop_runs() -> None:
-    communicator = WebSocketCommunicator(echo, timeout=TIMEOUT)
-
-    async def use() -> None:
-        async with communicator as ws:
-            assert (await ws.connect()).accepted
-
-    asyncio.run(use())
-
-
-def test_virtual_time_is_for_asyncios_own_loop() -> None:
-    async def use() -> None:
-        with pytest.raises(RuntimeError, match="needs asyncio's own event loop"):
-            VirtualClock().__enter__()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(use())
 
 

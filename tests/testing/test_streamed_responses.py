@@ -63,15 +63,6 @@ def test_an_endless_response_is_read_piece_by_piece_and_waits_for_its_reader() -
     assert ticker.ended == ["OSError"]
 
 
-async def test_the_same_with_await() -> None:
-    ticker = Ticker()
-    async with http_client(ticker) as client, client.stream("GET", "/") as response:
-        pieces = response.aiter_raw()
-        assert [await anext(pieces) for _ in range(3)] == [b"1", b"2", b"3"]
-        assert ticker.sent <= 3
-    assert ticker.ended == ["OSError"]
-
-
 def test_a_response_is_there_before_its_first_piece() -> None:
     release = threading.Event()
 
@@ -178,12 +169,9 @@ def test_a_complete_response_is_left_when_the_application_has_ended() -> None:
 @pytest.mark.parametrize(
     ("app", "error"),
     [
-        (sends(error=KeyError("own")), KeyError),
         (sends(START, error=KeyError("own")), KeyError),
         (sends(START, part(b"x"), error=KeyError("own")), KeyError),
         (sends(), Unanswered),
-        (sends(START, part(b"x")), Unanswered),
-        (sends(START, {"type": "http.response.begin"}), ProtocolViolation),
         (sends({"type": "http.response.begin"}), ProtocolViolation),
     ],
 )

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,6 @@ async def test_a_suspended_task_is_shown_from_its_outermost_call_to_its_innermos
     line = inner.__code__.co_firstlineno + 1
     assert f'  File "{inner.__code__.co_filename}", line {line}, in inner\n    await asyncio.Event().wait()\n' in text
     assert text.splitlines()[4:] == ["  ... 1 call in asyncio, to Event.wait"]
-
-
-async def test_what_a_bare_future_is_awaited_by_is_said_with_the_future(start: Start) -> None:
-    async def waits(future: Awaitable[None]) -> None:
-        await future
-
-    task = start(waits(asyncio.get_running_loop().create_future()))
-    await turns()
-    assert calls(stands_at(task)) == ["waits"]
-    assert stands_at(task).endswith("    await future\nwhich waits for <Future pending>")
-
-
-async def test_a_task_that_waits_in_a_queue_shows_the_queue(start: Start) -> None:
-    task = start(asyncio.Queue[int]().get())
-    await turns()
-    assert calls(stands_at(task)) == ["get"]
 
 
 async def returns() -> None: ...
@@ -207,40 +191,6 @@ async def test_an_object_that_tells_nothing_ends_the_walk_and_what_the_task_wait
     assert "\nwhich waits for task 'other':\n  " in text
 
 
-class Foreign(Coroutine[Any, Any, None]):
-    """A coroutine as other languages make them."""
-
-    def __init__(self, future: "asyncio.Future[None]") -> None:
-        self._steps: Iterator[Any] = iter(future)
-
-    def send(self, value: Any) -> Any:
-        return next(self._steps)
-
-    def throw(self, *error: Any) -> Any:
-        raise error[0]
-
-    def close(self) -> None: ...
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        raise NotImplementedError
-
-
-async def test_a_coroutine_of_another_kind_says_that_it_tells_nothing(start: Start) -> None:
-    task = start(Foreign(asyncio.get_running_loop().create_future()))
-    await turns()
-    assert stands_at(task) == "in Foreign, which does not tell where it stands\nwhich waits for <Future pending>"
-
-
-async def test_work_in_a_thread_is_shown_as_such() -> None:
-    may_end = threading.Event()
-    task = asyncio.create_task(asyncio.to_thread(may_end.wait, 10))
-    await turns()
-    text = stands_at(task)
-    may_end.set()
-    await task
-    assert calls(text) == ["to_thread"]
-
-
 async def test_an_iterator_in_place_of_a_generator_tells_nothing_either(start: Start) -> None:
     class Steps:
         def __await__(self) -> Iterator[None]:
@@ -279,16 +229,6 @@ async def test_a_deep_stack_is_shown_by_its_ends(start: Start) -> None:
     assert "  ... 278 more" in text.splitlines()
     assert len(text.splitlines()) == 50
     assert (calls(text)[:2], calls(text)[-2:]) == (["deep", "other"], ["deep", "inner"])
-
-
-async def test_a_call_that_calls_itself_is_shown_once_with_how_often(start: Start) -> None:
-    async def deep(level: int) -> None:
-        await (deep(level - 1) if level else inner())
-
-    task = start(deep(300))
-    await turns()
-    assert "  [Previous line repeated 298 more times]" in stands_at(task).splitlines()
-    assert len(stands_at(task).splitlines()) < 15
 
 
 async def test_a_crowd_is_followed_up_to_a_bound(start: Start) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 import anyio
 import fastapi
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket as StarletteWebSocket
 
 from asgi_ws import WebSocket, websocket_app
@@ -45,10 +43,9 @@ fastapi_app.add_api_websocket_route("/", fastapi_hangs)
     ("app", "libraries", "own", "place"),
     [
         (fastapi_app, "fastapi, starlette", ["fastapi_hangs", "hangs"], "hangs"),
-        (Starlette(routes=[WebSocketRoute("/", hangs)]), "starlette", ["hangs"], "hangs"),
         (function_hangs, "asgi_ws", ["function_hangs"], "function_hangs"),
     ],
-    ids=["FastAPI", "Starlette", "a function"],
+    ids=["FastAPI", "a function"],
 )
 async def test_the_calls_of_libraries_are_one_line_around_the_applications_own(
     app: ASGIApp, libraries: str, own: list[str], place: str
@@ -86,15 +83,6 @@ async def test_the_place_is_the_innermost_call_of_the_tasks_own(start: Start, ca
     await turns()
     line = over_a_library.__code__.co_firstlineno + 1
     assert place_of(task) == f"{HERE}:{line} in over_a_library"
-
-
-async def test_a_function_within_another_goes_by_its_own_name(start: Start) -> None:
-    async def handler() -> None:
-        await asyncio.sleep(60)
-
-    task = start(handler())
-    await turns()
-    assert place_of(task).endswith(" in handler")
 
 
 async def test_a_task_that_is_done_has_no_place(start: Start) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
-from asgi_ws.testing import LifespanManager, TaskFailed, WebSocketCommunicator
+from asgi_ws.testing import TaskFailed, WebSocketCommunicator
 
 from .applications import accepts, echo, fails, until_left
 from .tasks import turns
@@ -101,19 +101,6 @@ async def test_what_the_application_itself_raises_comes_first() -> None:
 
     error = await fails(ValueError, app)
     assert error.__notes__[1].startswith("Besides, TaskFailed: ")
-
-
-async def test_a_task_of_the_lifespans_application_fails_the_test_too() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await forget()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    with pytest.raises(TaskFailed, match="ticker"):
-        async with LifespanManager(app):
-            pass
 
 
 async def test_a_task_that_somebody_awaits_is_no_failure() -> None:

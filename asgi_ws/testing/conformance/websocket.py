@@ -25,7 +25,6 @@ RFC_TEXT: Final = "RFC 6455 section 5.6"
 RFC_CLOSE_CODE: Final = "RFC 6455 section 7.4"
 RFC_CLOSE_REASON: Final = "RFC 6455 section 5.5"
 RFC_SUBPROTOCOL: Final = "RFC 6455 section 4.2.2"
-RFC_SUBPROTOCOL_SEEN: Final = "RFC 6455 section 4.1"
 RFC_HEADER: Final = "RFC 9110 section 5"
 FETCH_SUBPROTOCOL: Final = 'the Fetch standard, "Establish a WebSocket connection"'
 

@@ -89,14 +89,13 @@ class Handshake:
 
 
 def refusal(answer: Accepted, scope: Scope) -> HandshakeFailed | None:
-    """Why a client that gets this answer fails the connection; None if it does not."""
+    """Return why a client that gets this answer fails the connection; None if it does not.
+
+    RFC 6455 lets a client go on without a subprotocol. A browser does not.
+    """
     offered = scope["subprotocols"]
     is_browser = any(name == b"origin" for name, _ in scope["headers"])
-    if answer.subprotocol is None and offered and is_browser:
-        # RFC 6455 lets a client go on without a subprotocol; a browser does not.
-        clause, who = conformance.FETCH_SUBPROTOCOL, f"none of the subprotocols {offered}: a browser"
-    elif answer.subprotocol is not None and answer.subprotocol not in offered:
-        clause, who = conformance.RFC_SUBPROTOCOL_SEEN, f"{answer.subprotocol!r}, which was not offered: a client"
-    else:
+    if answer.subprotocol is not None or not offered or not is_browser:
         return None
-    return HandshakeFailed(clause, f"the application accepted {who} fails this handshake")
+    why = f"the application accepted none of the subprotocols {offered}: a browser fails this handshake"
+    return HandshakeFailed(conformance.FETCH_SUBPROTOCOL, why)

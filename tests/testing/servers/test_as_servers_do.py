@@ -146,16 +146,6 @@ def test_a_buffer_is_sent_as_it_is_in_that_moment() -> None:
     assert TestClient(app).get("/").content == b"onetwo"
 
 
-def test_the_headers_of_an_accept_are_given_as_they_were_sent() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        ws = WebSocket(scope, receive, send)
-        await ws.accept(headers=[(b"X-Test", b"Set by a middleware")])
-        await ws.close()
-
-    with TestClient(app).websocket_connect("/") as websocket:
-        assert websocket.extra_headers == [(b"X-Test", b"Set by a middleware")]
-
-
 def test_an_application_of_asgi_2_is_called_twice() -> None:
     def function(scope: Scope) -> Any:
         async def instance(receive: Receive, send: Send) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import InvalidHeader, WebSocket, websocket_app
+from asgi_ws import InvalidHeader
 from asgi_ws.testing import WebSocketCommunicator
 
 from ..applications import echo
@@ -44,17 +44,12 @@ def test_the_scope_without_options_is_whole() -> None:
 @pytest.mark.parametrize(
     ("target", "path", "raw_path", "query"),
     [
-        ("/", "/", b"/", b""),
         ("/a%20b", "/a b", b"/a%20b", b""),
-        ("/a b", "/a b", b"/a%20b", b""),
         ("/é/\N{SNOWMAN}", "/é/\N{SNOWMAN}", b"/%C3%A9/%E2%98%83", b""),
-        ("/%C3%A9", "/é", b"/%C3%A9", b""),
         ("/ws?room=1&q=a%20b", "/ws", b"/ws", b"room=1&q=a%20b"),
         ("/ws?q=é b", "/ws", b"/ws", b"q=%C3%A9%20b"),
         ("/ws?a?b=/", "/ws", b"/ws", b"a?b=/"),
-        ("/ws?", "/ws", b"/ws", b""),
         ("/ws#never-sent", "/ws", b"/ws", b""),
-        ("/a:b/@c", "/a:b/@c", b"/a:b/@c", b""),
         ("ws://example.org", "/", b"/", b""),
         ("ws://example.org/a?b", "/a", b"/a", b"b"),
     ],
@@ -81,9 +76,7 @@ def test_a_url_names_the_scheme_and_the_host(target: str, scheme: str, host: byt
     assert (scope["scheme"], dict(scope["headers"])[b"host"], scope["server"]) == (scheme, host, server)
 
 
-@pytest.mark.parametrize(
-    "target", ["", "ws", "ws/1", "?a", "//example.org/ws", "http://example.org/", "ws:/ws", "ws://"]
-)
+@pytest.mark.parametrize("target", ["", "ws/1", "//example.org/ws", "http://example.org/", "ws:/ws"])
 def test_what_is_neither_a_path_nor_a_websocket_url_is_refused(target: str) -> None:
     with pytest.raises(ValueError, match="expected a path that begins with '/', or a ws:// or wss:// URL"):
         scope_of(target)
@@ -147,32 +140,19 @@ def test_granians_ports_are_text() -> None:
     assert (scope["client"], scope["server"]) == (["127.0.0.1", "50000"], ["testserver", "80"])
 
 
-@pytest.mark.parametrize(("server", "path"), [("spec", "/api/ws"), ("uvicorn", "/api/ws"), ("hypercorn", "/ws")])
-def test_the_root_path_is_where_that_server_has_it(server: str, path: str) -> None:
-    scope = scope_of("/ws", root_path="/api", server=server)
-    assert (scope["root_path"], scope["path"]) == ("/api", path)
-
-
-async def test_an_application_sees_all_of_it() -> None:
-    seen: list[Any] = []
-
-    @websocket_app(origins=["https://example.org"])
-    async def app(ws: WebSocket) -> None:
-        seen.extend([ws.query_params["room"], ws.headers["x-a"], ws.client, ws.state["pool"]])
-        await ws.accept()
-
-    communicator = WebSocketCommunicator(
-        app,
-        "/ws?room=é",
-        headers={"x-a": "1"},
-        origin="https://example.org",
-        client=("10.0.0.1", 1),
-        state={"pool": "p"},
-    )
-    async with communicator as ws:
-        assert (await ws.connect()).accepted
-    assert seen[0] == "é"
-    assert (seen[1], tuple(seen[2]), seen[3]) == ("1", ("10.0.0.1", 1), "p")
+@pytest.mark.parametrize(
+    ("server", "requested", "path"),
+    [
+        ("spec", "/ws", "/api/ws"),
+        ("spec", "/api/ws", "/api/ws"),
+        ("spec", "/apis", "/api/apis"),
+        ("uvicorn", "/ws", "/api/ws"),
+        ("hypercorn", "/ws", "/ws"),
+    ],
+)
+def test_the_root_path_is_where_that_server_has_it(server: str, requested: str, path: str) -> None:
+    scope = scope_of(requested, root_path="/api", server=server)
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/api", path, path.encode())
 
 
 @pytest.mark.parametrize(
