@@ -23,15 +23,17 @@ class Broadcast:
 
     Attributes:
         event: what `send` takes.
-        size: the bytes of the message, text counted in UTF-8.
+        payload: the message as it goes over the wire, text in UTF-8.
+        size: the number of those bytes.
         frame: what a server may keep here.
     """
 
-    __slots__ = ("event", "frame", "size")
+    __slots__ = ("event", "frame", "payload", "size")
 
-    def __init__(self, data: str | bytes, size: int) -> None:
+    def __init__(self, data: str | bytes, payload: bytes) -> None:
         self.event: Event = {"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data}
-        self.size = size
+        self.payload = payload
+        self.size = len(payload)
         self.frame: bytes | None = None
 
 

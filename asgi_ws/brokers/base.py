@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from ..sizes import check_bound
 
@@ -41,8 +41,22 @@ class History:
         check_bound("History", "seconds", self.seconds, whole=False, optional=True)
 
 
+class Encoded:
+    """The bytes of a message, kept beside its text.
+
+    They are not part of its value: neither compared nor copied.
+
+    Attributes:
+        payload: the message as it goes over the wire, text in UTF-8. It is set once, by the first that encodes it.
+    """
+
+    __slots__ = ("payload",)
+
+    payload: bytes
+
+
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Encoded):
     """What a hub gives a broker, and gets back from it as it was: the kind of `data` too, text or binary.
 
     Attributes:
@@ -54,6 +68,25 @@ class Envelope:
     data: str | bytes
     key: str | None = None
     origin: str | None = None
+
+
+# An envelope is frozen. The descriptor of the slot sets it without a Python function on the way of each publish.
+set_payload: Final[Callable[[Encoded, bytes], None]] = Encoded.__dict__["payload"].__set__
+
+
+def payload_of(envelope: Envelope) -> bytes:
+    """Return the bytes of a message, encoded at most once.
+
+    Raises:
+        UnicodeEncodeError: for text that UTF-8 cannot encode, which a hub does not publish.
+    """
+    try:
+        return envelope.payload
+    except AttributeError:
+        data = envelope.data
+        payload = data.encode() if isinstance(data, str) else data
+        set_payload(envelope, payload)
+        return payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Final
 
 from ..errors import LifecycleError
-from ..sizes import MIB, check_bound, size_of
-from .base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, Position, RoomEvent
+from ..sizes import MIB, check_bound
+from .base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, Position, RoomEvent, payload_of
 from .workers import worker_processes
 
 logger = logging.getLogger("asgi_ws")
@@ -38,6 +38,9 @@ class MemoryStore:
     """Histories of rooms in the memory of this process, and who is subscribed to which room.
 
     What has expired is never read again. Its memory is freed as the store is used, and until then it counts.
+
+    Attributes:
+        subscribers: for each room the brokers in the order in which they subscribed, with what is to be called.
 
     Args:
         max_rooms: rooms with a history. Past it the least recently used one of those that nobody is subscribed to is
@@ -65,8 +68,7 @@ class MemoryStore:
         self._name = secrets.token_hex(8)
         # How often a history was forgotten. It is part of the epoch of those that begin, so none gets one again.
         self._losses = 0
-        # By room, in the order in which they came.
-        self._subscribers: dict[str, dict[MemoryBroker, None]] = {}
+        self.subscribers: dict[str, dict[MemoryBroker, OnEvent]] = {}
 
     def clear(self) -> None:
         """Forget every history, as a store that restarts empty would; who is subscribed stays so. For tests."""
@@ -76,28 +78,25 @@ class MemoryStore:
         self._bytes = 0
         self._losses += 1
 
-    def subscribe(self, broker: "MemoryBroker", room: str) -> None:
-        self._subscribers.setdefault(room, {})[broker] = None
+    def subscribe(self, broker: "MemoryBroker", room: str, on_event: OnEvent) -> None:
+        self.subscribers.setdefault(room, {})[broker] = on_event
         self._idle.pop(room, None)
 
     def unsubscribe(self, broker: "MemoryBroker", room: str) -> None:
-        subscribers = self._subscribers.get(room)
+        subscribers = self.subscribers.get(room)
         if subscribers is None:
             return
         subscribers.pop(broker, None)
         if not subscribers:
-            del self._subscribers[room]
+            del self.subscribers[room]
             self._leave(room)
-
-    def subscribers(self, room: str) -> "tuple[MemoryBroker, ...]":
-        return tuple(self._subscribers.get(room, ()))
 
     def append(self, room: str, envelope: Envelope, history: History, now: float) -> RoomEvent:
         """Put an event at the end of a room's history."""
         ring = self._rings.get(room) or self._begin(room)
         previous, ring.top = ring.top, Position(ring.top.epoch, ring.top.offset + 1)
         event = RoomEvent(envelope, ring.top, previous)
-        size = size_of(envelope.data)
+        size = len(payload_of(envelope))
         expires_at = math.inf if history.seconds is None else now + history.seconds
         ring.events.append((expires_at, size, event))
         self._bytes += size
@@ -113,7 +112,7 @@ class MemoryStore:
     def read(self, room: str, since: Position | None, limit: int, now: float) -> HistoryPage:
         """What is kept of a room."""
         ring = self._rings.get(room)
-        if ring is None and room not in self._subscribers:
+        if ring is None and room not in self.subscribers:
             # Where its history would begin. Who only asks makes no room that another would have to go for.
             return HistoryPage((), Position(self._next_epoch, 0))
         ring = ring or self._begin(room)
@@ -138,7 +137,7 @@ class MemoryStore:
         ring = _Ring(self._next_epoch)
         self._evict(self._max_rooms - 1)
         self._rings[room] = ring
-        if room not in self._subscribers:
+        if room not in self.subscribers:
             self._idle[room] = None
         return ring
 
@@ -203,16 +202,15 @@ class MemoryBroker:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self._store = MemoryStore() if store is None else store
-        # The loop in which it was started, and whom it calls; None while it is stopped.
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # None while it is stopped.
         self._on_event: OnEvent | None = None
-        # What `stop` has to let go of.
+        # The subscriptions that `stop` ends.
         self._rooms: set[str] = set()
 
     @property
     def state(self) -> BrokerState:
         """STOPPED or CONNECTED: memory is never out of reach."""
-        return BrokerState.STOPPED if self._loop is None else BrokerState.CONNECTED
+        return BrokerState.STOPPED if self._on_event is None else BrokerState.CONNECTED
 
     async def start(self, on_event: OnEvent, on_interrupted: OnInterrupted) -> None:
         """Begin to deliver. `on_interrupted` is never called.
@@ -220,9 +218,8 @@ class MemoryBroker:
         Raises:
             LifecycleError: it has started already.
         """
-        if self._loop is not None:
+        if self._on_event is not None:
             raise LifecycleError("start()", self.state.name, "a broker serves one hub")
-        self._loop = asyncio.get_running_loop()
         self._on_event = on_event
         workers = worker_processes(sys.argv[1:], os.environ)
         if workers > 1:
@@ -236,7 +233,7 @@ class MemoryBroker:
         """Deliver nothing any more. The store keeps its histories."""
         while self._rooms:
             self._store.unsubscribe(self, self._rooms.pop())
-        self._loop = self._on_event = None
+        self._on_event = None
 
     async def subscribe(self, room: str) -> None:
         """Deliver the events of a room.
@@ -244,9 +241,9 @@ class MemoryBroker:
         Raises:
             LifecycleError: the broker is stopped.
         """
-        self._started("subscribe()")
+        on_event = self._started("subscribe()")
         self._rooms.add(room)
-        self._store.subscribe(self, room)
+        self._store.subscribe(self, room, on_event)
 
     async def unsubscribe(self, room: str) -> None:
         """Deliver the events of a room no more."""
@@ -259,14 +256,21 @@ class MemoryBroker:
         Raises:
             LifecycleError: the broker is stopped.
         """
-        loop = self._started("publish()")
-        event = RoomEvent(envelope) if history is None else self._store.append(room, envelope, history, loop.time())
-        handed_over = [broker.deliver(room, event) for broker in self._store.subscribers(room)]
-        # What keeps one of them from it, a cancellation of the publisher included, does not keep the others.
+        self._started("publish()")
+        store = self._store
+        event = RoomEvent(envelope) if history is None else store.append(room, envelope, history, _now())
+        handing_over: list[Awaitable[None]] = []
+        subscribers = store.subscribers.get(room) or {}
+        for broker, on_event in tuple(subscribers.items()):
+            # One that was called before, for the same event, may have ended this subscription.
+            if broker in subscribers:
+                try:
+                    handing_over.append(on_event(room, event))
+                except Exception:
+                    logger.exception(_FAILED, room)
+        # A failure of one, a cancellation of the publisher included, does not keep the others from it.
         cancelled: BaseException | None = None
-        for each in handed_over:
-            if each is None:
-                continue
+        for each in handing_over:
             try:
                 await each
             except Exception:
@@ -285,20 +289,14 @@ class MemoryBroker:
         Raises:
             LifecycleError: the broker is stopped.
         """
-        return self._store.read(room, since, limit, self._started("read()").time())
+        self._started("read()")
+        return self._store.read(room, since, limit, _now())
 
-    def deliver(self, room: str, event: RoomEvent) -> Awaitable[None] | None:
-        """Call `on_event`; what it returns is for the publisher to await. None if there is nothing to await."""
-        # Whoever was called before, for the same event, may have ended the subscription.
-        if self._on_event is None or room not in self._rooms:
-            return None
-        try:
-            return self._on_event(room, event)
-        except Exception:
-            logger.exception(_FAILED, room)
-            return None
-
-    def _started(self, call: str) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
+    def _started(self, call: str) -> OnEvent:
+        if self._on_event is None:
             raise LifecycleError(call, self.state.name, "start the broker first")
-        return self._loop
+        return self._on_event
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,6 +1,7 @@
 """What a hub says to the members of a room."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..brokers.base import Position, RoomEvent
 from ..callables import Kind, kind_of
@@ -61,27 +62,21 @@ def check_encoder(encoder: Encoder) -> None:
             raise InvalidEndpoint(type(encoder).__name__, f"{name}() would have to be awaited: write a plain def")
 
 
-def check_text(call: str, data: object) -> None:
-    """Whether this is text that can be sent.
+# A message as it was given, and its bytes: text in UTF-8.
+Encoded: TypeAlias = tuple[str | bytes, bytes]
+
+
+def checked_payload(call: str, data: object) -> bytes:
+    """Return the bytes of a message, text in UTF-8.
 
     Raises:
-        InvalidMessage: when it is no text, or UTF-8 cannot encode it.
+        InvalidMessage: unless it is bytes, or text that UTF-8 can encode.
     """
+    if isinstance(data, bytes):
+        return data
     if not isinstance(data, str):
         raise InvalidMessage(call, "str or bytes", data)
-    if not data.isascii():
-        try:
-            data.encode()
-        except UnicodeEncodeError:
-            raise InvalidMessage(call, "text that UTF-8 can encode", data) from None
-
-
-def encoded(call: str, data: str | bytes) -> str | bytes:
-    """What an encoder gave, if it can be sent.
-
-    Raises:
-        InvalidMessage: when it cannot.
-    """
-    if not isinstance(data, bytes):
-        check_text(call, data)
-    return data
+    try:
+        return data.encode()
+    except UnicodeEncodeError:
+        raise InvalidMessage(call, "text that UTF-8 can encode", data) from None

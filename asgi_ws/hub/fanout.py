@@ -1,15 +1,19 @@
-"""The members of one room, and what is on its way to them: one message after the other, whoever publishes."""
+"""The members of one room, and the messages on their way to them: one after the other, in one order for all members."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Iterator
+from enum import Enum
+from itertools import chain
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol, cast
 
 from .._aio.eager import Starter, Work
 from .._aio.futures import resolve
 from .._aio.time_slice import TimeSlice
 from .._asgi import Broadcast
-from ..sizes import size_of
+from ..token_bucket import TokenBucket
+from .encoder import Encoded
 from .outbox import Outbox
 from .overflow import Source
 
@@ -35,88 +39,119 @@ class Recipient(Source, Protocol):
     origin: str
 
 
-_NOTHING: Final = Broadcast("", 0)
-
-
-class _Message:
-    """One message on its way to those who were members when it came, and still are when its turn comes.
+class _Message(Broadcast):
+    """A message on its way to those who were members when it came, and still are when its turn comes.
 
     Attributes:
-        exclude: the connection that is not to get it.
+        exclude: the origin of the connection that does not get it.
         key: for members that conflate.
         newest: the number of the newest member when it came.
-        make: gives its data when its turn comes; None where `broadcast` is there from the beginning.
-        broadcast: what is sent, once that is known.
-        to: the members that are left; None before its turn.
-        late: those whose outbox is full, but may not be for long.
-        is_through: whether it has come to the end of `to`.
-        waiter: who published it, if that took more than an iteration.
+        is_done: whether all members have it, or their outboxes.
+        waiter: the future of its publisher, if that took more than an iteration.
     """
 
-    __slots__ = ("broadcast", "exclude", "is_through", "key", "late", "make", "newest", "to", "waiter")
+    __slots__ = ("exclude", "is_done", "key", "newest", "waiter")
 
-    def __init__(self, newest: int, exclude: str | None, key: str | None = None) -> None:
+    def __init__(self, newest: int, data: str | bytes, payload: bytes, key: str | None, exclude: str | None) -> None:
+        # As `Broadcast.__init__` does, which would be a call more for each message.
+        self.event = {"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data}
+        self.payload = payload
+        self.size = len(payload)
+        self.frame = None
         self.newest = newest
-        self.exclude = exclude
         self.key = key
-        self.make: Callable[[], str | bytes | None] | None = None
-        self.broadcast = _NOTHING
-        self.to: Iterator[Recipient] | None = None
-        self.late: list[Recipient] | None = None
-        self.is_through = False
+        self.exclude = exclude
+        self.is_done = False
         self.waiter: asyncio.Future[None] | None = None
 
-    def is_late(self, recipient: Recipient) -> None:
-        """Leave a member for later."""
-        if self.late is None:
-            self.late = []
-        self.late.append(recipient)
 
-    def release(self) -> None:
-        """Let its publisher go on."""
-        if self.waiter is not None:
-            resolve(self.waiter)
+class _Announcement(NamedTuple):
+    """A message that is made when its turn comes; nobody waits for it.
+
+    Attributes:
+        newest: the number of the newest member when it came.
+        make: returns the message, if there is one.
+        exclude: the origin of the connection that does not get it.
+    """
+
+    newest: int
+    make: Callable[[], Encoded | None]
+    exclude: str
 
 
 class _Done:
     """An awaitable that need not be waited for."""
 
-    def __await__(self) -> Generator[None, None, None]:
-        return
-        yield
+    __slots__ = ()
+
+    # Not a Python function, which would be a call for each publish.
+    __await__ = staticmethod(iter(()).__iter__)
 
 
-DONE: Final = _Done()
+DONE: Final = cast("Awaitable[None]", _Done())
 
 
-class Delivery:
-    """Brings messages to members in one order for all.
+class Sending(Enum):
+    """The state of a fan-out."""
 
-    A message is begun at once, and done in the iteration of its publisher unless that takes too long; then the slices
-    of the next iterations go on with it, and no cancellation of the publisher ends that. Messages published meanwhile
-    come after it.
+    IDLE = 0
+    """Every message has been sent."""
+    RUNNING = 1
+    """A message is being sent, within a call of the fan-out."""
+    YIELDED = 2
+    """The time slice is over. Sending goes on in the next iteration of the loop."""
+    WAITING = 3
+    """Members whose outboxes are full are given a moment to take the message."""
+
+    # The members are what the table is read by, and Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
+
+_IDLE: Final = Sending.IDLE
+_RUNNING: Final = Sending.RUNNING
+_YIELDED: Final = Sending.YIELDED
+_WAITING: Final = Sending.WAITING
+
+# By the state, then by what happens.
+TRANSITIONS: Final = MappingProxyType(
+    {
+        _IDLE: {"run": _RUNNING, "yield": _YIELDED, "stop": _IDLE},
+        _RUNNING: {"end": _IDLE, "yield": _YIELDED, "wait": _WAITING, "stop": _IDLE},
+        _YIELDED: {"run": _RUNNING, "stop": _IDLE},
+        _WAITING: {"yield": _YIELDED, "stop": _IDLE},
+    }
+)
+
+
+class Fanout:
+    """Sends messages to members in one order for all.
+
+    A message is begun at once, and done in the iteration of its publisher unless that takes too long. Then the time
+    slices of the next iterations go on with it, and no cancellation of the publisher ends that. Messages published
+    meanwhile come after it.
 
     A message that waits has no list of members: those that came before it and are there still get it. So a crowd that
     leaves takes memory for each of its announcements, and not for each of their recipients.
     """
 
     __slots__ = (
+        "_full",
+        "_full_size",
         "_grace",
-        "_is_busy",
         "_late",
-        "_late_size",
         "_left",
         "_loop",
         "_messages",
         "_newest",
         "_patience",
-        "_patience_at",
         "_recipients",
+        "_rest",
         "_slice",
         "_snapshot",
         "_starter",
+        "_state",
         "_timer",
-        "_wait_began",
+        "_wait",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, starter: Starter, slice_: TimeSlice) -> None:
@@ -126,23 +161,27 @@ class Delivery:
         # In the order of their joining, each with its number in that order.
         self._recipients: dict[Recipient, int] = {}
         self._newest = 0
-        # The same, for who goes through them while they change; None after a change.
+        # The same, to be iterated over while they change; None after a change.
         self._snapshot: tuple[Recipient, ...] | None = None
-        self._messages: deque[_Message] = deque()
-        # Whether a message is under way; the slice or the end of a wait goes on with it.
-        self._is_busy = False
-        # Members until the clock is looked at.
+        self._state = _IDLE
+        # The first is the one that is being sent.
+        self._messages: deque[_Message | _Announcement] = deque()
+        # The members that the first message has not come to; None before its turn.
+        self._rest: Iterator[Recipient] | None = None
+        # Members until the clock is read.
         self._left = _MEMBERS_PER_LOOK
-        # The full outboxes that the first message waits for, with what ends the wait; empty while there is none.
-        self._late: dict[Outbox, None] = {}
-        self._late_size = 0
+        # Those of them whose outboxes are full, but may not be for long.
+        self._late: list[Recipient] = []
+        # The full outboxes that the first message waits for, the bytes that each of them lacks space for, and what
+        # ends the wait.
+        self._full: dict[Outbox, None] = {}
+        self._full_size = 0
         self._timer: asyncio.Handle | None = None
-        self._wait_began = 0.0
         # Iterations that are left of a wait when its time is over.
         self._grace = 0
-        # How long the room might have waited at that time.
-        self._patience = _PATIENCE_SECONDS
-        self._patience_at = loop.time()
+        # The seconds that the room may wait, and of the wait its beginning and what it may take of them.
+        self._patience = TokenBucket(_PATIENCE_SHARE, _PATIENCE_SECONDS)
+        self._wait = 0.0, 0.0
 
     def __len__(self) -> int:
         return len(self._recipients)
@@ -161,6 +200,104 @@ class Delivery:
         self._recipients.pop(recipient, None)
         self._snapshot = None
 
+    # -- messages
+
+    def publish(
+        self, data: str | bytes, payload: bytes, *, key: str | None = None, exclude: str | None = None
+    ) -> Awaitable[None]:
+        """Send a message to all but the connection `exclude`; what this returns ends when all have it.
+
+        Args:
+            data: the message.
+            payload: its bytes.
+            key: for members that conflate.
+            exclude: the origin of a connection.
+        """
+        message = _Message(self._newest, data, payload, key, exclude)
+        self._messages.append(message)
+        if self._state is _IDLE:
+            self._begin()
+        if message.is_done:
+            return DONE
+        message.waiter = self._loop.create_future()
+        return message.waiter
+
+    def announce(self, make: Callable[[], Encoded | None], *, exclude: str) -> None:
+        """Send what `make` returns when its turn comes to all but `exclude`; wait for nothing."""
+        self._messages.append(_Announcement(self._newest, make, exclude))
+        if self._state is _IDLE:
+            if self._slice.is_spent():
+                self._yield()
+            else:
+                self._begin()
+
+    def _begin(self) -> None:
+        if not self._go_on():
+            self._slice.go_on(self._go_on)
+
+    def _yield(self) -> None:
+        self._state = TRANSITIONS[self._state]["yield"]
+        self._slice.go_on(self._go_on)
+
+    def _go_on(self) -> bool:
+        """Send messages until the slice is over; return False if this is to be called again."""
+        self._state = TRANSITIONS[self._state]["run"]
+        try:
+            end = self._run()
+        except BaseException:
+            # It ends the program, or tries to.
+            self._abort()
+            raise
+        self._state = TRANSITIONS[self._state][end]
+        return end != "yield"
+
+    def _run(self) -> str:
+        """Send messages as long as that is possible; return what ended it, for the table."""
+        messages = self._messages
+        while messages:
+            end = self._send(messages[0])
+            if end is not None:
+                return end
+            messages.popleft()
+            self._left -= 1
+            if self._left <= 0 and messages:
+                if self._slice.is_spent():
+                    return "yield"
+                self._left = _MEMBERS_PER_LOOK
+        return "end"
+
+    def _send(self, message: _Message | _Announcement | None) -> str | None:
+        """Send the first message to the members it has not come to; return what ended that before its end."""
+        if isinstance(message, _Announcement):
+            message = self._made(message)
+        if message is None:
+            return None
+        sends = self._sends(message)
+        # Where the servers of all members have a `push` there is nothing to start.
+        send = next(sends, None)
+        if send is not None:
+            self._starter.start(chain((send,), sends))
+        if self._state is not _RUNNING:
+            # The hub was stopped meanwhile.
+            return "stop"
+        if self._rest is not None:
+            return "yield"
+        if self._late:
+            self._wait_for_late(message.size)
+            return "wait"
+        message.is_done = True
+        if message.waiter is not None:
+            resolve(message.waiter)
+        return None
+
+    def _made(self, announcement: _Announcement) -> _Message | None:
+        """Return the message in its place; None if there is nothing to send."""
+        encoded = announcement.make() if self._recipients else None
+        if encoded is None:
+            return None
+        message = self._messages[0] = _Message(announcement.newest, *encoded, None, announcement.exclude)
+        return message
+
     def _recipients_of(self, message: _Message) -> Iterator[Recipient]:
         if message.newest != self._newest:
             return iter([each for each, number in self._recipients.items() if number <= message.newest])
@@ -168,133 +305,67 @@ class Delivery:
             self._snapshot = tuple(self._recipients)
         return iter(self._snapshot)
 
-    # -- messages
-
-    def bring(self, data: str | bytes, *, key: str | None = None, exclude: str | None = None) -> Awaitable[None]:
-        """Bring a message to all but the connection `exclude`; what it returns ends when all have it."""
-        message = _Message(self._newest, exclude, key)
-        message.broadcast = Broadcast(data, size_of(data))
-        self._messages.append(message)
-        if not self._is_busy:
-            self._begin()
-        if message.is_through and message.late is None:
-            return DONE
-        message.waiter = self._loop.create_future()
-        return message.waiter
-
-    def announce(self, make: Callable[[], str | bytes | None], *, exclude: str) -> None:
-        """Bring what `make` gives when its turn comes, if it gives anything, to all but `exclude`; wait for nothing."""
-        message = _Message(self._newest, exclude)
-        message.make = make
-        self._messages.append(message)
-        if self._is_busy:
-            return
-        if self._slice.is_over:
-            self._is_busy = True
-            self._slice.go_on(self._go_on)
-        else:
-            self._begin()
-
-    def _begin(self) -> None:
-        self._is_busy = True
-        if not self._go_on():
-            self._slice.go_on(self._go_on)
-
-    def _go_on(self) -> bool:
-        """Bring messages until the slice is over; False if it is to be called again."""
-        try:
-            return self._run()
-        except BaseException:
-            # It ends the program, or tries to.
-            self._give_up()
-            raise
-
-    def _run(self) -> bool:
-        self._slice.begin()
-        messages = self._messages
-        while messages:
-            message = messages[0]
-            if message.to is not None or self._prepare(message):
-                self._starter.start(self._writes(message))
-                if not message.is_through:
-                    return False
-                if message.late is not None:
-                    late, message.late = message.late, None
-                    self._wait(message, late)
-                    return True
-            messages.popleft()
-            message.release()
-            self._left -= 1
-            if self._left <= 0 and messages:
-                if self._slice.is_over:
-                    return False
-                self._left = _MEMBERS_PER_LOOK
-        self._is_busy = False
-        return True
-
-    def _prepare(self, message: _Message) -> bool:
-        """Find out what the message is and for whom; False if there is nothing to send."""
-        message.to = self._recipients_of(message)
-        if message.make is not None:
-            data = message.make() if self._recipients else None
-            if data is None:
-                return False
-            message.broadcast = Broadcast(data, size_of(data))
-        return True
-
-    def _writes(self, message: _Message) -> Iterator[Work]:  # noqa: C901, PLR0912 -- each call less is one for each delivery
-        """Give what is to be begun for a message; for members that cannot take it now, put it into their outboxes."""
-        broadcast, exclude = message.broadcast, message.exclude
+    def _sends(self, message: _Message) -> Iterator[Work]:  # noqa: C901, PLR0912 -- each call less is one for each delivery
+        """Push a message to members, put it into outboxes, and yield the sends that are to be started."""
+        exclude, size = message.exclude, message.size
         # A large message may have to be compressed anew for each of them.
-        cost = 1 + broadcast.size // _BYTES_LIKE_A_MEMBER
+        cost = 1 + size // _BYTES_LIKE_A_MEMBER
+        rest = self._rest
+        if rest is None:
+            rest = self._rest = self._recipients_of(message)
         left = self._left
-        for recipient in message.to or ():
+        if cost >= left:
+            # The clock is read after the next member.
+            self._slice.begin()
+        for recipient in rest:
             if recipient.active and recipient.origin != exclude:
                 outbox = recipient.outbox
                 if outbox.writer is not None:
-                    if outbox.is_crowded(broadcast.size):
-                        message.is_late(recipient)
+                    if outbox.is_crowded(size):
+                        self._late.append(recipient)
                     else:
-                        outbox.put(recipient, broadcast, message.key)
+                        outbox.put(recipient, message, message.key)
                 elif outbox.push is None:
-                    yield outbox.write(broadcast)
+                    yield outbox.write(message)
                 else:
                     try:
-                        is_sent = outbox.push(broadcast)
+                        is_sent = outbox.push(message)
                     except BaseException as error:  # noqa: BLE001 -- `fail` raises again what ends the program
                         outbox.fail(error)
                     else:
                         if is_sent:
                             outbox.delivered += 1
                         else:
-                            yield outbox.write_refused(recipient, broadcast, message.key)
+                            yield outbox.write_refused(recipient, message, message.key)
             left -= cost
             if left <= 0:
-                if self._slice.is_over:
+                if self._slice.is_spent():
                     self._left = 0
                     return
                 left = _MEMBERS_PER_LOOK
         self._left = left
-        message.is_through = True
+        self._rest = None
 
     # -- members whose outboxes are full
 
-    def _wait(self, message: _Message, late: list[Recipient]) -> None:
+    def _wait_for_late(self, size: int) -> None:
         """Give them a moment before their policies are applied, all at once: many that do not read take no longer.
 
         The room has one budget for that. When it is spent, a member that reads still gets the moment in which its
         server writes what it holds, since a burst is to close no such client. A member that has taken nothing in a wait
         gets no other before it takes something.
         """
-        self._late = dict.fromkeys(recipient.outbox for recipient in late)
-        self._late_size = message.broadcast.size
-        for outbox in self._late:
+        late, self._late = self._late, []
+        self._rest = iter(late)
+        self._full = dict.fromkeys(recipient.outbox for recipient in late)
+        self._full_size = size
+        for outbox in self._full:
             outbox.watch(self._on_progress)
-        message.to, message.is_through = iter(late), False
-        self._wait_began = now = self._loop.time()
-        self._patience = min(_PATIENCE_SECONDS, self._patience + (now - self._patience_at) * _PATIENCE_SHARE)
+        now = self._loop.time()
+        seconds = self._patience.available(now)
+        self._wait = now, seconds
         self._grace = _GRACE_ITERATIONS
-        self._timer = self._loop.call_later(max(self._patience, _LEAST_PATIENCE_SECONDS), self._pass_grace)
+        self._timer = self._loop.call_later(max(seconds, _LEAST_PATIENCE_SECONDS), self._pass_grace)
 
     def _pass_grace(self) -> None:
         if self._grace:
@@ -304,38 +375,44 @@ class Delivery:
             self._end_wait()
 
     def _on_progress(self, outbox: Outbox) -> None:
-        if not outbox.is_full(self._late_size):
-            del self._late[outbox]
+        if not outbox.is_full(self._full_size):
+            del self._full[outbox]
             outbox.unwatch(self._on_progress)
-            if not self._late:
+            if not self._full:
                 self._end_wait()
 
     def _end_wait(self) -> None:
-        self._forget_wait()
+        self._cancel_wait()
+        began, seconds = self._wait
         now = self._loop.time()
-        self._patience = max(0.0, self._patience - (now - self._wait_began))
-        self._patience_at = now
-        self._slice.go_on(self._go_on)
+        # Beyond its budget a wait is short, and costs nothing.
+        self._patience.spend(now, min(now - began, seconds))
+        self._yield()
 
-    def _forget_wait(self) -> None:
+    def _cancel_wait(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        late, self._late = self._late, {}
-        for outbox in late:
+        full, self._full = self._full, {}
+        for outbox in full:
             outbox.unwatch(self._on_progress)
             outbox.is_stuck = True
 
     def stop(self) -> None:
-        """Bring nothing more, to nobody."""
+        """Send nothing more, to nobody."""
         self._recipients.clear()
         self._snapshot = None
-        self._give_up()
+        self._abort()
 
-    def _give_up(self) -> None:
-        """Release waiting publishers. That no member is left is no reason to cancel them."""
-        self._forget_wait()
+    def _abort(self) -> None:
+        """Drop all messages and release their publishers. Losing all members is not a reason to cancel them."""
+        self._cancel_wait()
         messages, self._messages = self._messages, deque()
+        self._rest = None
+        self._late = []
         for message in messages:
-            message.release()
-        self._is_busy = False
+            if isinstance(message, _Message):
+                message.is_done = True
+                if message.waiter is not None:
+                    resolve(message.waiter)
+        self._state = TRANSITIONS[self._state]["stop"]

@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from .._aio.futures import is_running_in
-from ..brokers.base import Broker, BrokerState, Envelope, History, HistoryPage, Position
+from ..brokers.base import Broker, BrokerState, Envelope, History, HistoryPage, Position, set_payload
 from ..brokers.memory import MemoryBroker
 from ..callables import Kind, kind_of
 from ..close_codes import check_close
 from ..errors import AlreadyJoined, HubNotRunning, InvalidEndpoint, InvalidMessage, WrongLoop
 from ..json_codec import STANDARD_JSON, JSONCodec
 from .adapters import check_open, socket_of
-from .encoder import Encoder, check_encoder, check_text
+from .encoder import Encoder, check_encoder, checked_payload
 from .joinable import Joinable, Key, candidate_of, key_of
 from .membership import Data, Exclude, HubConnection, Membership, Room
 from .overflow import OutboxLimits, Overflow, overflow_of
@@ -280,20 +280,26 @@ class Hub:
             HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub.
         """
-        name = check_room(room)
-        if isinstance(data, _BYTES_LIKE):
-            data = bytes(data)
+        runtime = self._runtime
+        # The name of a room that has members has been checked.
+        if runtime is None or not isinstance(room, str) or room not in runtime.rooms:
+            check_room(room)
+        if isinstance(data, str) and data.isascii():
+            payload = data.encode()
         else:
-            check_text("publish()", data)
+            if isinstance(data, _BYTES_LIKE):
+                data = bytes(data)
+            payload = checked_payload("publish()", data)
         if key is not None and not isinstance(key, str):
             raise InvalidMessage("publish()", "a key that is str", key)
         runtime = self._here("publish()")
         if runtime.state is not RuntimeState.RUNNING:
             await runtime.start()
         envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
-        history = self._history_of(name)
+        set_payload(envelope, payload)
+        history = self._history_of(room)
         self._counters.published += 1
-        position = await self._broker.publish(name, envelope, history)
+        position = await self._broker.publish(room, envelope, history)
         if runtime.slice.is_spent():
             # A loop of publishing that waits for nothing else would hold the event loop.
             await asyncio.sleep(0)

@@ -12,7 +12,6 @@ from .._aio.scopes import Block
 from .._asgi import Broadcast
 from ..brokers.base import HistoryPage, Position
 from ..errors import ConnectionClosed, HubNotRunning, LifecycleError, WrongLoop, show
-from ..sizes import size_of
 from ..websocket.websocket import CLOSE_TIMEOUT
 from .adapters import ForeignSocket, Socket, is_disconnect, log_failure
 from .joinable import Joinable, Key
@@ -346,9 +345,8 @@ class Membership:
         self._counters.dropped += 1
 
     def notice(self, missed: int) -> Broadcast | None:
-        """What to send in the place of so many."""
-        data = self.state.gap(missed)
-        return None if data is None else Broadcast(data, size_of(data))
+        """Return the notice to send in the place of so many messages, if any."""
+        return self.state.notice(missed)
 
 
 def end_all(memberships: list[Membership], ending: Ending) -> None:

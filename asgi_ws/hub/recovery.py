@@ -24,19 +24,21 @@ class Recovery:
 
     Attributes:
         last: the position of the newest event that was passed on, where there is one.
+        filling: the task that fetches missing events; None while there is none.
+        is_due: whether something may have been missed since it was last asked for.
     """
 
     __slots__ = (
         "_announce",
         "_failures",
-        "_filling",
         "_held",
-        "_is_due",
         "_name",
         "_pass_on",
         "_read",
         "_retry",
         "_trouble",
+        "filling",
+        "is_due",
         "last",
     )
 
@@ -56,21 +58,19 @@ class Recovery:
         self.last: Position | None = None
         # What came while older events were fetched, with who waits for it.
         self._held: list[tuple[RoomEvent, asyncio.Future[None]]] = []
-        # The task of `_fill`; None when that has ended.
-        self._filling: asyncio.Task[None] | None = None
-        # Whether something may have been missed since it was last asked for.
-        self._is_due = False
+        self.filling: asyncio.Task[None] | None = None
+        self.is_due = False
         # Reads that failed one after the other, and when it is tried again.
         self._failures = 0
         self._retry: asyncio.TimerHandle | None = None
 
     def take(self, event: RoomEvent) -> Awaitable[None]:
         """The next event from the broker."""
-        if self._filling is None and not self._is_due and self._follows(event):
+        if self.filling is None and not self.is_due and self._follows(event):
             return self._pass(event)
         held = asyncio.get_running_loop().create_future()
         self._held.append((event, held))
-        if self._filling is None:
+        if self.filling is None:
             self.catch_up()
         return held
 
@@ -98,20 +98,20 @@ class Recovery:
 
     def catch_up(self) -> None:
         """Ask for what may have been missed."""
-        self._is_due = True
+        self.is_due = True
         self._cancel_retry()
-        if self._filling is None:
-            self._filling = asyncio.create_task(self._fill(), name="asgi_ws hub catch-up")
-            self._filling.add_done_callback(self._on_filled)
+        if self.filling is None:
+            self.filling = asyncio.create_task(self._fill(), name="asgi_ws hub catch-up")
+            self.filling.add_done_callback(self._on_filled)
 
     async def _fill(self) -> None:
-        # An eager task factory runs the first step before `_filling` is set.
+        # An eager task factory runs the first step before `filling` is set.
         await asyncio.sleep(0)
-        while self._is_due or self._held:
-            if self._is_due:
-                self._is_due = False
+        while self.is_due or self._held:
+            if self.is_due:
+                self.is_due = False
                 if not await self._ask() and not self._held:
-                    self._is_due = True
+                    self.is_due = True
                     self._retry = asyncio.get_running_loop().call_later(delay_after(self._failures), self.catch_up)
                     return
                 continue
@@ -122,10 +122,10 @@ class Recovery:
                 resolve(held)
 
     def _on_filled(self, task: "asyncio.Task[None]") -> None:
-        self._filling = None
+        self.filling = None
         if task.cancelled():
             # The next event asks again.
-            self._is_due = True
+            self.is_due = True
             self._release()
         elif self._held:
             # It came after the last step of the task.
@@ -178,8 +178,8 @@ class Recovery:
         """Ask for nothing more."""
         self._cancel_retry()
         self._trouble.forget(self._name)
-        if self._filling is not None:
-            self._filling.cancel()
+        if self.filling is not None:
+            self.filling.cancel()
         self._release()
 
     def _cancel_retry(self) -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from .._asgi import Broadcast
 from ..brokers.base import Position, RoomEvent
 from ..errors import InvalidRoom, end_of_program
-from .encoder import Encoder, Gap, encoded
-from .fanout import DONE, Delivery, Recipient
+from .encoder import Encoded, Encoder, Gap, checked_payload
+from .fanout import DONE, Fanout, Recipient
 from .presence import Member, Presence
 from .recovery import Recovery
 from .subscription import Services, Subscription
@@ -50,8 +51,9 @@ class ActiveRoom:
     """
 
     __slots__ = (
+        "_sends_as_published",
         "_services",
-        "delivery",
+        "fanout",
         "keeps_history",
         "name",
         "presence",
@@ -64,37 +66,39 @@ class ActiveRoom:
         self.name = name
         self.keeps_history = keeps_history
         self._services = services
-        self.delivery = Delivery(services.loop, services.starter, services.slice)
+        # Most encoders leave messages alone, and then a call of them would be one for each message.
+        self._sends_as_published = getattr(services.encoder.message, "__func__", None) is Encoder.message
+        self.fanout = Fanout(services.loop, services.starter, services.slice)
         self.presence = Presence()
         self.subscription = Subscription(
             name,
             services,
-            members=self.delivery,
+            members=self.fanout,
             keeps_history=keeps_history,
             new_recovery=self._new_recovery,
             on_end=lambda: on_empty(self),
         )
 
     def _new_recovery(self) -> Recovery:
-        return Recovery(self.name, self._read, self._pass_on, self._announce, self._services.troubles.reading)
+        return Recovery(self.name, self._read, self.pass_on, self._announce, self._services.troubles.reading)
 
     # -- members
 
     def add(self, recipient: Recipient, identity: str, info: Any) -> None:
         """Add a member. It gets what comes from now on, once the broker knows of it; see `Subscription.known`."""
-        self.delivery.add(recipient)
+        self.fanout.add(recipient)
         self._services.identities.setdefault(identity, {})[recipient] = None
         member, is_first = self.presence.enter(identity, info)
         # A broker may have an event at once, and the member may fail to send it and be taken out again.
         self.subscription.settle()
         if is_first and recipient.active and self._is_announced(self._services.encoder.join):
-            self.delivery.announce(
+            self.fanout.announce(
                 partial(self._encode, self._services.encoder.join, self.name, member), exclude=recipient.origin
             )
 
     def take_out(self, recipient: Recipient, identity: str) -> Member | None:
         """Remove a member; return what its identity was if that has left the room. See `announce_leave`."""
-        self.delivery.remove(recipient)
+        self.fanout.remove(recipient)
         recipients = self._services.identities[identity]
         if len(recipients) > 1:
             del recipients[recipient]
@@ -104,20 +108,20 @@ class ActiveRoom:
 
     def announce_leave(self, member: Member, origin: str) -> None:
         """Tell those who stay that an identity has left."""
-        if self.delivery and self._is_announced(self._services.encoder.leave):
-            self.delivery.announce(partial(self._encode_leave, member), exclude=origin)
+        if self.fanout and self._is_announced(self._services.encoder.leave):
+            self.fanout.announce(partial(self._encode_leave, member), exclude=origin)
 
     @staticmethod
     def _is_announced(encode: Callable[[str, Member], str | bytes | None]) -> bool:
         return getattr(encode, "__func__", None) not in _SILENT
 
-    def _encode_leave(self, member: Member) -> str | bytes | None:
+    def _encode_leave(self, member: Member) -> Encoded | None:
         return self._encode(self._services.encoder.leave, self.name, replace(member, connections=0))
 
-    def _encode(self, encode: Callable[..., str | bytes | None], *arguments: Any) -> str | bytes | None:
+    def _encode(self, encode: Callable[..., str | bytes | None], *arguments: Any) -> Encoded | None:
         try:
             data = encode(*arguments)
-            return None if data is None else encoded(type(self._services.encoder).__name__, data)
+            return None if data is None else (data, checked_payload(type(self._services.encoder).__name__, data))
         except BaseException as error:
             # It has no wait in which it could be cancelled, and it runs for all members.
             if end_of_program(error) is not None:
@@ -130,22 +134,45 @@ class ActiveRoom:
     def _read(self, since: Position | None, limit: int) -> Any:
         return self._services.broker.read(self.name, since, limit)
 
-    def _pass_on(self, event: RoomEvent) -> Awaitable[None]:
-        data = self._encode(self._services.encoder.message, self.name, event)
-        if data is None:
-            return DONE
-        return self.delivery.bring(data, key=event.envelope.key, exclude=event.envelope.origin)
+    def pass_on(self, event: RoomEvent) -> Awaitable[None]:
+        """Send an event to the members; what this returns ends when all of them have it."""
+        envelope = event.envelope
+        payload = getattr(envelope, "payload", None) if self._sends_as_published else None
+        if payload is None:
+            encoded = self._encode(self._services.encoder.message, self.name, event)
+            if encoded is None:
+                return DONE
+            data, payload = encoded
+        else:
+            data = envelope.data
+        return self.fanout.publish(data, payload, key=envelope.key, exclude=envelope.origin)
 
-    def gap(self, missed: int | None) -> str | bytes | None:
-        """What to tell who has missed so many messages."""
-        return self._encode(self._services.encoder.gap, Gap(self.name, missed, self.subscription.recovery.last))
+    def notice(self, missed: int) -> Broadcast | None:
+        """Return the notice for a member that has missed so many messages, if the encoder has one."""
+        encoded = self._encode(self._services.encoder.gap, Gap(self.name, missed, self.subscription.recovery.last))
+        return None if encoded is None else Broadcast(*encoded)
 
     def _announce(self, missed: int | None, top: Position | None) -> None:
-        data = self._encode(self._services.encoder.gap, Gap(self.name, missed, top))
-        if data is not None:
-            self.delivery.bring(data)
+        encoded = self._encode(self._services.encoder.gap, Gap(self.name, missed, top))
+        if encoded is not None:
+            self.fanout.publish(*encoded)
 
     def stop(self) -> None:
-        """Bring nothing more, and ask the broker for nothing more."""
-        self.delivery.stop()
+        """Send nothing more, and ask the broker for nothing more."""
+        self.fanout.stop()
         self.subscription.stop()
+
+
+class Rooms(dict[str, ActiveRoom]):
+    """The rooms of a hub by their names."""
+
+    def on_event(self, room: str, event: RoomEvent) -> Awaitable[None]:
+        """Take an event from the broker; see `OnEvent`."""
+        state = self.get(room)
+        if state is None:
+            return DONE
+        recovery = state.subscription.recovery
+        if event.position is None and recovery.filling is None and not recovery.is_due:
+            # Without a history nothing can be missing.
+            return state.pass_on(event)
+        return recovery.take(event)

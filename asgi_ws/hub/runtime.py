@@ -4,22 +4,22 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from typing import Final, cast
 
 from .._aio.eager import Starter
 from .._aio.time_slice import TimeSlice
-from ..brokers.base import Broker, RoomEvent
+from ..brokers.base import Broker
 from ..websocket.channel import FORCED_CLOSE_TIMEOUT
 from .adapters import Socket
 from .encoder import Encoder
-from .fanout import DONE, Recipient
+from .fanout import Recipient
 from .joinable import Key
 from .membership import Ending, HubConnection, Membership, end_all
 from .overflow import OutboxLimits
-from .room import ActiveRoom
+from .room import ActiveRoom, Rooms
 from .state import RUNTIME_TRANSITIONS, RuntimeState
 from .statistics import Counters, HubStatistics
 from .subscription import Services
@@ -59,7 +59,7 @@ class Runtime:
         self.state = state
         # Done when STARTING or STOPPING has ended; None in other states.
         self._settled: asyncio.Future[None] | None = None
-        self.rooms: dict[str, ActiveRoom] = {}
+        self.rooms = Rooms()
         self.connections: dict[Key, HubConnection] = {}
         self._broker = broker
         self._limits = limits
@@ -98,7 +98,7 @@ class Runtime:
         try:
             if is_left:
                 await self._stop_left()
-            await self._broker.start(self._on_event, self._on_interrupted)
+            await self._broker.start(self.rooms.on_event, self._on_interrupted)
         except BaseException as error:
             self._on("failed")
             if isinstance(error, Exception):
@@ -193,8 +193,8 @@ class Runtime:
         recipients: Iterable[Recipient] = ()
         if identity is not None:
             recipients = self._services.identities.get(identity, ())
-        elif room in self.rooms:
-            recipients = self.rooms[room].delivery
+        elif room is not None and room in self.rooms:
+            recipients = self.rooms[room].fanout
         # A room knows less of them.
         memberships = cast("Iterable[Membership]", recipients)
         return memberships if room is None else [each for each in memberships if each.room == room]
@@ -243,16 +243,12 @@ class Runtime:
 
     # -- the broker
 
-    def _on_event(self, room: str, event: RoomEvent) -> Awaitable[None]:
-        state = self.rooms.get(room)
-        return DONE if state is None else state.subscription.recovery.take(event)
-
     async def _on_interrupted(self) -> None:
         # A broker may notice the end of its own connections when it is stopped.
         for room in () if self.state in STOPPING_OR_STOPPED else tuple(self.rooms.values()):
             if room.subscription.is_due:
                 room.subscription.ask()
-            elif room.delivery:
+            elif room.fanout:
                 room.subscription.recovery.catch_up()
 
 
@@ -272,7 +268,7 @@ def statistics_of(counters: Counters, runtime: Runtime | None) -> HubStatistics:
             messages += outbox.messages
             size += outbox.size
     return HubStatistics(
-        rooms=0 if runtime is None else sum(bool(room.delivery) for room in runtime.rooms.values()),
+        rooms=0 if runtime is None else sum(bool(room.fanout) for room in runtime.rooms.values()),
         pending_rooms=0 if runtime is None else sum(room.subscription.is_pending for room in runtime.rooms.values()),
         connections=connections,
         members=members,

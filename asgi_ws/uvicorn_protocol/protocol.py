@@ -360,11 +360,11 @@ class WebSocketProtocol(Connection):
             return False
         frame = broadcast.frame if self._deflate is None else None
         if frame is None:
-            text = broadcast.event.get("text")
-            first, payload = (BINARY, broadcast.event["bytes"]) if text is None else (TEXT, text.encode())
+            first, payload = TEXT if "text" in broadcast.event else BINARY, broadcast.payload
             if self._deflate is not None:
                 first, payload = self._compressed(self._deflate, first, payload)
-            frame = header(first, len(payload)) + payload
+            size = len(payload)
+            frame = (SHORT_HEADERS[first][size] if size < _SHORT else header(first, size)) + payload
             if self._deflate is None:
                 broadcast.frame = frame
         writer.push(frame)

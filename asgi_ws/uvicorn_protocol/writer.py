@@ -24,12 +24,12 @@ class Flusher:
 
     _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "Flusher"]] = WeakKeyDictionary()
 
-    __slots__ = ("_is_active", "_is_counting", "_writers", "turn")
+    __slots__ = ("_is_counting", "_writers", "is_active", "turn")
 
     def __init__(self) -> None:
         self.turn = 0
         # Whether something was pushed in this turn, and whether its end will be told.
-        self._is_active = False
+        self.is_active = False
         self._is_counting = False
         self._writers: list[Writer] = []
 
@@ -48,7 +48,7 @@ class Flusher:
 
     def begin(self) -> None:
         """Something is pushed in this turn."""
-        self._is_active = True
+        self.is_active = True
         self._count()
 
     def _count(self) -> None:
@@ -58,7 +58,7 @@ class Flusher:
 
     def _flush(self) -> None:
         self.turn += 1
-        self._is_counting, self._is_active = self._is_active, False
+        self._is_counting, self.is_active = self.is_active, False
         if self._is_counting:
             asyncio.get_running_loop().call_soon(self._flush)
         writers, self._writers = self._writers, []
@@ -162,7 +162,8 @@ class Writer:
     def push(self, frame: bytes) -> None:
         """Write a frame at once, unless there was one in this turn of the loop or in the last: then more may come."""
         flusher = self._flusher
-        flusher.begin()
+        if not flusher.is_active:
+            flusher.begin()
         before, self._pushed_in = self._pushed_in, flusher.turn
         if flusher.turn - before <= 1 or self.corked or self.always_corks:
             self.cork(frame)

@@ -488,7 +488,7 @@ async def test_rooms_without_members_and_without_histories_leave_nothing_behind(
         if number % 2:
             await broker.unsubscribe(f"room {number}")
     await broker.stop()
-    assert not store._subscribers
+    assert not store.subscribers
     assert not store._rings
     assert not store._idle
     assert not store._filled

@@ -202,6 +202,7 @@ class ScriptedBroker(MemoryBroker):
         self.gates: dict[str, asyncio.Event] = {}
         self.rooms: set[str] = set()
         self.losing = False
+        self._hand_over: OnEvent | None = None
         self._on_interrupted: OnInterrupted | None = None
 
     @property
@@ -217,8 +218,13 @@ class ScriptedBroker(MemoryBroker):
 
     async def start(self, on_event: OnEvent, on_interrupted: OnInterrupted) -> None:
         await self._reach("start")
-        self._on_interrupted = on_interrupted
-        await super().start(on_event, on_interrupted)
+        self._hand_over, self._on_interrupted = on_event, on_interrupted
+        await super().start(self.deliver, on_interrupted)
+
+    def deliver(self, room: str, event: RoomEvent) -> Awaitable[None]:
+        """Hand an event over, unless events are being lost."""
+        assert self._hand_over is not None
+        return _nothing() if self.losing else self._hand_over(room, event)
 
     async def stop(self) -> None:
         await super().stop()
@@ -244,15 +250,15 @@ class ScriptedBroker(MemoryBroker):
         await self._reach("read")
         return page
 
-    def deliver(self, room: str, event: RoomEvent) -> Awaitable[None] | None:
-        return None if self.losing else super().deliver(room, event)
-
     async def recover(self, *, says_so: bool = True) -> None:
         """Fail and lose nothing more."""
         self.failing.clear()
         self.losing = False
         if says_so and self._on_interrupted is not None:
             await self._on_interrupted()
+
+
+async def _nothing() -> None: ...
 
 
 class Errors(logging.Handler):

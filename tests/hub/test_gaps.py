@@ -268,7 +268,7 @@ async def test_a_hole_that_no_broker_speaks_of_is_found_at_the_next_message_and_
 
 async def test_what_a_broker_brings_twice_comes_once() -> None:
     class Doubling(ScriptedBroker):
-        def deliver(self, room: str, event: RoomEvent) -> Awaitable[None] | None:
+        def deliver(self, room: str, event: RoomEvent) -> Awaitable[None]:
             super().deliver(room, event)
             return super().deliver(room, event)
 
