@@ -31,17 +31,6 @@ async def test_events_go_in_and_come_out_as_they_are() -> None:
         await ws.wait()
 
 
-async def test_a_run_is_for_scopes_of_any_type() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "any", "event": (await receive())["type"]})
-
-    async with run(app) as application:
-        assert application.error is None
-        await application.send_input({"type": "question"})
-        assert await application.receive_output() == {"type": "any", "event": "question"}
-        await application.wait()
-
-
 async def test_a_time_out_does_not_cancel_the_application() -> None:
     async with run(echo) as application:
         await application.send_input(CONNECT)

@@ -232,22 +232,6 @@ def test_a_loop_that_cannot_be_made_is_an_error(monkeypatch: pytest.MonkeyPatch)
         TestClient(app).get("/")
 
 
-def test_what_cannot_be_cancelled_does_not_hold_the_client() -> None:
-    async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
-        assert scope["type"] == "http"
-        while not LET_GO.is_set():
-            try:
-                await asyncio.sleep(30)
-            except asyncio.CancelledError:
-                continue
-
-    client = TestClient(stubborn, timeout=0.1)
-    with pytest.raises(WaitTimeout, match="the application to answer and end"):
-        client.get("/")
-    with pytest.raises(WaitTimeout, match="the test client's loop to end"):
-        client.close()
-
-
 # -- what would end the loop
 
 

@@ -20,7 +20,7 @@ from asgi_ws import (
     websocket_app,
 )
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import ApplicationEnded, TestClient, WebSocketDenialResponse
+from asgi_ws.testing import TestClient, WebSocketDenialResponse
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -129,13 +129,6 @@ def test_the_code_of_a_close_before_accept_is_what_a_browser_sees() -> None:
     assert "never the code 4001 that the application gave before accept" in str(denied.value)
 
 
-def test_a_session_is_used_in_its_block(client: TestClient) -> None:
-    websocket = client.websocket_connect("/echo")
-    with pytest.raises(RuntimeError, match="there is no connection yet"):
-        websocket.send_text("x")
-    websocket.__exit__(None, None, None)
-
-
 # -- messages
 
 
@@ -164,20 +157,6 @@ def test_events_go_and_come_as_they_are(client: TestClient) -> None:
             websocket.receive()
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"type": "websocket.connect"},
-        {"type": "websocket.receive"},
-        {"type": "websocket.receive", "text": "x", "bytes": b"x"},
-        {},
-    ],
-)
-def test_an_event_that_no_peer_can_bring_about_is_refused(client: TestClient, event: dict[str, Any]) -> None:
-    with client.websocket_connect("/echo") as websocket, pytest.raises(ValueError, match="no peer can make a server"):
-        websocket.send(event)
-
-
 def test_a_close_of_the_application_is_an_event_or_an_exception() -> None:
     async def closes(ws: WebSocket) -> None:
         await ws.accept()
@@ -190,52 +169,44 @@ def test_a_close_of_the_application_is_an_event_or_an_exception() -> None:
         assert (websocket.close_code, websocket.close_reason) == (4001, "done")
 
 
-def test_a_message_of_the_other_type_is_told_so(client: TestClient) -> None:
+@pytest.mark.parametrize("event", [{"type": "websocket.receive", "text": "x", "bytes": b"x"}, {}])
+def test_what_a_test_gets_wrong_is_refused(client: TestClient, event: dict[str, Any]) -> None:
+    websocket = client.websocket_connect("/echo")
+    with pytest.raises(RuntimeError, match="there is no connection yet"):
+        websocket.send_text("x")
+    websocket.__exit__(None, None, None)
     with client.websocket_connect("/echo") as websocket:
+        with pytest.raises(ValueError, match="no peer can make a server"):
+            websocket.send(event)
+        with pytest.raises(ValueError, match="expected 'text' or 'binary'"):
+            websocket.send_json(1, mode="html")  # type: ignore[arg-type] # what a test may get wrong
         websocket.send_text("x")
         with pytest.raises(UnexpectedMessageType, match="expected a bytes message"):
             websocket.receive_bytes()
-        websocket.send_bytes(b"x")
-        with pytest.raises(UnexpectedMessageType, match="expected a text message"):
-            websocket.receive_text()
-
-
-def test_a_mode_that_there_is_not_is_refused(client: TestClient) -> None:
-    with client.websocket_connect("/echo") as websocket, pytest.raises(ValueError, match="expected 'text' or 'binary'"):
-        websocket.send_json(1, mode="html")  # type: ignore[arg-type] # what a test may get wrong
 
 
 # -- the network
 
 
-def test_a_peer_that_does_not_read_holds_the_sender() -> None:
+def test_a_peer_may_stop_reading_and_lose_the_connection() -> None:
+    ended = []
+
     async def floods(ws: WebSocket) -> None:
         await ws.accept()
         await ws.receive()
         for _ in range(1000):
             await ws.send("x" * 1024)
+        await ws.wait_closed()
+        ended.append(ws.close_code)
 
     with only(floods).websocket_connect("/") as websocket:
         websocket.pause_reading()
         websocket.send_text("go")
         websocket.wait_blocked()
         websocket.resume_reading()
-        assert websocket.receive_text() == "x" * 1024
-
-
-@pytest.mark.parametrize("is_silent", [False, True])
-def test_a_connection_can_be_lost(is_silent: bool) -> None:
-    ended = []
-
-    async def waits(ws: WebSocket) -> None:
-        await ws.accept()
-        await ws.wait_closed()
-        ended.append(ws.close_code)
-
-    with only(waits).websocket_connect("/") as websocket:
-        if is_silent:
-            websocket.lose_connection()
-            assert ended == []
+        assert [websocket.receive_text() for _ in range(1000)] == ["x" * 1024] * 1000
+        websocket.lose_connection()
+        assert ended == []
         websocket.abort()
         assert websocket.wait_closed() == (1006, "")
     assert ended == [1006]
@@ -269,20 +240,6 @@ def test_a_test_may_catch_starlettes_exceptions_and_the_application_never_meets_
         "<class 'asgi_ws.errors.ConnectionClosed'>",
     )
     assert not issubclass(met[0], starlette.websockets.WebSocketDisconnect)
-
-
-def test_an_end_without_a_close_is_one_of_them_too() -> None:
-    async def returns(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-
-    with (
-        TestClient(returns).websocket_connect("/") as websocket,
-        pytest.raises(starlette.websockets.WebSocketDisconnect, match="returned without closing") as raised,
-    ):
-        websocket.receive_text()
-    assert isinstance(raised.value, ApplicationEnded)
-    assert (raised.value.code, type(raised.value).__name__) == (1006, "ApplicationEnded")
 
 
 @pytest.mark.parametrize("module", ["starlette.websockets", "starlette.testclient"])

@@ -4,7 +4,6 @@ import asyncio
 import math
 import re
 import time
-from itertools import pairwise
 
 import pytest
 import uvloop
@@ -120,24 +119,6 @@ async def test_what_is_too_late_for_the_loop_or_due_now_is_done_by_settle() -> N
         assert clock.elapsed == 0
 
 
-async def test_settle_lets_tasks_that_wake_each_other_come_to_rest() -> None:
-    queues = [asyncio.Queue[int]() for _ in range(50)]
-
-    async def pass_on(source: asyncio.Queue[int], target: asyncio.Queue[int]) -> None:
-        while True:
-            target.put_nowait(await source.get() + 1)
-
-    with VirtualClock() as clock:
-        tasks = [asyncio.create_task(pass_on(*pair)) for pair in pairwise(queues)]
-        queues[0].put_nowait(0)
-        await clock.settle()
-        assert queues[-1].get_nowait() == 49
-        for task in tasks:
-            task.cancel()
-        await clock.settle()
-        assert all(task.cancelled() for task in tasks)
-
-
 async def test_the_next_timer_is_told_and_cancelled_ones_do_not_count() -> None:
     loop = asyncio.get_running_loop()
     with VirtualClock() as clock:
@@ -171,19 +152,6 @@ async def test_after_the_block_time_runs_on_from_where_it_stood_for_one_clock_af
         assert stood + 0.002 <= now() <= held() <= now() < stood + HOUR / 2
     # Whoever kept it from before the first clock stays in real time, as documented.
     assert read() < begin + HOUR
-
-
-def test_it_works_under_a_plain_run_and_leaves_nothing_for_the_next_loop() -> None:
-    async def main() -> float:
-        assert active(asyncio.get_running_loop()) is None
-        with VirtualClock() as clock:
-            assert active(asyncio.get_running_loop()) is clock
-            task = asyncio.create_task(asyncio.sleep(HOUR))
-            await clock.advance(HOUR)
-            await task
-            return clock.elapsed
-
-    assert [asyncio.run(main()) for _ in range(2)] == [HOUR, HOUR]
 
 
 async def test_a_loop_in_debug_mode_does_not_take_the_move_for_a_slow_callback(

@@ -144,27 +144,6 @@ async def test_several_failures_are_told_with_the_first() -> None:
     assert "task 'left behind' (Event.wait):" in leaked
 
 
-async def test_the_cancellation_of_the_test_ends_the_application() -> None:
-    left: list[str] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            left.append("cleaned up")
-
-    async def test() -> None:
-        async with WebSocketCommunicator(app, timeout=60) as ws:
-            await ws.connect()
-            await ws.receive()
-
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await test()
-    assert left == ["cleaned up"]
-
-
 @pytest.mark.parametrize("call", ["receive", "wait_closed", "wait"])
 async def test_an_application_that_cancels_itself_fails_the_test_where_it_waits(call: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,25 +169,6 @@ async def test_to_stop_an_application_that_has_raised_raises_it_where_the_test_w
 
     await fails(LookupError, raises(LookupError()), use)
     assert bool(went_on) is not exceptions
-
-
-async def test_an_application_that_broke_the_text_is_stopped_all_the_same() -> None:
-    async def use(ws: WebSocketCommunicator) -> None:
-        await ws.connect()
-        assert not await ws.receive_nothing()
-        future.append(ws.future)
-        ws.stop()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        await send(text("1"))
-        with pytest.raises(ProtocolViolation):
-            await send({})
-        await until_left(receive)
-
-    future: list[asyncio.Task[None]] = []
-    await fails(ProtocolViolation, app, use)
-    assert future[0].cancelled()
 
 
 async def test_stop_before_the_start_runs_nothing() -> None:

@@ -47,17 +47,6 @@ async def test_send_waits_for_a_peer_that_does_not_read_once_the_mark_is_passed(
         assert (len(sent), ws.unread_bytes) == (10, 0)
 
 
-async def test_send_does_not_wait_below_the_mark() -> None:
-    sent: list[int] = []
-    async with WebSocketCommunicator(sends_and_counts(sent, 4), high_water=4 * KIB, timeout=TIMEOUT) as ws:
-        await ws.connect()
-        ws.pause_reading()
-        await ws.send("go")
-        with pytest.raises(WaitTimeout, match="a send that waits for the peer to read"):
-            await ws.wait_blocked()
-        assert len(sent) == 4
-
-
 async def test_what_came_before_the_pause_can_be_received() -> None:
     async with WebSocketCommunicator(echo) as ws:
         await ws.connect()
@@ -103,22 +92,6 @@ async def test_a_send_that_waits_raises_when_the_peer_leaves() -> None:
         await ws.send("go")
         await ws.wait_blocked()
     assert [str(error) for error in met] == ["the peer has left"]
-
-
-async def test_several_sends_may_wait_and_go_on_together() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        await receive()
-        await asyncio.gather(*(send(text(f"{number}")) for number in range(3)))
-        await until_left(receive)
-
-    async with WebSocketCommunicator(app, high_water=0) as ws:
-        await ws.connect()
-        ws.pause_reading()
-        await ws.send("go")
-        await ws.wait_blocked()
-        ws.resume_reading()
-        assert [await ws.receive() for _ in range(3)] == ["0", "1", "2"]
 
 
 async def test_a_send_that_is_cancelled_while_it_waits_has_sent_its_message() -> None:
@@ -199,20 +172,6 @@ async def test_the_peer_can_push_4_mib_and_then_waits_for_the_application() -> N
         assert "await go_on.wait()" in str(late.value)
         go_on.set()
         await ws.send("x")
-
-
-async def test_a_peer_that_waits_for_room_is_told_of_the_applications_end() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-        await asyncio.sleep(0.02)
-        raise LookupError
-
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
-        for _ in range(4):
-            await ws.send(bytes(KIB * KIB))
-        with pytest.raises(LookupError):
-            await ws.send("x")
 
 
 async def test_a_message_that_a_server_takes_for_too_long_ends_the_connection_with_1009() -> None:

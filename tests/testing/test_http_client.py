@@ -298,7 +298,7 @@ async def test_an_endless_body_does_not_take_the_memory_that_there_is() -> None:
 
     mebibyte = bytes(1024 * 1024)
     with pytest.raises(WaitTimeout, match=f"send waits: .* no more than {64 * len(mebibyte)} bytes"):
-        await get(app, "/long", timeout=1)
+        await get(app, "/long", timeout=0.5)
     async with http_client(app) as client:
         assert len((await client.get("/")).content) == 63 * len(mebibyte) + 2
         assert (await client.head("/long")).content == b""

@@ -173,11 +173,6 @@ async def test_the_exception_behind_a_failed_phase_is_raised_in_its_place(phase:
             pass
 
 
-async def test_an_application_that_goes_on_after_it_has_failed_is_ended() -> None:
-    with pytest.raises(LifespanFailed, match="startup of an application failed: no reason given"):
-        await enter(sends({"type": "lifespan.startup.failed"}), hangs, timeout=0.1)
-
-
 async def test_tasks_that_outlive_the_lifespan_are_named() -> None:
     kept = []
 

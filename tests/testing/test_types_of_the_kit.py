@@ -3,8 +3,6 @@
 from typing import Any, assert_type
 
 import httpx2
-from fastapi import FastAPI
-from starlette.applications import Starlette
 
 import asgi_ws
 from asgi_ws import Headers
@@ -64,8 +62,3 @@ def test_a_denial_is_a_response_and_an_exception() -> None:
     denied = WebSocketDenialResponse(Denied(403, Headers.from_raw([])))
     assert_type(denied.status_code, int)
     assert_type(denied.code, int)
-
-
-def test_applications_of_frameworks_are_applications_to_the_kit() -> None:
-    assert all(WebSocketCommunicator(app) for app in (FastAPI(), Starlette()))
-    assert all(TestClient(app) for app in (FastAPI(), Starlette()))

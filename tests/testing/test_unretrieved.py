@@ -141,24 +141,6 @@ async def test_the_test_that_looks_at_the_applications_errors_itself_finds_it_in
     assert NEVER in caplog.text
 
 
-@pytest.mark.parametrize("first", ["outer", "inner"])
-async def test_of_two_blocks_each_has_its_own_in_whatever_order_they_are_left(
-    unhandled: list[dict[str, Any]], first: str
-) -> None:
-    outer, inner = WebSocketCommunicator(forgets(1)), WebSocketCommunicator(forgets(2))
-    await outer.__aenter__()
-    await outer.connect()
-    await inner.__aenter__()
-    await inner.connect()
-    for name in (first, "inner" if first == "outer" else "outer"):
-        ws, task = {"outer": (outer, "ticker 1"), "inner": (inner, "ticker 2")}[name]
-        with pytest.raises(TaskFailed) as failed:
-            await ws.__aexit__(None, None, None)
-        assert failed.value.name == task
-        assert not hasattr(failed.value, "__notes__")
-    assert unhandled == []
-
-
 @pytest.mark.parametrize("first", [0, 1])
 async def test_a_block_goes_on_listening_when_another_is_left(unhandled: list[dict[str, Any]], first: int) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

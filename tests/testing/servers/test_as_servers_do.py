@@ -6,10 +6,8 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from starlette.websockets import WebSocket
 
 from asgi_ws import websocket_app
@@ -74,21 +72,6 @@ def test_a_request_is_disconnected_after_its_response_where_the_server_says_so(s
 
     assert TestClient(app, server=server).post("/", content=b"foo").text == "foo"
     assert seen == [False, expected]
-
-
-@pytest.mark.parametrize(("server", "count"), [("spec", 3), ("uvicorn", 3), ("hypercorn", 1), ("granian", 3)])
-async def test_the_disconnect_is_received_as_often_as_the_server_gives_it(server: str, count: int) -> None:
-    seen: list[str] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await Response("")(scope, receive, send)
-        for _ in range(count):
-            seen.append((await receive())["type"])
-
-    async with http_client(app, server=server) as client:
-        await client.get("/")
-    assert seen == ["http.disconnect"] * count
 
 
 async def test_who_has_had_the_only_disconnect_waits_for_another_in_vain() -> None:
@@ -253,14 +236,3 @@ def test_early_hints_are_held_against_the_text(links: Any) -> None:
 
     with pytest.raises(ProtocolViolation, match="links are values of Link headers"):
         TestClient(app, extensions={"http.response.early_hint": {}}).get("/")
-
-
-def test_early_hints_by_starlettes_request_come_with_the_response() -> None:
-    async def hello(request: Request) -> Response:
-        await request.send_early_hints("</a.css>; rel=preload")
-        return Response("hello")
-
-    app = Starlette(routes=[Route("/", hello)])
-    response = TestClient(app, extensions={"http.response.early_hint": {}}).get("/")
-    assert response.extensions["http.response.early_hint"] == [b"</a.css>; rel=preload"]
-    assert "http.response.early_hint" not in TestClient(app).get("/").extensions
