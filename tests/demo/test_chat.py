@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import uuid4
 
-import httpx2
 import pytest
 
 import asgi_ws
@@ -118,37 +117,36 @@ async def test_several_connections_of_one_visitor_under_one_name_are_one_person(
         assert await ada.here() == {"Ada": 1}
 
 
-@pytest.mark.parametrize(
-    ("taken", "name"),
-    [
-        ("Ada", "Ada"),
-        ("Ada", "ADA"),
-        ("Ada", " ada "),
-        ("äda", "a\u0308da"),
-        # Fullwidth letters, a ligature, a letter that folds into two, the Kelvin sign.
-        ("Ada", "\uff21\uff44\uff41"),
-        ("Griffin", "Gri\ufb03n"),
-        ("Strauss", "Strauß"),
-        ("kim", "\u212aim"),
-        # What cannot be seen: a variation selector, a grapheme joiner, fillers and the empty Braille pattern.
-        ("Ada", "A\ufe0fda"),
-        ("Ada", "A\u034fda\U000e0100"),
-        ("Ada", "Ada\u3164"),
-        ("Ada", "\u115fAda\uffa0"),
-        ("Ada L", "Ada\u2800L"),
-        ("Ada L", "Ada   L"),
-        ("A\ufe0f  b", "a b"),
-    ],
+LOOK_ALIKES: Final = (
+    ("Ada", "Ada"),
+    ("Ada", "ADA"),
+    ("Ada", " ada "),
+    ("äda", "a\u0308da"),
+    # Fullwidth letters, a ligature, a letter that folds into two, the Kelvin sign.
+    ("Ada", "\uff21\uff44\uff41"),
+    ("Griffin", "Gri\ufb03n"),
+    ("Strauss", "Strauß"),
+    ("kim", "\u212aim"),
+    # What cannot be seen: a variation selector, a grapheme joiner, fillers and the empty Braille pattern.
+    ("Ada", "A\ufe0fda"),
+    ("Ada", "A\u034fda\U000e0100"),
+    ("Ada", "Ada\u3164"),
+    ("Ada", "\u115fAda\uffa0"),
+    ("Ada L", "Ada\u2800L"),
+    ("Ada L", "Ada   L"),
+    ("A\ufe0f  b", "a b"),
 )
-async def test_a_name_that_looks_like_somebody_else_s_is_taken_until_they_leave(
-    hub: Hub, room: str, taken: str, name: str
-) -> None:
-    async with connected(room, name, "second") as other:
-        async with joined(room, taken, "first"):
-            answer = await other.ask("sub")
-            assert (answer["type"], answer["code"]) == ("error", "name_taken")
+
+
+async def test_a_name_that_looks_like_somebody_else_s_is_taken_until_they_leave(hub: Hub, room: str) -> None:
+    for taken, name in LOOK_ALIKES:
         await until(lambda: not hub.members(room))
-        assert (await other.ask("sub"))["type"] == "sub"
+        async with connected(room, name, "second") as other:
+            async with joined(room, taken, "first"):
+                answer = await other.ask("sub")
+                assert (answer["type"], answer["code"]) == ("error", "name_taken")
+            await until(lambda: not hub.members(room))
+            assert (await other.ask("sub"))["type"] == "sub"
 
 
 async def test_a_client_without_the_cookie_is_somebody_else_with_each_connection(room: str) -> None:
@@ -171,87 +169,76 @@ async def test_who_unsubscribes_hears_no_more_and_may_come_back(room: str) -> No
 # -- what is refused, while the connection stays
 
 
-@pytest.mark.parametrize(
-    ("text", "answered_id", "code"),
-    [
-        ("", None, "invalid_json"),
-        ("{", None, "invalid_json"),
-        ('{"id": 1, "type": "ping", "x": NaN}', None, "invalid_json"),
-        ("[" * 10_000, None, "invalid_json"),
-        (b'{"id": 1, "type": "ping"}', None, "invalid_message"),
-        ("[]", None, "invalid_message"),
-        ("null", None, "invalid_message"),
-        ('{"type": "ping"}', None, "invalid_id"),
-        ('{"id": null, "type": "ping"}', None, "invalid_id"),
-        ('{"id": true, "type": "ping"}', None, "invalid_id"),
-        ('{"id": 1.5, "type": "ping"}', None, "invalid_id"),
-        ('{"id": "", "type": "ping"}', None, "invalid_id"),
-        ('{"id": {}, "type": "ping"}', None, "invalid_id"),
-        (f'{{"id": "{"x" * 65}", "type": "ping"}}', None, "invalid_id"),
-        (f'{{"id": {2**53}, "type": "ping"}}', None, "invalid_id"),
-        ('{"id": 1}', 1, "unknown_type"),
-        ('{"id": "a", "type": "bye"}', "a", "unknown_type"),
-        ('{"id": -1, "type": ["sub"]}', -1, "unknown_type"),
-        ('{"id": 1, "type": "sub"}', 1, "invalid_room"),
-        ('{"id": 1, "type": "sub", "room": 5}', 1, "invalid_room"),
-        ('{"id": 1, "type": "sub", "room": ""}', 1, "invalid_room"),
-        ('{"id": 1, "type": "sub", "room": "another"}', 1, "wrong_room"),
-        ('{"id": 1, "type": "pub", "room": "here", "data": {"text": "x"}}', 1, "not_subscribed"),
-        ('{"id": 1, "type": "who", "room": "another"}', 1, "wrong_room"),
-    ],
+UNANSWERABLE: Final = (
+    ("", None, "invalid_json"),
+    ("{", None, "invalid_json"),
+    ('{"id": 1, "type": "ping", "x": NaN}', None, "invalid_json"),
+    ("[" * 10_000, None, "invalid_json"),
+    (b'{"id": 1, "type": "ping"}', None, "invalid_message"),
+    ("[]", None, "invalid_message"),
+    ("null", None, "invalid_message"),
+    ('{"type": "ping"}', None, "invalid_id"),
+    ('{"id": null, "type": "ping"}', None, "invalid_id"),
+    ('{"id": true, "type": "ping"}', None, "invalid_id"),
+    ('{"id": 1.5, "type": "ping"}', None, "invalid_id"),
+    ('{"id": "", "type": "ping"}', None, "invalid_id"),
+    ('{"id": {}, "type": "ping"}', None, "invalid_id"),
+    (f'{{"id": "{"x" * 65}", "type": "ping"}}', None, "invalid_id"),
+    (f'{{"id": {2**53}, "type": "ping"}}', None, "invalid_id"),
+    ('{"id": 1}', 1, "unknown_type"),
+    ('{"id": "a", "type": "bye"}', "a", "unknown_type"),
+    ('{"id": -1, "type": ["sub"]}', -1, "unknown_type"),
+    ('{"id": 1, "type": "sub"}', 1, "invalid_room"),
+    ('{"id": 1, "type": "sub", "room": 5}', 1, "invalid_room"),
+    ('{"id": 1, "type": "sub", "room": ""}', 1, "invalid_room"),
+    ('{"id": 1, "type": "sub", "room": "another"}', 1, "wrong_room"),
+    ('{"id": 1, "type": "pub", "room": "here", "data": {"text": "x"}}', 1, "not_subscribed"),
+    ('{"id": 1, "type": "who", "room": "another"}', 1, "wrong_room"),
 )
-async def test_a_request_that_cannot_be_answered_gets_an_error_and_the_next_one_its_answer(
-    text: str | bytes, answered_id: object, code: str
-) -> None:
-    async with connected("here", "Ada") as ada:
-        await ada.ws.send(text)
-        answer = await ada.ws.receive_json()
-        assert (answer["type"], answer["id"], answer["code"]) == ("error", answered_id, code)
-        assert answer["message"]
-        assert await ada.ask("ping") == {"type": "ok"}
 
 
-@pytest.mark.parametrize(
-    "name", [None, "", "   ", "x" * 33, "a\nb", "a\u202eb", "a\u200bb", "\u2060", "a\x00b", "\u3164", "\ufe0f \u2800"]
-)
-async def test_a_name_that_cannot_be_shown_is_refused(name: str | None) -> None:
-    async with connected("here", name) as talker:
-        answer = await talker.ask("sub")
-        assert (answer["type"], answer["code"]) == ("error", "invalid_name")
-        assert answer["message"] == "a name is 1 to 32 printable characters"
+async def test_a_request_that_cannot_be_answered_gets_an_error_and_the_next_one_its_answer() -> None:
+    for text, answered_id, code in UNANSWERABLE:
+        async with connected("here", "Ada") as ada:
+            await ada.ws.send(text)
+            answer = await ada.ws.receive_json()
+            assert (answer["type"], answer["id"], answer["code"]) == ("error", answered_id, code)
+            assert answer["message"]
+            assert await ada.ask("ping") == {"type": "ok"}
 
 
-@pytest.mark.parametrize("name", ["x" * 32, "Zoë", "李", "<b>", "a b", "0", "😀"])
-async def test_any_other_name_is_taken_as_it_is(room: str, name: str) -> None:
-    async with joined(room, name) as talker:
-        assert await talker.here() == {name: 1}
+UNSHOWN: Final = ("   ", "a\nb", "a\u202eb", "a\u200bb", "\u2060", "a\x00b", "\u3164", "\ufe0f \u2800")
 
 
-async def test_a_run_of_spaces_in_a_name_is_one_space(room: str) -> None:
+async def test_a_name_that_cannot_be_shown_is_refused_and_any_other_taken_as_it_is(room: str) -> None:
+    for name in (None, "", "x" * 33, *UNSHOWN):
+        async with connected(room, name) as talker:
+            answer = await talker.ask("sub")
+            assert (answer["type"], answer["code"]) == ("error", "invalid_name")
+            assert answer["message"] == "a name is 1 to 32 printable characters"
+    for number, name in enumerate(("x" * 32, "Zoë", "李", "<b>", "a b", "0", "😀")):
+        async with joined(f"{room} {number}", name) as talker:
+            assert await talker.here() == {name: 1}
     async with joined(room, " Ada   L ") as talker:
         assert await talker.here() == {"Ada L": 1}
 
 
-@pytest.mark.parametrize("name", [" ", "x" * 51, "a\u202eb", "a\nb"])
-async def test_a_room_that_cannot_be_shown_is_refused(name: str) -> None:
-    async with connected(name, "Ada") as ada:
-        assert (await ada.ask("sub"))["code"] == "invalid_room"
+async def test_a_room_that_cannot_be_shown_is_refused_and_any_other_is_a_room() -> None:
+    for name in (" ", "x" * 51, "a\u202eb", "a\nb"):
+        async with connected(name, "Ada") as ada:
+            assert (await ada.ask("sub"))["code"] == "invalid_room"
+    for name in ("Café & <b>?#%+", "x" * 50, "😀" * 50, "e\u0301"):
+        async with joined(name, "Ada") as ada:
+            assert await ada.here() == {"Ada": 1}
 
 
-@pytest.mark.parametrize("name", ["Café & <b>?#%+", "x" * 50, "😀" * 50, "e\u0301"])
-async def test_any_other_room_is_a_room(name: str) -> None:
-    async with joined(name, "Ada") as ada:
-        assert await ada.here() == {"Ada": 1}
-
-
-@pytest.mark.parametrize(
-    "data", [None, "text", [], {}, {"text": 5}, {"text": ""}, {"text": " \n"}, {"text": "x" * 1001}]
-)
-async def test_a_message_without_a_text_of_the_right_length_is_refused(room: str, data: Any) -> None:
-    async with joined(room, "Ada") as ada:
-        assert (await ada.ask("pub", data=data))["code"] == "invalid_data"
-        assert await ada.ask("pub", data={"text": "😀" * 1000}) == {"type": "ok"}
-        assert (await ada.hear())["offset"] == 1
+async def test_a_message_without_a_text_of_the_right_length_is_refused(room: str) -> None:
+    wrong: list[Any] = [None, "text", [], {}, {"text": 5}, {"text": ""}, {"text": " \n"}, {"text": "x" * 1001}]
+    for number, data in enumerate(wrong, 1):
+        async with joined(room, "Ada", "visitor") as ada:
+            assert (await ada.ask("pub", data=data))["code"] == "invalid_data"
+            assert await ada.ask("pub", data={"text": "😀" * 1000}) == {"type": "ok"}
+            assert (await ada.hear())["offset"] == number
 
 
 async def test_half_a_character_is_passed_on_as_it_came(room: str) -> None:
@@ -400,8 +387,6 @@ async def test_the_page_tells_the_limits_that_the_server_holds() -> None:
     assert 'pattern="(?!\\.{1,2}$)[^\\/]+"' in front
 
 
-@pytest.mark.parametrize("path", ["/chat", "/chat/", "/chat/a/b"])
-async def test_there_is_no_room_without_a_name_or_below_another_one(path: str) -> None:
+async def test_there_is_no_room_without_a_name_or_below_another_one() -> None:
     async with http_client(asgi_ws.app) as client:
-        response: httpx2.Response = await client.get(path)
-    assert response.status_code == 404
+        assert [(await client.get(path)).status_code for path in ("/chat", "/chat/", "/chat/a/b")] == [404] * 3

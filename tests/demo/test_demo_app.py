@@ -98,39 +98,27 @@ async def test_healthz_is_ok(client: httpx2.AsyncClient) -> None:
     assert (response.status_code, response.text) == (200, "ok")
 
 
-@pytest.mark.parametrize("path", PAGE_FILES)
-async def test_each_file_of_the_page_has_its_type_and_the_security_headers(
-    client: httpx2.AsyncClient, path: str
+async def test_each_file_of_the_page_has_its_type_and_the_security_headers_and_names_no_other_host(
+    client: httpx2.AsyncClient,
 ) -> None:
-    response = await client.get(path)
-    assert response.status_code == 200
-    assert response.headers["content-type"] == PAGE_FILES[path]
-    assert response.headers["x-content-type-options"] == "nosniff"
-    assert response.headers["referrer-policy"] == "no-referrer"
-    policy = response.headers["content-security-policy"].split("; ")
-    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy)
-    assert "unsafe" not in response.headers["content-security-policy"]
-
-
-async def test_the_page_names_no_other_host(client: httpx2.AsyncClient) -> None:
-    for path in PAGE_FILES:
-        text = (await client.get(path)).text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    for path, kind in PAGE_FILES.items():
+        response = await client.get(path)
+        assert (response.status_code, response.headers["content-type"]) == (200, kind)
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["referrer-policy"] == "no-referrer"
+        policy = response.headers["content-security-policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+        assert "unsafe" not in response.headers["content-security-policy"]
+        text = response.text.replace('xmlns="http://www.w3.org/2000/svg"', "")
         assert re.findall(r"https?://|//\w+\.", text) == []
 
 
-@pytest.mark.parametrize("path", [*PAGE_FILES, "/hello", "/healthz"])
-async def test_head_tells_of_the_same_body_without_sending_it(client: httpx2.AsyncClient, path: str) -> None:
-    head, get = await client.head(path), await client.get(path)
-    assert (head.status_code, head.content) == (200, b"")
-    assert head.headers == get.headers
-    assert head.headers["content-length"] == str(len(get.content))
-
-
-@pytest.mark.parametrize("path", [*PAGE_FILES, "/hello", "/healthz"])
-async def test_a_wrong_method_is_answered_with_the_right_ones(client: httpx2.AsyncClient, path: str) -> None:
-    response = await client.post(path)
-    assert response.status_code == 405
-    assert response.headers["allow"] == "GET, HEAD, OPTIONS"
+async def test_head_tells_of_the_same_body_and_a_wrong_method_of_the_right_ones(client: httpx2.AsyncClient) -> None:
+    for path in (*PAGE_FILES, "/hello", "/healthz"):
+        head, get, post = await client.head(path), await client.get(path), await client.post(path)
+        assert (head.status_code, head.content, head.headers) == (200, b"", get.headers)
+        assert head.headers["content-length"] == str(len(get.content))
+        assert (post.status_code, post.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 async def test_an_unknown_path_is_not_found(client: httpx2.AsyncClient) -> None:

@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, expect
 
-from tests.demo.visit import OpenPage, say, sees_state, submit_many
 from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS
+
+from .visit import OpenPage, say, sees_state, submit_many
 
 
 def test_a_message_is_answered_and_its_round_trip_time_shown(open_page: OpenPage, server: ServerProcess) -> None:
@@ -47,19 +48,7 @@ def test_disconnect_shows_the_close_code_and_reconnect_connects_again(open_page:
     page.get_by_role("button", name="Disconnect").click()
     sees_state(page, "Closed (code 1000)")
     expect(page.get_by_role("button", name="Send")).to_be_disabled()
-
-    page.get_by_role("button", name="Reconnect").click()
-    sees_state(page, "Connected")
-    say(page, "again")
-    expect(page.locator(".received")).to_have_count(1)
-
-
-def test_what_is_typed_without_a_connection_is_kept_until_there_is_one(open_page: OpenPage) -> None:
-    page = open_page()
-    sees_state(page, "Connected")
-    page.get_by_role("button", name="Disconnect").click()
-    sees_state(page, "Closed (code 1000)")
-
+    # What is typed without a connection is kept until there is one.
     message = page.get_by_role("textbox", name="Message")
     message.fill("later")
     message.press("Enter")

@@ -12,9 +12,10 @@ from uuid import uuid4
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect
 
-from tests.demo.visit import OpenPage, is_here, joins, say, sees_message, sees_state, submit_many
 from tests.servers.launch import ServerProcess
 from tests.servers.table import SERVERS
+
+from .visit import OpenPage, is_here, joins, say, sees_message, sees_state, submit_many
 
 MARKUP: Final = '<img src=x onerror="document.title=1">'
 
