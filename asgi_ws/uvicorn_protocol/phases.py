@@ -19,7 +19,7 @@ rule, closes its side, falls silent or disappears, or the server stops.
 Each phase but UPGRADING and OPEN has a deadline, so that the transport is closed in bounded time whatever the client
 does. In OPEN the keep-alive has that part, in UPGRADING uvicorn's HTTP class.
 
-Two facts are no phases, since each holds in several of them. The application has ended the connection itself
+Two facts are not phases, since each holds in several of them. The application has ended the connection itself
 (`WebSocketProtocol._has_ended`): from then on its calls are mistakes, and not news of a client that left. The
 application is still running (`_task`): a connection that is LOST stays with the server until it returns.
 """

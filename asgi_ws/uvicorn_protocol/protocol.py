@@ -42,8 +42,8 @@ _CLOSING: Final = Phase.CLOSING
 _SHORT: Final = len(SHORT_HEADERS[TEXT])
 # Those of a message as most applications send it.
 _KEYS: Final = 2
-# After so many bytes without a wait a handler's `send` lets the loop have a turn; a frame counts with what it costs.
-_TURN_BYTES: Final = 128 * KIB
+# After so many bytes without a wait the `send` of a handler waits for the next iteration. A frame counts as so many.
+_SLICE_BYTES: Final = 128 * KIB
 _FRAME_COST: Final = 128
 # What uvicorn gives a stop that has no time of its own, in seconds, until tasks are cancelled that did not end.
 _GRACE_SECONDS: Final = 4.0
@@ -334,7 +334,7 @@ class WebSocketProtocol(Connection):
         size = len(payload)
         frame = (SHORT_HEADERS[first][size] if size < _SHORT else header(first, size)) + payload
         received = self._receive_buffer
-        # While the handler waits it is somebody else who sends, to a room for example, and more may come in this turn.
+        # While the handler waits another task sends, to a room for example, and may have more in this iteration.
         if received.events or received.waiter is not None or received.reader.has_more or writer.always_corks:
             writer.cork(frame)
         elif writer.corked:
@@ -342,7 +342,7 @@ class WebSocketProtocol(Connection):
         else:
             transport.write(frame)
         writer.sent += size + _FRAME_COST
-        if writer.sent > _TURN_BYTES:
+        if writer.sent > _SLICE_BYTES:
             await writer.yield_iteration()
 
     def _compressed(self, deflate: Deflate, first: int, payload: bytes) -> tuple[int, bytes]:

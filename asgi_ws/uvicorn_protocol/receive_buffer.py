@@ -51,7 +51,7 @@ class ReceiveBuffer:
     up the others. Bytes are held meanwhile.
 
     It is always one of three that makes reading go on: the transport with the next bytes, the next iteration of the
-    loop (`_turn`), or the application, while something waits for it.
+    loop (`_next_read`), or the application, while something waits for it.
 
     Args:
         on_control: is called with a control frame, or with the violation that ends the reading. An end waits for a
@@ -75,10 +75,10 @@ class ReceiveBuffer:
         "_max_bytes",
         "_max_messages",
         "_messages",
+        "_next_read",
         "_on_control",
         "_on_held",
         "_reads",
-        "_turn",
         "_writer",
         "events",
         "reader",
@@ -111,7 +111,7 @@ class ReceiveBuffer:
         self._bytes = 0
         self._flow = _READING
         # Reads on in the next iteration of the loop. None where that is left to the transport or the application.
-        self._turn: asyncio.Handle | None = None
+        self._next_read: asyncio.Handle | None = None
         # How often `receive` may still read on before it waits.
         self._reads = _MOST_READS
         self.resumed_at = 0.0
@@ -161,19 +161,19 @@ class ReceiveBuffer:
 
     def _read_on(self) -> None:
         """Read what is held."""
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        if self._next_read is not None:
+            self._next_read.cancel()
+            self._next_read = None
         self._take(self.reader.feed(b"", self._most))
         self._settle()
 
     def _settle(self, *, is_large: bool = False) -> None:
         """Settle who makes reading go on, and whether the transport reads meanwhile."""
         is_full = self._is_full
-        if not is_full and self._turn is None and (is_large or self.reader.has_more):
-            self._turn = self._loop.call_soon(self._read_on)
+        if not is_full and self._next_read is None and (is_large or self.reader.has_more):
+            self._next_read = self._loop.call_soon(self._read_on)
         before = self._flow
-        if not is_full and self._turn is None:
+        if not is_full and self._next_read is None:
             self._flow = flow = _READING
         else:
             self._flow = flow = Flow.PAUSED if self.reader.held > self._max_bytes else Flow.HOLDING
@@ -243,13 +243,13 @@ class ReceiveBuffer:
         """Read no more: transport and application have ended."""
         self._on_control = _ignore
         self.reader.inflater = None
-        if self._turn is not None:
-            self._turn.cancel()
+        if self._next_read is not None:
+            self._next_read.cancel()
 
     @property
     def is_behind(self) -> bool:
         """Whether the application keeps the transport from reading, so that a pong may wait in the kernel."""
-        return self._flow is Flow.PAUSED and self._turn is None
+        return self._flow is Flow.PAUSED and self._next_read is None
 
     def _wake(self) -> None:
         waiter = self.waiter
@@ -297,7 +297,7 @@ class ReceiveBuffer:
         # The queue has a bound, so an application that receives comes to a wait.
         self._writer.sent = 0
         event = events.popleft()
-        if self._flow is not _READING and not events and self._turn is None:
+        if self._flow is not _READING and not events and self._next_read is None:
             self._on_taken()
         if isinstance(event, str):
             return {"type": "websocket.receive", "text": event}

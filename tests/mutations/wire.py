@@ -933,7 +933,7 @@ _CONNECTIONS: Final = (
     Mutation(
         "the held bytes are not read",
         "uvicorn_protocol/receive_buffer.py",
-        "            self._turn = self._loop.call_soon(self._read_on)\n",
+        "            self._next_read = self._loop.call_soon(self._read_on)\n",
         "            pass\n",
         _BUFFER,
     ),

@@ -333,25 +333,6 @@ async def flood_and_listen(call: Call) -> None:
     call.note("flood", await flooding)
 
 
-# -- a room
-
-_room: Final[list[Call]] = []
-
-
-async def room(call: Call) -> None:
-    """Joins a room; a text message is sent to all `count` times, together with 64 KiB."""
-    await call.accept()
-    _room.append(call)
-    call.note("joined")
-    try:
-        async for message in call.messages():
-            for number in range(call.number("count", 1)):
-                sent = (each.text(f"{message!s} {number} {'x' * 65536}") for each in _room)
-                await asyncio.gather(*sent, return_exceptions=True)
-    finally:
-        _room.remove(call)
-
-
 _ALL: Final[tuple[Callable[[Call], Awaitable[None]], ...]] = (
     echo,
     record,
@@ -379,6 +360,5 @@ _ALL: Final[tuple[Callable[[Call], Awaitable[None]], ...]] = (
     abort,
     abort_early,
     flood_and_listen,
-    room,
 )
 HANDLERS: Final = {handler.__name__: handler for handler in _ALL}

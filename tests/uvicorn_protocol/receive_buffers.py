@@ -42,7 +42,7 @@ class Transport:
         return False
 
 
-class _Writer:
+class Writes:
     """Writes nothing."""
 
     def __init__(self, transport: Transport) -> None:
@@ -51,12 +51,6 @@ class _Writer:
 
     def on_idle(self) -> None:
         pass
-
-    def pause_reading(self) -> None:
-        self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self.transport.resume_reading()
 
 
 class Loop:
@@ -127,7 +121,7 @@ class Case:
             reader.inflater = Deflate(Parameters(False, False, 15, 15))
         self.buffer = ReceiveBuffer(
             reader,
-            cast("Writer", _Writer(self.transport)),
+            cast("Writer", Writes(self.transport)),
             cast("asyncio.AbstractEventLoop", self.loop),
             self._on_control,
             lambda: None,
@@ -222,8 +216,8 @@ class Case:
         assert self.seen == self.controls[: len(self.seen)]
         assert len(buffer.events) <= self.max_messages
         if not buffer.events:
-            assert not buffer.reader.has_more or buffer._turn is not None, "held bytes, and nobody reads on"
-            assert self.transport.is_reading or buffer._turn is not None, "paused, and nobody resumes"
+            assert not buffer.reader.has_more or buffer._next_read is not None, "held bytes, and nobody reads on"
+            assert self.transport.is_reading or buffer._next_read is not None, "paused, and nobody resumes"
 
     def run(self) -> None:
         """Run the case to its end, and raise where something was lost, late, out of order or stuck."""

@@ -180,7 +180,7 @@ async def test_a_peer_that_took_everything_at_last_is_asked_again(serve: Serve) 
 
 
 async def test_an_idle_connection_gives_back_what_compresses(serve: Serve) -> None:
-    server = serve("--ws-ping-interval=0.2", "--ws-ping-timeout=5")
+    server = serve("--ws-ping-interval=0.2", "--ws-ping-timeout=600")
     async with opened(server, "echo", _DEFLATE) as peer:
         inflate = zlib.decompressobj(-15)
         payloads = []

@@ -169,32 +169,6 @@ async def test_a_peer_that_vanishes_is_gone_though_its_messages_are_unread(pingi
         assert await peer.close_frame() == (1011, "keepalive ping timeout")
 
 
-async def test_a_stalled_peer_of_a_room_is_gone_and_the_others_get_everything(pinging: Uvicorn) -> None:
-    async with (
-        opened(pinging, "room", receive_buffer=4096) as stalled,
-        opened(pinging, "room", query={"count": 100}) as first,
-        opened(pinging, "room") as second,
-    ):
-        for each in (stalled, first, second):
-            await each.notes(until="joined")
-        stalled.stop_reading()
-        first.send(text("all"))
-        got = await asyncio.gather(*(_messages(each, 100) for each in (first, second)))
-        assert (await stalled.notes())["told"][0][0] == 1006
-    assert got == [[f"all {number}" for number in range(100)]] * 2
-
-
-async def _messages(peer: Peer, wanted: int) -> list[str]:
-    got: list[str] = []
-    while len(got) < wanted:
-        found = await peer.frame()
-        if found.opcode == PING:
-            peer.send(frame(PONG, found.payload))
-        else:
-            got.append(found.payload.partition(b" x")[0].decode())
-    return got
-
-
 async def test_nobody_is_pinged_where_the_interval_is_zero(serve: Serve) -> None:
     async with opened(serve("--ws-ping-interval=0"), "echo") as peer:
         with pytest.raises(TimeoutError):

@@ -12,30 +12,14 @@ from asgi_ws.wire.deflate import Deflate
 from asgi_ws.wire.events import Close, Ping, Pong, Violation
 from asgi_ws.wire.negotiation import Parameters
 from asgi_ws.wire.reader import FrameReader
+from tests.servers.client import SECONDS
 from tests.wire.streams import BINARY, CONT, PING, RSV1, TEXT, close, deflated, frame
 
 from . import fuzz_receive_buffer
-from .receive_buffers import Transport
+from .receive_buffers import Transport, Writes
 
 # In iterations of the loop; what is waited for takes a few.
 _MANY: Final = 5000
-
-
-class Writes:
-    """A writer that writes nothing."""
-
-    def __init__(self) -> None:
-        self.transport = Transport()
-        self.sent = 0
-
-    def on_idle(self) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self.transport.resume_reading()
 
 
 class Held:
@@ -44,7 +28,7 @@ class Held:
     def __init__(
         self, *, max_messages: int = 32, max_bytes: int = 128 * KIB, reader: FrameReader | None = None
     ) -> None:
-        writer = Writes()
+        writer = Writes(Transport())
         self.transport = writer.transport
         self.controls: list[Ping | Pong | Close | Violation] = []
         self.held = 0
@@ -71,7 +55,7 @@ class Held:
 
     async def messages(self, count: int) -> list[Any]:
         """The next messages."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             events = [await self.buffer.receive() for _ in range(count)]
         return [event.get("text", event.get("bytes")) for event in events]
 

@@ -187,60 +187,6 @@ def streams(draw: st.DrawFn, *, compressed: bool = False, at_most: int = 4) -> S
     return stream
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
-    """What breaks a stream, and the close code for it.
-
-    It has to stand within a message that goes on (`inside` is True), may not (False), or that is the same (None).
-    """
-
-    frames: st.SearchStrategy[bytes]
-    code: int
-    inside: bool | None = None
-
-
-def _either(*opcodes: int) -> st.SearchStrategy[int]:
-    return st.sampled_from(opcodes)
-
-
-BREAKS: Final = {
-    "reserved bit 1 without an extension": Break(st.just(frame(TEXT, b"x", rsv=RSV1)), 1002, inside=False),
-    "reserved bit 1 of a continuation": Break(st.just(frame(CONT, b"x", rsv=RSV1)), 1002, inside=True),
-    "reserved bit 1 of a control frame": Break(st.just(frame(PING, b"x", rsv=RSV1)), 1002),
-    "reserved bit 2": Break(st.just(frame(BINARY, b"x", rsv=RSV2)), 1002, inside=False),
-    "reserved bit 3": Break(st.just(frame(PONG, b"x", rsv=RSV3)), 1002),
-    "reserved opcode": Break(_either(3, 4, 5, 6, 7, 11, 12, 13, 14, 15).map(frame), 1002),
-    "no mask": Break(
-        _either(TEXT, BINARY, PING, CLOSE).map(lambda opcode: frame(opcode, mask=None)), 1002, inside=False
-    ),
-    "fragmented control frame": Break(_either(CLOSE, PING, PONG).map(lambda opcode: frame(opcode, fin=False)), 1002),
-    "control frame of 126 bytes": Break(_either(PING, PONG).map(lambda opcode: frame(opcode, bytes(126))), 1002),
-    "message within a message": Break(_either(TEXT, BINARY).map(frame), 1002, inside=True),
-    "continuation of nothing": Break(st.booleans().map(lambda fin: frame(CONT, fin=fin)), 1002, inside=False),
-    "close frame of one byte": Break(st.just(frame(CLOSE, b"\x03")), 1002),
-    "close code": Break(_either(0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535).map(close), 1002),
-    "close reason that is no UTF-8": Break(st.just(close(1000, b"\xc3\x28")), 1007),
-    "message too big": Break(st.just(frame(BINARY, length=2**62)), 1009, inside=False),
-    # websockets takes these.
-    "text that is no UTF-8": Break(st.just(frame(TEXT, b"\xed\xa0\x80")), 1007, inside=False),
-    "length that fits in seven bits": Break(st.just(frame(BINARY, b"x", size=2)), 1002, inside=False),
-    "length that fits in two bytes": Break(st.just(frame(BINARY, b"x", size=8)), 1002, inside=False),
-}
-
-
-@st.composite
-def broken_streams(draw: st.DrawFn, name: str) -> Stream:
-    """A right stream without a close frame, then what is broken, then anything."""
-    broken = BREAKS[name]
-    stream = Stream(b"", ())
-    for _ in range(draw(st.integers(0, 2))):
-        stream += draw(messages())
-    if broken.inside or (broken.inside is None and draw(st.booleans())):
-        stream += Stream(frame(BINARY, draw(st.binary(max_size=10)), fin=False), ())
-    tail = draw(st.binary(max_size=20))
-    return stream + Stream(draw(broken.frames) + tail, (Violation(broken.code, ""),))
-
-
 def without_reasons(events: Iterable[Event]) -> list[Event]:
     """The events with the code of a failure alone, whose reason is prose."""
     return [Violation(event.code, "") if isinstance(event, Violation) else event for event in events]

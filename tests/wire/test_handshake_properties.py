@@ -107,14 +107,3 @@ def test_any_bytes_are_a_handshake_that_h11_reads_alike_or_are_refused_with_a_wh
         check_refused(data, refused)
     else:
         check_read(data, read)
-
-
-@given(spoilt())
-def test_a_request_that_is_cut_short_is_refused(data: bytes) -> None:
-    for end in range(0, len(data) - 1, 1 + len(data) // 50):
-        if not data[:end].endswith(b"\r\n\r\n"):
-            try:
-                read_handshake(data[:end])
-            except HandshakeRefused:
-                continue
-            raise AssertionError(data[:end])
