@@ -2,13 +2,12 @@
 
 import math
 import re
+from bisect import insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain
-from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -73,58 +72,54 @@ class Parameter(NamedTuple):
     converter: Converter
 
 
-@dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a pattern between two slashes, or all that is left from a `path` parameter on."""
+    """A piece of a pattern between two slashes, or all that is left from a `path` parameter on.
 
-    # Literal text and parameters as they follow each other.
-    pieces: tuple[str | Parameter, ...]
-    regex: re.Pattern[str]
-    # Whether there are several parameters in it.
-    is_shared: bool
+    Attributes:
+        literal: the text of a part without parameters; None for one that has any.
+    """
 
-    @property
-    def literal(self) -> str | None:
-        """The text of a part without parameters; None for one that has any."""
-        return None if any(isinstance(piece, Parameter) for piece in self.pieces) else "".join(map(str, self.pieces))
+    __slots__ = ("_is_shared", "_parameters", "_pieces", "_regex", "literal")
+
+    def __init__(self, pieces: Sequence[str | Parameter]) -> None:
+        # Literal text and parameters as they follow each other.
+        self._pieces = pieces
+        self._parameters = [piece for piece in pieces if isinstance(piece, Parameter)]
+        self._is_shared = len(self._parameters) > 1
+        self.literal = None if self._parameters else "".join(map(str, pieces))
+        source = "".join(
+            re.escape(piece) if isinstance(piece, str) else f"(?P<{piece.name}>{piece.converter.pattern})"
+            for piece in pieces
+        )
+        self._regex = re.compile(source, re.DOTALL)
 
     def parse(self, text: str) -> Params | None:
-        """The values of the parameters in `text`; None if it does not match.
+        """Return the values of the parameters in `text`; None if it does not match.
 
         Text of more than 256 characters matches no part with several parameters.
         """
-        if self.is_shared and len(text) > _LONGEST_SHARED_PART:
+        if self._is_shared and len(text) > _LONGEST_SHARED_PART:
             return None
-        match = self.regex.fullmatch(text)
+        match = self._regex.fullmatch(text)
         if match is None:
             return None
         try:
-            return {
-                piece.name: piece.converter.parse(match[piece.name])
-                for piece in self.pieces
-                if isinstance(piece, Parameter)
-            }
+            return {name: converter.parse(match[name]) for name, converter in self._parameters}
         except ValueError:
             return None
 
     def format(self, params: Mapping[str, Any]) -> str | None:
-        """The text with these parameters; None where one does not fit, or would be read as another value."""
-        text = ""
-        values: dict[str, str] = {}
-        for piece in self.pieces:
-            if isinstance(piece, Parameter):
-                try:
-                    value = values[piece.name] = piece.converter.format(params[piece.name])
-                except (ValueError, TypeError, ArithmeticError):
-                    return None
-                if "/" in value and piece.converter is not PATH:
-                    return None
-                text += value
-            else:
-                text += piece
-        if self.is_shared and len(text) > _LONGEST_SHARED_PART:
+        """Return the text with these parameters; None where one does not fit, or would be read as another value."""
+        try:
+            values = {name: converter.format(params[name]) for name, converter in self._parameters}
+        except (ValueError, TypeError, ArithmeticError):
             return None
-        match = self.regex.fullmatch(text)
+        text = "".join(piece if isinstance(piece, str) else values[piece.name] for piece in self._pieces)
+        if self._is_shared and len(text) > _LONGEST_SHARED_PART:
+            return None
+        if any("/" in values[name] and converter is not PATH for name, converter in self._parameters):
+            return None
+        match = self._regex.fullmatch(text)
         # Of `{name}.{ext}` no path gives "a" and "tar.gz": the first takes all it can.
         return None if match is None or any(match[name] != value for name, value in values.items()) else text
 
@@ -137,6 +132,7 @@ class Pattern:
         parts: what stands between its slashes.
         names: of its parameters, in order.
         is_open: whether the last part takes all that is left of a path, slashes and all.
+        specificity: of two patterns that match the same path, the lesser one is the more specific.
 
     Raises:
         InvalidRoute: for a pattern that no path can match, or whose parameters are malformed.
@@ -156,10 +152,16 @@ class Pattern:
                 for following in texts[index + 1 :]:
                     pieces += ["/", *self._pieces(following, converters)]
                 self.is_open = True
-            is_shared = sum(isinstance(piece, Parameter) for piece in pieces) > 1
-            self.parts.append(Part(tuple(pieces), self._regex(pieces), is_shared))
+            try:
+                self.parts.append(Part(pieces))
+            except re.error as error:
+                raise InvalidRoute(self.path, f"the pattern of a converter is wrong: {error}") from None
             if self.is_open:
                 break
+        # Part by part: text before parameters, and both before a part that takes all that is left.
+        self.specificity = [0 if part.literal is not None else 1 for part in self.parts]
+        if self.is_open:
+            self.specificity[-1] = 2
 
     def _pieces(self, text: str, converters: Mapping[str, Converter]) -> Iterator[str | Parameter]:
         end = 0
@@ -182,18 +184,26 @@ class Pattern:
             raise InvalidRoute(self.path, "a brace without its partner")
         return text
 
-    def _regex(self, pieces: list[str | Parameter]) -> re.Pattern[str]:
-        source = "".join(
-            re.escape(piece) if isinstance(piece, str) else f"(?P<{piece.name}>{piece.converter.pattern})"
-            for piece in pieces
-        )
-        try:
-            return re.compile(source, re.DOTALL)
-        except re.error as error:
-            raise InvalidRoute(self.path, f"the pattern of a converter is wrong: {error}") from None
+    def parse(self, texts: Sequence[str]) -> Params | None:
+        """Return the values of the parameters in a path, split at its slashes; None if it does not match."""
+        last = len(self.parts) - 1
+        if self.is_open and len(texts) > last:
+            texts = [*texts[:last], "/".join(texts[last:])]
+        if len(texts) != len(self.parts):
+            return None
+        params: Params = {}
+        for part, text in zip(self.parts, texts, strict=True):
+            if part.literal is None:
+                found = part.parse(text)
+                if found is None:
+                    return None
+                params |= found
+            elif part.literal != text:
+                return None
+        return params
 
     def format(self, params: Mapping[str, Any]) -> str | None:
-        """The path with these parameters, percent-encoded; None where they do not fit the pattern."""
+        """Return the path with these parameters, percent-encoded; None where they do not fit the pattern."""
         if set(params) != set(self.names):
             return None
         texts = [part.format(params) for part in self.parts]
@@ -204,106 +214,43 @@ class Pattern:
         return None if {".", ".."} & set(path.split("/")) else quote(path, safe=_SAFE)
 
 
-class _Node(Generic[T]):
-    """The patterns that share their first parts."""
-
-    __slots__ = ("literal", "open", "parametric", "values")
-
-    def __init__(self) -> None:
-        # The next part, where it is literal text.
-        self.literal: dict[str, _Node[T]] = {}
-        # The next part, where it has parameters.
-        self.parametric: list[tuple[Part, _Node[T]]] = []
-        # Last parts that take all that is left, each with its pattern's number and what it stands for.
-        self.open: list[tuple[Part, int, T]] = []
-        # What the patterns that end here stand for, with their numbers.
-        self.values: list[tuple[int, T]] = []
-
-
 class Matcher(Generic[T]):
-    """Many patterns, compiled into one: finds what a path matches, the most specific first.
+    """Many patterns: finds what a path matches, the most specific first (`Pattern.specificity`), then the oldest.
 
-    A path without parameters is one look into a dictionary, however many there are. Otherwise paths are compared part
-    by part from the left: a literal part comes before one with parameters, and both before one that takes all that is
-    left. What is equal in all parts keeps its order.
+    A path without parameters is one look into a dictionary, however many patterns there are. Of the others only those
+    are tried whose parts before their first parameter are the path's.
     """
 
     def __init__(self) -> None:
         self._static: dict[str, list[T]] = {}
-        self._root: _Node[T] = _Node()
-        # How many patterns came so far: the number of the next.
-        self._count = 0
+        # By the parts before the first parameter; the most specific come first.
+        self._parametric: dict[tuple[str, ...], list[tuple[Pattern, T]]] = {}
+        # The most parts that a key above has.
+        self._longest = 0
 
     def add(self, pattern: Pattern, value: T) -> None:
         """Add what a pattern stands for."""
         if not pattern.names:
             self._static.setdefault(pattern.path, []).append(value)
             return
-        self._count += 1
-        node = self._root
-        closed = pattern.parts[:-1] if pattern.is_open else pattern.parts
-        for part in closed:
-            node = self._step(node, part)
-        if pattern.is_open:
-            node.open.append((pattern.parts[-1], self._count, value))
-        else:
-            node.values.append((self._count, value))
-
-    def _step(self, node: _Node[T], part: Part) -> _Node[T]:
-        if part.literal is not None:
-            return node.literal.setdefault(part.literal, _Node())
-        for known, following in node.parametric:
-            if known.pieces == part.pieces:
-                return following
-        following = _Node()
-        node.parametric.append((part, following))
-        return following
+        start = tuple(pattern.path[1:].partition("{")[0].split("/")[:-1])
+        self._longest = max(self._longest, len(start))
+        insort(self._parametric.setdefault(start, []), (pattern, value), key=lambda known: known[0].specificity)
 
     def static(self, path: str) -> Sequence[T]:
-        """What stands for `path` itself: the beginning of what `find` finds, in one look."""
+        """Return what stands for `path` itself: the beginning of what `find` finds, in one look."""
         return self._static.get(path, ())
 
     def find(self, path: str) -> Iterator[tuple[T, Params]]:
-        """Everything that `path` matches, with the parameters' values."""
-        static: list[tuple[T, Params]] = [(value, {}) for value in self.static(path)]
+        """Yield everything that `path` matches, with the parameters' values."""
+        for value in self.static(path):
+            yield value, {}
         if not path.startswith("/"):
-            return iter(static)
-        # Most are found in the first, and the second, a generator, is not begun.
-        return chain(static, self._walk([(self._root, {})], path[1:].split("/"), 0))
-
-    def _walk(self, nodes: "_Nodes[T]", texts: list[str], index: int) -> Iterator[tuple[T, Params]]:
-        """What matches from this part on below `nodes`, which are equal in the parts before it."""
-        if index == len(texts):
-            yield from _in_order([(number, value, params) for node, params in nodes for number, value in node.values])
             return
-        text = texts[index]
-        literal = [(node.literal[text], params) for node, params in nodes if text in node.literal]
-        if literal:
-            yield from self._walk(literal, texts, index + 1)
-        parametric = [
-            (following, {**params, **found})
-            for node, params in nodes
-            for part, following in node.parametric
-            if (found := part.parse(text)) is not None
-        ]
-        if parametric:
-            yield from self._walk(parametric, texts, index + 1)
-        if any(node.open for node, _ in nodes):
-            rest = "/".join(texts[index:])
-            yield from _in_order(
-                [
-                    (number, value, {**params, **found})
-                    for node, params in nodes
-                    for part, number, value in node.open
-                    if (found := part.parse(rest)) is not None
-                ]
-            )
-
-
-# Nodes that the same path leads to, each with the values of the parameters on the way.
-_Nodes: TypeAlias = list[tuple[_Node[T], Params]]
-
-
-def _in_order(found: list[tuple[int, T, Params]]) -> Iterator[tuple[T, Params]]:
-    found.sort(key=itemgetter(0))
-    return ((value, params) for _, value, params in found)
+        texts = path[1:].split("/")
+        # The longer start is the more specific one: it has text where the other has its first parameter.
+        for length in range(min(len(texts), self._longest), -1, -1):
+            for pattern, value in self._parametric.get(tuple(texts[:length]), ()):
+                params = pattern.parse(texts)
+                if params is not None:
+                    yield value, params
