@@ -67,7 +67,8 @@ from .hub.statistics import HubStatistics
 from .json_codec import JSONCodec
 from .limits import Limits, Refusal, Statistics
 from .routing.patterns import Converter
-from .routing.router import Mount, Route, Router, WebSocketRoute
+from .routing.router import Router
+from .routing.routes import Mount, Route, WebSocketRoute
 from .security import SAME_ORIGIN, UNSAFE_ANY
 from .websocket.app import WebSocketApp
 from .websocket.state import WebSocketState

@@ -13,7 +13,8 @@ from .http.responses import Response
 from .lifespan import Lifespan, LifespanContext
 from .limits import Statistics
 from .routing.patterns import Converter
-from .routing.router import AnyRoute, Router, refuse_websocket
+from .routing.router import Router, refuse_websocket
+from .routing.routes import AnyRoute
 
 logger = logging.getLogger("asgi_ws")
 

@@ -9,7 +9,7 @@ from ..application import App
 from ..endpoints import HTTPEndpoint, WebSocketEndpoint
 from ..http.request import Request
 from ..http.responses import Response
-from ..routing.router import AnyRoute, Route, WebSocketRoute
+from ..routing.routes import AnyRoute, Route, WebSocketRoute
 from ..websocket.websocket import WebSocket
 from . import pages
 from .chat import LIMITS, NUMBERS, Chat, chat_hub, chat_page

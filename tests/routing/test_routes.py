@@ -139,7 +139,7 @@ async def undecorated(ws: WebSocket) -> None: ...
         (lambda: WEBSOCKET_ROUTE("/a", Chat), "Chat is a class; route to Chat.as_asgi()"),
         (lambda: ROUTE("/a", Response), "Response is a class; route to an instance"),
         (lambda: WEBSOCKET_ROUTE("/a", undecorated), "decorate it with @http_app or @websocket_app"),
-        (lambda: ROUTE("/a", "text"), "'text' is no ASGI callable"),
+        (lambda: ROUTE("/a", "text"), "'text' is not an ASGI callable"),
         (lambda: MOUNT("/a", undecorated), "does not take scope, receive and send"),
         (lambda: MOUNT("/a"), "takes an app or routes, and not both"),
         (lambda: MOUNT("/a", show, routes=[]), "takes an app or routes, and not both"),
