@@ -1,10 +1,12 @@
 """Look at callables where they are written, so that one that cannot work does not wait for the first connection."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from contextlib import aclosing, asynccontextmanager
 from enum import Enum
 from functools import partial
+from importlib import import_module
 from types import FunctionType
 from typing import Any, Final, cast
 
@@ -51,6 +53,21 @@ def _kind_of_function(function: FunctionType, *, is_through_wrappers: bool) -> K
     return Kind.UNKNOWN if function.__name__ == "<lambda>" else Kind.VALUE
 
 
+# Python 3.14 evaluates annotations when it is asked for a signature, and fails at names that only type checkers import.
+_ANNOTATIONS_AS_WRITTEN: Final[dict[str, Any]] = (
+    {"annotation_format": import_module("annotationlib").Format.STRING} if sys.version_info >= (3, 14) else {}
+)
+
+
+def signature_of(function: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:
+    """Return the signature of a callable, whether or not its annotations can be evaluated.
+
+    Raises:
+        TypeError, ValueError: as `inspect.signature`.
+    """
+    return inspect.signature(function, follow_wrapped=follow_wrapped, **_ANNOTATIONS_AS_WRITTEN)
+
+
 # The function that `@asynccontextmanager` makes of any other.
 _CONTEXT_MAKER: Final = cast("FunctionType", asynccontextmanager(cast("Any", aclosing))).__code__
 
@@ -60,7 +77,7 @@ def misfit(function: Callable[..., Any], *arguments: str) -> str | None:
     # Any other wrapper made with `functools.wraps` may take other arguments than the wrapped function.
     is_passing_on = getattr(function, "__code__", None) is _CONTEXT_MAKER
     try:
-        signature = inspect.signature(function, follow_wrapped=is_passing_on)
+        signature = signature_of(function, follow_wrapped=is_passing_on)
     except (TypeError, ValueError) as error:
         # A callable of an extension module may have no signature; a method without `self` has an impossible one.
         return str(error) if inspect.ismethod(function) else None

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, overload
 
 from ._asgi import ASGIApp
-from .callables import Kind, has_plain, kind_of, method_misfit, misfit
+from .callables import Kind, has_plain, kind_of, method_misfit, misfit, signature_of
 from .errors import InvalidEndpoint, UnexpectedMessageType, show
 from .http.app import HTTPApp, HTTPHandler
 from .http.request import Request
@@ -251,7 +251,7 @@ def http_app(
 def _check_init(cls: type, init: Mapping[str, Any]) -> None:
     """Find here, and not at the first connection, that no instance can be made."""
     try:
-        inspect.signature(cls).bind(**init)
+        signature_of(cls).bind(**init)
     except TypeError as error:
         raise InvalidEndpoint(cls.__name__, f"init does not fit: {error}") from None
 

@@ -1,6 +1,7 @@
 """A handler or a hook that cannot work is refused where it is written, and one that can is taken."""
 
 import functools
+import sys
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
@@ -293,3 +294,37 @@ def test_an_http_method_that_cannot_be_called_is_refused_where_the_endpoint_is_m
     with pytest.raises(InvalidEndpoint) as refused:
         odd.as_asgi()
     assert str(refused.value).startswith(f"Odd: {text}")
+
+
+# Python 3.14 evaluates annotations when they are asked for; before, this import leaves them unevaluated.
+LAZY = "" if sys.version_info >= (3, 14) else "from __future__ import annotations\n"
+ANNOTATED_FOR_TYPE_CHECKERS = """
+@websocket_app
+async def plain(ws: Missing) -> Missing: ...
+
+@http_app
+async def page(request: Missing) -> Missing: ...
+
+class Chat(WebSocketEndpoint):
+    def __init__(self, greeting: Missing) -> None: ...
+    async def on_receive(self, ws: Missing, data: Missing) -> Missing: ...
+
+class Page(HTTPEndpoint):
+    async def get(self, request: Missing) -> Missing: ...
+
+async def asgi(scope: Missing, receive: Missing, send: Missing) -> Missing: ...
+
+def on_error(error: Missing, scope: Missing) -> Missing: ...
+
+@asynccontextmanager
+async def database() -> Missing:
+    yield
+
+routes = [WebSocketRoute("/a", plain), Route("/", page), Mount("/b", asgi)]
+App([*routes, WebSocketRoute("/d", Chat.as_asgi(init={"greeting": "hi"}))], on_error=on_error, lifespan=[database])
+"""
+
+
+def test_annotations_that_only_a_type_checker_can_evaluate_are_left_alone() -> None:
+    source = f"{LAZY}from contextlib import asynccontextmanager\nfrom asgi_ws import *\n{ANNOTATED_FOR_TYPE_CHECKERS}"
+    exec(source, {"__name__": "handlers"})

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._asgi import ASGIApp, Receive, Scope, Send
+from ..callables import signature_of
 
 
 def single_callable(app: Any) -> ASGIApp:
@@ -16,7 +17,7 @@ def single_callable(app: Any) -> ASGIApp:
     if inspect.iscoroutinefunction(call) and not inspect.isclass(app):
         return given
     try:
-        signature = inspect.signature(app)
+        signature = signature_of(app)
     except (TypeError, ValueError):
         return given
     if _takes(signature, 3) or not _takes(signature, 1):
