@@ -310,13 +310,12 @@ class Fanout:
         exclude, size = message.exclude, message.size
         # A large message may have to be compressed anew for each of them.
         cost = 1 + size // _BYTES_LIKE_A_MEMBER
-        rest = self._rest
+        left, rest = self._left, self._rest
         if rest is None:
             rest = self._rest = self._recipients_of(message)
-        left = self._left
-        if cost >= left:
-            # The clock is read after the next member.
-            self._slice.begin()
+            if len(self._recipients) * cost >= left:
+                # The clock will be read. The slices of small rooms begin at the end of publish().
+                self._slice.begin()
         for recipient in rest:
             if recipient.active and recipient.origin != exclude:
                 outbox = recipient.outbox
