@@ -161,6 +161,7 @@ async def test_a_key_means_nothing_in_another_room_without_conflation_and_for_a_
     dropping.stall()
     await publish(hub, "1", "2", key="a")
     await hub.publish("another", "3", key="a")
+    assert membership.dropped == 1
     await publish(hub, "4", "5", "6", key="b")
     await publish(hub, "7", "8")
     await publish(hub, "9", key="a")

@@ -31,8 +31,10 @@ _NOT_COPIED: Final = shutil.ignore_patterns(
 # Seconds for the tests of one mutation. What hangs is found.
 _MOST_SECONDS: Final = 300
 # Of one test, so that most of those that hang name themselves.
-_MOST_SECONDS_OF_A_TEST: Final = 60
+_MOST_SECONDS_OF_A_TEST: Final = 30
 _TESTS_FAILED: Final = 1
+# What faulthandler and pytest-timeout print when they end the process.
+_ENDED_HARD: Final = re.compile(r"^(?:Timeout \(|\++ Timeout \++)", re.MULTILINE)
 # The process groups of the tests under way.
 _running: Final[set[int]] = set()
 _FIRST_FAILURE: Final = re.compile(r"^(?:FAILED|ERROR) (\S+::.*?)(?: - .*)?$", re.MULTILINE)
@@ -100,8 +102,10 @@ class Copy:
     def test(self, tests: str) -> tuple[str, str]:
         """Run tests against the copy as it is; return the verdict, and which of them failed."""
         command = [sys.executable, "-m", "pytest", *tests.split(), "-x", "-q", "-p", "no:cacheprovider"]
+        command += ["-p", "pytest_asyncio.plugin", "-p", "pytest_timeout"]
         command += ["--timeout", str(_MOST_SECONDS_OF_A_TEST)]
-        env = os.environ | {"PYTHONPATH": str(self._root)}
+        # To import all plugins takes as long as most of these tests.
+        env = os.environ | {"PYTHONPATH": str(self._root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         with subprocess.Popen(
             command,
             cwd=self._root,
@@ -126,8 +130,8 @@ class Copy:
         failure = _FIRST_FAILURE.search(output)
         if pytest.returncode == _TESTS_FAILED and failure is not None:
             return "found", failure[1]
-        if pytest.returncode < 0 or "+++ Timeout +++" in output:
-            return "found", f"pytest ended by itself ({pytest.returncode})"
+        if pytest.returncode < 0 or _ENDED_HARD.search(output):
+            return "found", "a test that could not be interrupted"
         raise BrokenRow(f"pytest ran no test ({pytest.returncode}): {output[-600:]}")
 
 
