@@ -44,6 +44,8 @@ ONLY_BY = {
     "uvicorn": {"__main__", "uvicorn_protocol"},
     "uvicorn_protocol": set[str](),
     "websockets": {"wire"},
+    # But for the uvicorn class only the grammar of headers is taken from it, as `import asgi_ws` shows below.
+    "wire": {"headers", "routing", "security", "uvicorn_protocol"},
 }
 
 
