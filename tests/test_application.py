@@ -57,12 +57,13 @@ ROUTES = [
 ]
 
 
-@pytest.mark.parametrize("scope_type", ["mqtt", "", None])
-async def test_a_scope_of_an_unknown_type_is_an_error_that_names_it(scope_type: Any) -> None:
-    with pytest.raises(UnsupportedScope) as raised:
-        await get(App(ROUTES), type=scope_type)
-    assert raised.value.scope_type == scope_type
-    assert raised.value.supported == ("lifespan", "http", "websocket")
+async def test_a_scope_of_an_unknown_type_is_an_error_that_names_it() -> None:
+    rows: list[Any] = ["mqtt", "", None]
+    for scope_type in rows:
+        with pytest.raises(UnsupportedScope) as raised:
+            await get(App(ROUTES), type=scope_type)
+        assert raised.value.scope_type == scope_type
+        assert raised.value.supported == ("lifespan", "http", "websocket")
 
 
 async def test_on_error_is_called_once_with_the_exception_and_its_scope_and_the_exception_goes_on() -> None:
@@ -139,10 +140,11 @@ async def test_without_anything_to_start_the_scope_stays_as_it_is() -> None:
     assert "state" not in scope
 
 
-@pytest.mark.parametrize("lifespan", [settings, settings(), None, iter([settings])])
-def test_a_lifespan_that_is_no_list_is_refused_where_it_is_written(lifespan: Any) -> None:
-    with pytest.raises(InvalidMessage, match="a list of async context managers"):
-        App([], lifespan=lifespan)
+def test_a_lifespan_that_is_no_list_is_refused_where_it_is_written() -> None:
+    rows: list[Any] = [settings, settings(), None, iter([settings])]
+    for lifespan in rows:
+        with pytest.raises(InvalidMessage, match="a list of async context managers"):
+            App([], lifespan=lifespan)
 
 
 @asynccontextmanager
@@ -150,7 +152,8 @@ async def in_starlettes_manner(app: App) -> AsyncIterator[None]:
     yield
 
 
-@pytest.mark.parametrize("context", [in_starlettes_manner, lambda needed: None, 5])
-def test_a_lifespan_that_could_never_be_entered_is_refused_where_it_is_written(context: Any) -> None:
-    with pytest.raises(InvalidMessage, match="takes async context managers, or functions without parameters"):
-        App([], lifespan=[context])
+def test_a_lifespan_that_could_never_be_entered_is_refused_where_it_is_written() -> None:
+    rows: list[Any] = [in_starlettes_manner, lambda needed: None, 5]
+    for context in rows:
+        with pytest.raises(InvalidMessage, match="takes async context managers, or functions without parameters"):
+            App([], lifespan=[context])

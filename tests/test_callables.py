@@ -163,9 +163,8 @@ def plain_around_plain(*args: Any) -> Any:
 _PLAIN = "is a plain function: write async def"
 
 
-@pytest.mark.parametrize(
-    ("handler", "text"),
-    [
+def test_what_cannot_serve_a_websocket_is_refused_where_it_is_decorated() -> None:
+    rows: list[tuple[Any, str]] = [
         (plain, f"plain: {_PLAIN}"),
         (plain_around_plain, f"plain: {_PLAIN}"),
         (functools.partial(plain), f"partial: {_PLAIN}"),
@@ -181,39 +180,34 @@ _PLAIN = "is a plain function: write async def"
         (websocket_app(answers), "answers: is called with (ws): missing a required argument: 'receive'"),
         (classmethod(answers), "is <classmethod("),
         (7, "int: is 7: expected an async def function"),
-    ],
-)
-def test_what_cannot_serve_a_websocket_is_refused_where_it_is_decorated(handler: Any, text: str) -> None:
-    for decorate in (websocket_app, websocket_app()):
-        with pytest.raises(InvalidEndpoint) as refused:
-            decorate(handler)
-        assert text in str(refused.value)
+    ]
+    for handler, text in rows:
+        for decorate in (websocket_app, websocket_app()):
+            with pytest.raises(InvalidEndpoint) as refused:
+                decorate(handler)
+            assert text in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("handler", "text"),
-    [
+def test_what_cannot_serve_a_request_is_refused_where_it_is_decorated() -> None:
+    rows: list[tuple[Any, str]] = [
         (yields, "yields: yields: return a StreamingResponse"),
         (generates, "generates: yields: return a StreamingResponse"),
         (several, "several: is called with (request): missing a required argument: 'more'"),
         (http_app(answers), "answers: is called with (request): missing a required argument: 'receive'"),
         (7, "int: is 7: expected a function that returns a Response"),
-    ],
-)
-def test_what_cannot_serve_a_request_is_refused_where_it_is_decorated(handler: Any, text: str) -> None:
-    for decorate in (http_app, http_app()):
-        with pytest.raises(InvalidEndpoint) as refused:
-            decorate(handler)
-        assert text in str(refused.value)
+    ]
+    for handler, text in rows:
+        for decorate in (http_app, http_app()):
+            with pytest.raises(InvalidEndpoint) as refused:
+                decorate(handler)
+            assert text in str(refused.value)
 
 
 # -- methods
 
 
-@pytest.mark.parametrize("name", ["on_connect", "on_receive", "on_disconnect"])
-@pytest.mark.parametrize(
-    ("method", "text"),
-    [
+def test_a_method_that_cannot_be_called_is_refused_where_the_endpoint_is_made() -> None:
+    others: list[tuple[Callable[[], Any], str]] = [
         (lambda: lambda self: None, "() is called with (self, "),
         (lambda: plain, "() is a plain function: write async def"),
         (lambda: staticmethod(plain), "() is a plain function: write async def"),
@@ -222,15 +216,13 @@ def test_what_cannot_serve_a_request_is_refused_where_it_is_decorated(handler: A
         (lambda: classmethod(cast("Any", nothing)), "() invalid method signature"),
         (lambda: PlainHandler, "() is a class"),
         (lambda: None, "() is None: expected an async def function"),
-    ],
-)
-def test_a_method_that_cannot_be_called_is_refused_where_the_endpoint_is_made(
-    name: str, method: Callable[[], Any], text: str
-) -> None:
-    odd: Any = type("Odd", (WebSocketEndpoint,), {name: method()})
-    with pytest.raises(InvalidEndpoint) as refused:
-        odd.as_asgi()
-    assert str(refused.value).startswith(f"Odd: {name}{text}")
+    ]
+    for name in ["on_connect", "on_receive", "on_disconnect"]:
+        for method, text in others:
+            odd: Any = type("Odd", (WebSocketEndpoint,), {name: method()})
+            with pytest.raises(InvalidEndpoint) as refused:
+                odd.as_asgi()
+            assert str(refused.value).startswith(f"Odd: {name}{text}")
 
 
 class Greeter:
@@ -280,20 +272,18 @@ async def test_any_kind_of_method_that_returns_a_response_serves_requests(method
     assert (await fetch(endpoint.as_asgi())).text == "served"
 
 
-@pytest.mark.parametrize(
-    ("method", "text"),
-    [
+def test_an_http_method_that_cannot_be_called_is_refused_where_the_endpoint_is_made() -> None:
+    rows: list[tuple[Any, str]] = [
         (nothing, "get() is called with (self, request)"),
         (staticmethod(several), "get() is called with (request)"),
         (lambda self: None, "get() is called with (self, request)"),
         (yields, "get() yields: return a StreamingResponse"),
-    ],
-)
-def test_an_http_method_that_cannot_be_called_is_refused_where_the_endpoint_is_made(method: Any, text: str) -> None:
-    odd: Any = type("Odd", (HTTPEndpoint,), {"get": method})
-    with pytest.raises(InvalidEndpoint) as refused:
-        odd.as_asgi()
-    assert str(refused.value).startswith(f"Odd: {text}")
+    ]
+    for method, text in rows:
+        odd: Any = type("Odd", (HTTPEndpoint,), {"get": method})
+        with pytest.raises(InvalidEndpoint) as refused:
+            odd.as_asgi()
+        assert str(refused.value).startswith(f"Odd: {text}")
 
 
 # Python 3.14 evaluates annotations when they are asked for; before, this import leaves them unevaluated.

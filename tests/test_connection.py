@@ -27,9 +27,8 @@ def connection(**scope: Any) -> Connection:
 # -- query
 
 
-@pytest.mark.parametrize(
-    ("query", "pairs"),
-    [
+def test_query_parameters_are_what_a_form_would_send() -> None:
+    rows: list[tuple[bytes, list[tuple[str, str]]]] = [
         (b"", []),
         (b"a=1&b=2", [("a", "1"), ("b", "2")]),
         (b"a=&b", [("a", ""), ("b", "")]),
@@ -42,10 +41,9 @@ def connection(**scope: Any) -> Connection:
         (b"a=1;b=2", [("a", "1;b=2")]),
         (b"&&a=1&", [("a", "1")]),
         (b"a=b=c", [("a", "b=c")]),
-    ],
-)
-def test_query_parameters_are_what_a_form_would_send(query: bytes, pairs: list[tuple[str, str]]) -> None:
-    assert connection(query_string=query).query_params.multi_items() == pairs
+    ]
+    for query, pairs in rows:
+        assert connection(query_string=query).query_params.multi_items() == pairs
 
 
 def test_the_last_value_of_a_repeated_parameter_counts() -> None:
@@ -86,9 +84,8 @@ def test_tens_of_thousands_of_parameters_are_gone_through_without_searching_all_
 # -- cookies
 
 
-@pytest.mark.parametrize(
-    ("lines", "cookies"),
-    [
+def test_cookies_come_from_all_lines_and_the_first_of_a_name_counts() -> None:
+    rows: list[tuple[list[bytes], dict[str, str]]] = [
         ([], {}),
         ([b"a=1; b=2"], {"a": "1", "b": "2"}),
         ([b"a=1", b"b=2"], {"a": "1", "b": "2"}),
@@ -100,12 +97,9 @@ def test_tens_of_thousands_of_parameters_are_gone_through_without_searching_all_
         ([b'a="1\\0542\\0733"'], {"a": "1,2;3"}),
         ([rb'a="\"\\054\"\x"; b=\054'], {"a": '"\\054"x', "b": "\\054"}),
         ([rb'a="\351\400\8\"'], {"a": "\xe94008\\"}),
-    ],
-)
-def test_cookies_come_from_all_lines_and_the_first_of_a_name_counts(
-    lines: list[bytes], cookies: dict[str, str]
-) -> None:
-    assert connection(headers=[(b"cookie", line) for line in lines]).cookies == cookies
+    ]
+    for lines, cookies in rows:
+        assert connection(headers=[(b"cookie", line) for line in lines]).cookies == cookies
 
 
 def by_starlette(name: str, value: str) -> str:
@@ -160,9 +154,8 @@ def test_no_cookie_line_raises(line: bytes) -> None:
 # -- client
 
 
-@pytest.mark.parametrize(
-    ("client", "expected"),
-    [
+def test_the_clients_port_is_an_int_on_every_server() -> None:
+    rows: list[tuple[object, Address | None]] = [
         (("192.0.2.1", 5000), Address("192.0.2.1", 5000)),
         (("192.0.2.1", "5000"), Address("192.0.2.1", 5000)),
         (["192.0.2.1", 5000], Address("192.0.2.1", 5000)),
@@ -170,10 +163,9 @@ def test_no_cookie_line_raises(line: bytes) -> None:
         (("/tmp/socket", None), Address("/tmp/socket", None)),
         (("", "0"), None),
         (None, None),
-    ],
-)
-def test_the_clients_port_is_an_int_on_every_server(client: object, expected: Address | None) -> None:
-    assert connection(client=client).client == expected
+    ]
+    for client, expected in rows:
+        assert connection(client=client).client == expected
 
 
 def test_a_scope_without_client_has_no_address() -> None:
@@ -182,26 +174,23 @@ def test_a_scope_without_client_has_no_address() -> None:
     assert Connection(scope).client is None
 
 
-@pytest.mark.parametrize(
-    ("address", "text"),
-    [
+def test_an_address_is_written_as_in_a_url() -> None:
+    rows: list[tuple[Address, str]] = [
         (Address("192.0.2.1", 80), "192.0.2.1:80"),
         (Address("::1", 80), "[::1]:80"),
         (Address("::1", None), "[::1]"),
         (Address("/tmp/socket", None), "/tmp/socket"),
         (Address("a b" * 800, 80), "'" + ("a b" * 26)[:76] + "...:80"),
-    ],
-)
-def test_an_address_is_written_as_in_a_url(address: Address, text: str) -> None:
-    assert str(address) == text
+    ]
+    for address, text in rows:
+        assert str(address) == text
 
 
 # -- url
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
+def test_a_host_header_that_is_no_host_has_no_say_in_the_url() -> None:
+    rows: list[tuple[bytes, str]] = [
         (b"example.org", "http://example.org/a"),
         (b"EXAMPLE.org:8080", "http://EXAMPLE.org:8080/a"),
         (b"[::1]:8080", "http://[::1]:8080/a"),
@@ -215,33 +204,30 @@ def test_an_address_is_written_as_in_a_url(address: Address, text: str) -> None:
         (b"example.org:", "http://127.0.0.1:8000/a"),
         (b"[....]", "http://127.0.0.1:8000/a"),
         (b"a..b", "http://127.0.0.1:8000/a"),
-    ],
-)
-def test_a_host_header_that_is_no_host_has_no_say_in_the_url(host: bytes, expected: str) -> None:
-    scope = http_scope("GET", "/a")
-    scope["headers"] = [(b"host", host)]
-    assert Connection(scope).url == expected
+    ]
+    for host, expected in rows:
+        scope = http_scope("GET", "/a")
+        scope["headers"] = [(b"host", host)]
+        assert Connection(scope).url == expected
 
 
-@pytest.mark.parametrize(
-    ("server", "expected"),
-    [
+def test_without_a_host_header_the_url_has_the_servers_address() -> None:
+    rows: list[tuple[object, str]] = [
         (("::1", 8000), "http://[::1]:8000/"),
         (("127.0.0.1", "8000"), "http://127.0.0.1:8000/"),
         (("/tmp/granian.sock", "0"), "http://localhost/"),
         (("/tmp/uvicorn.sock", None), "http://localhost/"),
         (None, "http://localhost/"),
-    ],
-)
-def test_without_a_host_header_the_url_has_the_servers_address(server: object, expected: str) -> None:
-    scope = http_scope(server=server)
-    scope["headers"] = []
-    assert Connection(scope).url == expected
+    ]
+    for server, expected in rows:
+        scope = http_scope(server=server)
+        scope["headers"] = []
+        assert Connection(scope).url == expected
 
 
-@pytest.mark.parametrize("path", ["/r/x", "/x"])
-def test_the_url_has_the_root_path_whether_the_servers_path_has_it_or_not(path: str) -> None:
-    assert connection(path=path, root_path="/r").url == "http://testserver/r/x"
+def test_the_url_has_the_root_path_whether_the_servers_path_has_it_or_not() -> None:
+    for path in ["/r/x", "/x"]:
+        assert connection(path=path, root_path="/r").url == "http://testserver/r/x"
 
 
 def test_the_parts_of_a_url_are_attributes() -> None:
@@ -251,11 +237,13 @@ def test_the_parts_of_a_url_are_attributes() -> None:
     assert (url.path, url.query) == ("/a%20b/%C3%A9", "c=d")
 
 
-@pytest.mark.parametrize(
-    ("scope", "scheme"), [(websocket_scope("wss://testserver/"), "wss"), (websocket_scope(server="daphne"), "ws")]
-)
-def test_a_websocket_without_a_scheme_is_ws(scope: Any, scheme: str) -> None:
-    assert Connection(scope).url.scheme == scheme
+def test_a_websocket_without_a_scheme_is_ws() -> None:
+    rows: list[tuple[Any, str]] = [
+        (websocket_scope("wss://testserver/"), "wss"),
+        (websocket_scope(server="daphne"), "ws"),
+    ]
+    for scope, scheme in rows:
+        assert Connection(scope).url.scheme == scheme
 
 
 @given(st.binary(max_size=24))
@@ -322,9 +310,8 @@ def test_there_are_no_path_parameters_without_a_route() -> None:
     assert connection(path_params={"id": 5}).path_params == {"id": 5}
 
 
-@pytest.mark.parametrize(
-    ("host", "shown"),
-    [
+def test_an_address_shows_nothing_unescaped_that_a_forwarded_header_may_have_put_there() -> None:
+    rows: list[tuple[str, str]] = [
         ("192.0.2.7", "192.0.2.7:1"),
         ("::1", "[::1]:1"),
         ("fe80::1%eth0", "[fe80::1%eth0]:1"),
@@ -332,21 +319,20 @@ def test_there_are_no_path_parameters_without_a_route() -> None:
         ("\x9b31mRED", "'\\x9b31mRED':1"),
         ("a WebSocket connected: admin", "'a WebSocket connected: admin':1"),
         ("::1\n", "'::1\\n':1"),
-    ],
-)
-def test_an_address_shows_nothing_unescaped_that_a_forwarded_header_may_have_put_there(host: str, shown: str) -> None:
-    assert str(Address(host, 1)) == shown
+    ]
+    for host, shown in rows:
+        assert str(Address(host, 1)) == shown
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])
-def test_a_state_can_be_copied(duplicate: Any) -> None:
-    copied = duplicate(State({"a": 1}))
-    assert (list(copied), copied.a) == (["a"], 1)
+def test_a_state_can_be_copied() -> None:
+    rows: list[Any] = [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))]
+    for duplicate in rows:
+        copied = duplicate(State({"a": 1}))
+        assert (list(copied), copied.a) == (["a"], 1)
 
 
-@pytest.mark.parametrize(
-    ("host", "key"),
-    [
+def test_connections_are_counted_by_what_one_customer_of_a_network_has() -> None:
+    rows: list[tuple[str, str | None]] = [
         ("192.0.2.7", "192.0.2.7"),
         ("192.0.2.7:443", "192.0.2.7"),  # Azure's X-Forwarded-For, as hypercorn passes it on
         ("::ffff:192.0.2.7", "192.0.2.7"),
@@ -363,10 +349,9 @@ def test_a_state_can_be_copied(duplicate: Any) -> None:
         ("/run/app.sock", "/run/app.sock"),
         ("010.0.0.1", "010.0.0.1"),
         ("", None),
-    ],
-)
-def test_connections_are_counted_by_what_one_customer_of_a_network_has(host: str, key: str | None) -> None:
-    assert client_key({"client": [host, "50000"]}) == key
+    ]
+    for host, key in rows:
+        assert client_key({"client": [host, "50000"]}) == key
 
 
 def test_a_unix_socket_has_no_client_to_count() -> None:

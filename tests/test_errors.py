@@ -125,9 +125,9 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "text"), MESSAGES)
-def test_the_message_of_every_error_shows_what_it_is_about(error: AsgiWsError, text: str) -> None:
-    assert str(error) == text
+def test_the_message_of_every_error_shows_what_it_is_about() -> None:
+    for error, text in MESSAGES:
+        assert str(error) == text
 
 
 # As much as a message of a client may have, with what would break a line.
@@ -205,29 +205,27 @@ def test_starlettes_name_is_the_same_class() -> None:
     assert (error.code, error.reason) == (1000, "")
 
 
-@pytest.mark.parametrize("status", [200, 299, 600, "404", None])
-def test_an_http_error_takes_no_status_of_success(status: Any) -> None:
-    with pytest.raises(InvalidStatus, match="expected 300-599 for an HTTPError"):
-        HTTPError(status)
+def test_an_http_error_takes_no_status_of_success() -> None:
+    rows: list[Any] = [200, 299, 600, "404", None]
+    for status in rows:
+        with pytest.raises(InvalidStatus, match="expected 300-599 for an HTTPError"):
+            HTTPError(status)
 
 
-@pytest.mark.parametrize(
-    ("error", "builtin"),
-    [
+def test_an_error_is_also_of_the_builtin_kind_that_it_would_be_without_us() -> None:
+    rows: list[tuple[Any, Any]] = [
         (LifecycleError, RuntimeError),
         (InvalidMessage, TypeError),
         (InvalidCloseCode, ValueError),
         (InvalidJSON, ValueError),
         (RouteNotFound, LookupError),
-    ],
-)
-def test_an_error_is_also_of_the_builtin_kind_that_it_would_be_without_us(error: Any, builtin: Any) -> None:
-    assert issubclass(error, builtin)
+    ]
+    for error, builtin in rows:
+        assert issubclass(error, builtin)
 
 
-@pytest.mark.parametrize(
-    "error", [error for error, _ in MESSAGES if isinstance(error, (ConnectionClosed, InvalidJSON))]
-)
-def test_what_the_peer_did_survives_a_trip_to_another_process(error: AsgiWsError) -> None:
-    copy = pickle.loads(pickle.dumps(error))
-    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+def test_what_the_peer_did_survives_a_trip_to_another_process() -> None:
+    rows: list[AsgiWsError] = [error for error, _ in MESSAGES if isinstance(error, (ConnectionClosed, InvalidJSON))]
+    for error in rows:
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))

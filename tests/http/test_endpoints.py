@@ -43,9 +43,9 @@ class OnlyPost(HTTPEndpoint):
         return Response("posted")
 
 
-@pytest.mark.parametrize("method", METHODS)
-async def test_each_method_goes_to_the_method_of_its_name(method: str) -> None:
-    assert (await fetch(Everything.as_asgi(), method=method)).text == method
+async def test_each_method_goes_to_the_method_of_its_name() -> None:
+    for method in METHODS:
+        assert (await fetch(Everything.as_asgi(), method=method)).text == method
 
 
 async def test_head_is_answered_by_get_without_its_body() -> None:
@@ -61,10 +61,10 @@ async def test_a_head_of_its_own_comes_before_get() -> None:
     assert (await fetch(Page.as_asgi(), method="HEAD")).headers["x-own"] == "1"
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "post", "BREW", "AS_ASGI", "__INIT__"])
-async def test_a_method_that_is_not_there_is_405_with_those_that_are(method: str) -> None:
-    answer = await http(OnlyPost.as_asgi(), method)
-    assert (answer.status, answer.headers["allow"]) == (405, "OPTIONS, POST")
+async def test_a_method_that_is_not_there_is_405_with_those_that_are() -> None:
+    for method in ["GET", "HEAD", "DELETE", "post", "BREW", "AS_ASGI", "__INIT__"]:
+        answer = await http(OnlyPost.as_asgi(), method)
+        assert (answer.status, answer.headers["allow"]) == (405, "OPTIONS, POST")
 
 
 async def test_options_is_answered_with_the_methods_unless_there_is_one() -> None:

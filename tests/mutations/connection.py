@@ -41,12 +41,6 @@ headers of an HTTPError are lost
 - await self._deny(ws, answers[0].status, answers[0].detail, answers[0].headers)
 + await self._deny(ws, answers[0].status, answers[0].detail)
 
-one of the peer's doings hides the mistakes beside it
-- if all(isinstance(cause, PeerError) for cause in causes):
--             payload
-+ if any(isinstance(cause, PeerError) for cause in causes):
-+             payload
-
 a payload error always closes with the code of its kind
 - refusal.close_code if close_code is None else close_code
 + refusal.close_code
@@ -98,11 +92,6 @@ a close is not idempotent
 -             return
 +         pass
 
-a second abort asks the server again
--             if not is_closing:
--                 self._apply(ABORT_EXTENSION, "abort()")
-+             pass
-
 abort drops nothing where a close is under way
 - if (self.application_state is _CONNECTED or is_closing) and
 + if self.application_state is _CONNECTED and
@@ -142,10 +131,6 @@ a lost connection is an error of the handler
 - if means_gone(error, self.scope):
 + if False:
 
-a limit that the server saw broken is not counted
-- self._usage.refused[Refusal.MESSAGE_BYTES.name] += 1
-+ pass
-
 a message before the answer is lost
 - self._receive_event = _beginning_with(event, self._receive_event)
 + pass
@@ -167,10 +152,6 @@ one of a client too many is let in
 a client's place is never free again
 - self.by_client[client] -= 1
 + pass
-
-a slow rate lets no first message through
-- TokenBucket(messages, max(messages, 1.0)).take
-+ TokenBucket(messages, messages).take
 
 bytes count as characters
 - size = len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())
@@ -236,7 +217,7 @@ hosts are not checked where any origin may come
 -         if self._allowed_hosts is None and (not origin_lines or self.origins is UNSAFE_ANY):
 +         if not origin_lines or self.origins is UNSAFE_ANY:
 
-# security.py: tests/websocket/test_refusals.py tests/websocket/test_websocket.py
+# security.py: tests/websocket/test_subprotocols.py tests/websocket/test_websocket.py
 
 any subprotocol may be accepted
 - if subprotocol not in offered or not is_token(subprotocol):

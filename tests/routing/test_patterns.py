@@ -80,14 +80,13 @@ MATCHES: list[tuple[str, str, dict[str, Any] | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "path", "expected"), MATCHES)
-def test_a_path_matches_as_the_pattern_says(pattern: str, path: str, expected: dict[str, Any] | None) -> None:
-    assert values(path, pattern) == expected
+def test_a_path_matches_as_the_pattern_says() -> None:
+    for pattern, path, expected in MATCHES:
+        assert values(path, pattern) == expected
 
 
-@pytest.mark.parametrize(
-    ("pattern", "why"),
-    [
+def test_a_malformed_pattern_is_refused_with_the_reason() -> None:
+    rows: list[tuple[Any, str]] = [
         ("", "starts with"),
         ("a", "starts with"),
         (None, "starts with"),
@@ -106,13 +105,12 @@ def test_a_path_matches_as_the_pattern_says(pattern: str, path: str, expected: d
         ("/{a:number}", "no converter 'number'; there are float, int, path, str, uuid"),
         ("/{a:}", "no converter ''"),
         ("/{a:bad}", "pattern of a converter is wrong"),
-    ],
-)
-def test_a_malformed_pattern_is_refused_with_the_reason(pattern: Any, why: str) -> None:
-    converters = CONVERTERS if "bad" not in str(pattern) else {**CONVERTERS, "bad": Converter("(")}
-    with pytest.raises(InvalidRoute, match=re.escape(why)) as raised:
-        Pattern(pattern, converters)
-    assert raised.value.path == pattern
+    ]
+    for pattern, why in rows:
+        converters = CONVERTERS if "bad" not in str(pattern) else {**CONVERTERS, "bad": Converter("(")}
+        with pytest.raises(InvalidRoute, match=re.escape(why)) as raised:
+            Pattern(pattern, converters)
+        assert raised.value.path == pattern
 
 
 def test_a_converter_of_ones_own_parses_and_formats() -> None:
@@ -138,22 +136,21 @@ def test_only_path_crosses_a_slash() -> None:
 # -- specificity
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
+def test_the_most_specific_pattern_comes_first_in_any_order() -> None:
+    rows: list[bool] = [False, True]
+    others: list[tuple[str, list[str]]] = [
         ("/users/me", ["/users/me", "/users/{id}", "/{a}/me", "/{tenant}/{rest:path}", "/{everything:path}"]),
         ("/users/5", ["/users/{id}", "/{tenant}/{rest:path}", "/{everything:path}"]),
         ("/x/me", ["/{a}/me", "/{tenant}/{rest:path}", "/{everything:path}"]),
         ("/x/y", ["/{tenant}/{rest:path}", "/{everything:path}"]),
         ("/x", ["/{everything:path}"]),
-    ],
-)
-def test_the_most_specific_pattern_comes_first_in_any_order(path: str, expected: list[str], reverse: bool) -> None:
-    patterns = ["/{everything:path}", "/{tenant}/{rest:path}", "/{a}/me", "/users/{id}", "/users/me"]
-    if reverse:
-        patterns.reverse()
-    assert [pattern for pattern, _ in find(path, *patterns)] == expected
+    ]
+    for reverse in rows:
+        for path, expected in others:
+            patterns = ["/{everything:path}", "/{tenant}/{rest:path}", "/{a}/me", "/users/{id}", "/users/me"]
+            if reverse:
+                patterns.reverse()
+            assert [pattern for pattern, _ in find(path, *patterns)] == expected
 
 
 def test_what_is_equally_specific_keeps_its_order() -> None:
@@ -215,9 +212,8 @@ def test_a_formatted_path_is_read_as_the_same_values(text: str, data: st.DataObj
     assert find(unquote(path), text) == [(text, params)]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "params", "expected"),
-    [
+def test_a_path_is_formatted_only_of_what_it_would_match() -> None:
+    rows: list[tuple[str, dict[str, Any], str | None]] = [
         ("/", {}, "/"),
         ("/a/{x}", {"x": "b c"}, "/a/b%20c"),
         ("/a/{x}", {"x": "é?#%"}, "/a/%C3%A9%3F%23%25"),
@@ -255,12 +251,9 @@ def test_a_formatted_path_is_read_as_the_same_values(text: str, data: st.DataObj
         ("/{name}.{ext}", {"name": "a.tar", "ext": "gz"}, "/a.tar.gz"),
         ("/{name}.{ext}", {"name": "a", "ext": "tar.gz"}, None),
         ("/é {x}", {"x": "1"}, "/%C3%A9%201"),
-    ],
-)
-def test_a_path_is_formatted_only_of_what_it_would_match(
-    pattern: str, params: dict[str, Any], expected: str | None
-) -> None:
-    assert Pattern(pattern).format(params) == expected
+    ]
+    for pattern, params, expected in rows:
+        assert Pattern(pattern).format(params) == expected
 
 
 # -- against a naive matcher
@@ -355,13 +348,11 @@ def test_no_part_is_parsed_for_a_static_path() -> None:
     assert tried == []
 
 
-@pytest.mark.parametrize(
-    ("pattern", "longest"),
-    [("/{a}.{b}.json", "x.y.json"), ("/{a:path}/x/{b:path}/y", "a/x/b/y")],
-)
-def test_a_part_with_several_parameters_is_not_tried_on_text_without_end(pattern: str, longest: str) -> None:
-    fits, too_long = longest.rjust(256, "z"), longest.rjust(257, "z")
-    assert find(f"/{fits}", pattern)
-    assert not find(f"/{too_long}", pattern)
-    assert find(f"/{'.' * 60_000}", "/{a}") == [("/{a}", {"a": "." * 60_000})]
-    assert Pattern("/{a}-{b}").format({"a": "a" * 200, "b": "b" * 56}) is None
+def test_a_part_with_several_parameters_is_not_tried_on_text_without_end() -> None:
+    rows: list[tuple[str, str]] = [("/{a}.{b}.json", "x.y.json"), ("/{a:path}/x/{b:path}/y", "a/x/b/y")]
+    for pattern, longest in rows:
+        fits, too_long = longest.rjust(256, "z"), longest.rjust(257, "z")
+        assert find(f"/{fits}", pattern)
+        assert not find(f"/{too_long}", pattern)
+        assert find(f"/{'.' * 60_000}", "/{a}") == [("/{a}", {"a": "." * 60_000})]
+        assert Pattern("/{a}-{b}").format({"a": "a" * 200, "b": "b" * 56}) is None

@@ -1,6 +1,7 @@
 """A handler as an ASGI application: every ending has an answer of ours, and the handler's mistakes are told once."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -31,49 +32,95 @@ class Boom(Exception):
     """What a handler raises here."""
 
 
-async def test_a_handler_that_returns_is_closed_with_1000() -> None:
+class Fatal(BaseException):
+    """What is no Exception."""
+
+
+class TooPolite(PayloadError):
+    """A payload error of one's own."""
+
+    close_code = 4100
+
+
+class Odd(PayloadError):
+    """One with a code that may not be sent."""
+
+    close_code = 1006
+
+
+@dataclass
+class Ending:
+    """A handler that accepts or does not, and then returns or raises; what becomes of that.
+
+    Attributes:
+        end: close code and reason; or, before accept, status and body of the refusal.
+        error: what goes on to the server; the raised exception itself by default, None for none.
+    """
+
+    accepts: bool
+    raises: BaseException | None
+    end: tuple[int, str | bytes]
+    error: type[BaseException] | None = None
+    refused: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.raises!r} {'after' if self.accepts else 'before'} accept"
+
+
+SERVER_ERROR = (500, b"Internal Server Error")
+BAD_HEADER = [(b"x", b"a\r\nb")]
+ENDINGS = [
+    Ending(True, None, (1000, "")),
+    Ending(False, None, (403, b"not accepted"), refused="NOT_ACCEPTED"),
+    Ending(True, Boom(), (1011, ""), Boom),
+    Ending(False, Boom(), SERVER_ERROR, Boom),
+    Ending(True, Fatal(), (1011, ""), Fatal),
+    Ending(False, HTTPError(401, "no token"), (401, b"no token")),
+    Ending(False, ExceptionGroup("checks", [HTTPError(401, "no token")]), (401, b"no token")),
+    Ending(False, HTTPError(401, headers=BAD_HEADER), SERVER_ERROR, InvalidHeader),
+    Ending(True, HTTPError(404), (1011, ""), HTTPError),
+    Ending(True, ExceptionGroup("both", [ConnectionClosed(1001), Boom()]), (1011, ""), ExceptionGroup),
+    # The end of something else is a mistake.
+    Ending(False, ClientDisconnected(), SERVER_ERROR, ClientDisconnected),
+    Ending(False, UnexpectedMessageType("text"), (400, b"unexpected message type"), refused="MESSAGE_TYPE"),
+    Ending(True, TooPolite(), (4100, "invalid payload"), refused="PAYLOAD"),
+    Ending(True, Odd(), (1011, ""), InvalidCloseCode, refused="PAYLOAD"),
+]
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=str)
+async def test_every_ending_has_an_answer_and_a_mistake_goes_on_to_the_server_unchanged(ending: Ending) -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-
-    async with WebSocketCommunicator(handler) as peer:
-        await peer.connect()
-        assert await peer.wait_closed() == (1000, "")
-
-
-async def test_a_handler_that_raises_is_closed_with_1011_and_its_exception_goes_on_unchanged() -> None:
-    error = Boom()
-
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        raise error
+        if ending.accepts:
+            await ws.accept()
+        if ending.raises is not None:
+            raise ending.raises
 
     async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        await peer.connect()
-        assert await peer.wait_closed() == (1011, "")
-    assert peer.error is error
-    assert handler.statistics().failed == 1
+        if ending.accepts:
+            await peer.connect()
+            assert await peer.wait_closed() == ending.end
+        else:
+            assert await refusal(peer) == ending.end
+    if type(ending.raises) is ending.error:
+        assert peer.error is ending.raises
+    else:
+        assert type(peer.error) is (ending.error or type(None))
+    statistics = handler.statistics()
+    assert statistics.failed == isinstance(peer.error, Exception)
+    assert statistics.refused == ({} if ending.refused is None else {ending.refused: 1})
 
 
-async def test_a_handler_that_raises_before_accept_is_refused_with_500() -> None:
+async def test_the_headers_of_an_http_error_are_those_of_the_denial() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
-        raise Boom
-
-    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        assert await refusal(peer) == (500, b"Internal Server Error")
-    assert isinstance(peer.error, Boom)
-
-
-async def test_a_handler_that_returns_before_accept_is_refused_with_403() -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        pass
+        raise HTTPError(401, "", [(b"www-authenticate", b"Bearer")])
 
     async with WebSocketCommunicator(handler) as peer:
-        assert await refusal(peer) == (403, b"not accepted")
-    assert handler.statistics().refused == {"NOT_ACCEPTED": 1}
+        answer = await peer.connect()
+    assert isinstance(answer, Denied)
+    assert answer.headers["www-authenticate"] == "Bearer"
 
 
 async def test_a_handler_that_raises_after_it_denied_adds_nothing_to_the_wire() -> None:
@@ -87,40 +134,6 @@ async def test_a_handler_that_raises_after_it_denied_adds_nothing_to_the_wire() 
         await peer.wait()
         assert await peer.receive_nothing()
     assert isinstance(peer.error, Boom)
-
-
-async def test_an_http_error_before_accept_is_the_denial() -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        raise HTTPError(401, "no token", [(b"www-authenticate", b"Bearer")])
-
-    async with WebSocketCommunicator(handler) as peer:
-        answer = await peer.connect()
-    assert isinstance(answer, Denied)
-    assert (answer.status, answer.headers["www-authenticate"], answer.body) == (401, "Bearer", b"no token")
-    assert handler.statistics().failed == 0
-
-
-async def test_an_http_error_that_cannot_be_sent_refuses_with_500() -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        raise HTTPError(401, headers=[(b"x", b"a\r\nb")])
-
-    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        assert (await refusal(peer))[0] == 500
-    assert isinstance(peer.error, InvalidHeader)
-
-
-async def test_an_http_error_after_accept_is_a_mistake_of_the_handler() -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        raise HTTPError(404)
-
-    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        await peer.connect()
-        assert (await peer.wait_closed())[0] == 1011
-    assert isinstance(peer.error, HTTPError)
 
 
 async def test_a_group_of_nothing_but_the_peers_doings_is_quiet() -> None:
@@ -141,20 +154,6 @@ async def test_a_group_of_nothing_but_the_peers_doings_is_quiet() -> None:
     assert handler.statistics().failed == 0
 
 
-async def test_a_group_with_a_mistake_in_it_goes_on_whole() -> None:
-    group = ExceptionGroup("both", [ConnectionClosed(1001), Boom()])
-
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        raise group
-
-    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        await peer.connect()
-        assert (await peer.wait_closed())[0] == 1011
-    assert peer.error is group
-
-
 async def test_a_group_with_a_bad_message_closes_with_its_code() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
@@ -166,27 +165,6 @@ async def test_a_group_with_a_bad_message_closes_with_its_code() -> None:
         await peer.connect()
         await peer.send(b"x")
         assert await peer.wait_closed() == (1003, "unexpected message type")
-
-
-async def test_the_end_of_something_else_is_a_mistake_of_the_handler() -> None:
-    error = ClientDisconnected()
-
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        raise error
-
-    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        assert (await refusal(peer))[0] == 500
-    assert peer.error is error
-
-
-async def test_a_bad_payload_before_accept_refuses_with_400() -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        raise UnexpectedMessageType("text")
-
-    async with WebSocketCommunicator(handler) as peer:
-        assert await refusal(peer) == (400, b"unexpected message type")
 
 
 async def test_a_bad_message_that_is_found_after_the_end_is_quiet() -> None:
@@ -262,38 +240,6 @@ async def test_a_cancelled_handler_whose_close_is_stuck_ends_within_a_second() -
     assert peer.extension_events == [{"type": ABORT_EXTENSION}]
 
 
-class Fatal(BaseException):
-    """What is no Exception."""
-
-
-async def test_a_handler_that_raises_what_is_no_exception_is_closed_with_1011_too() -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        raise Fatal
-
-    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        await peer.connect()
-        assert (await peer.wait_closed())[0] == 1011
-    assert isinstance(peer.error, Fatal)
-
-
-async def test_a_payload_error_with_a_code_that_may_not_be_sent_is_a_mistake_and_closes_with_1011() -> None:
-    class Odd(PayloadError):
-        close_code = 1006
-
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        raise Odd
-
-    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        await peer.connect()
-        assert (await peer.wait_closed())[0] == 1011
-    assert isinstance(peer.error, InvalidCloseCode)
-    assert handler.statistics().failed == 1
-
-
 async def test_a_server_that_fails_on_the_denial_does_not_hide_the_handlers_exception() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
@@ -303,15 +249,6 @@ async def test_a_server_that_fails_on_the_denial_does_not_hide_the_handlers_exce
     async with WebSocketCommunicator(server, raise_server_exceptions=False) as peer:
         await peer.connect()
     assert isinstance(peer.error, Boom)
-
-
-async def test_a_group_with_a_refusal_before_accept_is_the_denial() -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        raise ExceptionGroup("checks", [HTTPError(401, "no token")])
-
-    async with WebSocketCommunicator(handler) as peer:
-        assert await refusal(peer) == (401, b"no token")
 
 
 async def test_a_client_that_leaves_before_accept_ends_the_time_to_accept() -> None:
@@ -388,18 +325,3 @@ async def test_the_repr_of_a_websocket_shows_path_client_and_state_without_contr
         await peer.connect()
     assert seen == ["<WebSocket '/a\\nb' from 192.0.2.7:50000, CONNECTING>"]
     assert repr(handler) == "<WebSocketApp handler>"
-
-
-async def test_a_payload_error_of_ones_own_closes_with_its_close_code() -> None:
-    class TooPolite(PayloadError):
-        close_code = 4100
-
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        raise TooPolite
-
-    async with WebSocketCommunicator(handler) as peer:
-        await peer.connect()
-        assert await peer.wait_closed() == (4100, "invalid payload")
-    assert handler.statistics().refused == {"PAYLOAD": 1}

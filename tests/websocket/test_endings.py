@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ async def test_the_peers_leaving_is_raised_once_more_by_every_later_call() -> No
     assert seen == [(4001, "bye")] * 5
 
 
-@pytest.mark.parametrize("event", [{"code": None}, {}, {"code": 1005}, {"code": None, "reason": None}])
+@pytest.mark.parametrize("event", [{}, {"code": 1005}, {"code": None, "reason": None}])
 async def test_a_disconnect_without_a_code_is_1005(event: dict[str, Any]) -> None:
     ended: list[tuple[int | None, str | None]] = []
 
@@ -89,53 +88,57 @@ async def test_an_uncaught_connection_closed_is_no_error_of_the_handler() -> Non
         await peer.connect()
 
 
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (lambda ws: ws.receive(), "receive() is not allowed in state CONNECTING: call accept() first"),
-        (lambda ws: ws.send("x"), "send() is not allowed in state CONNECTING"),
-        (lambda ws: ws.wait_closed(), "wait_closed() is not allowed in state CONNECTING: call accept() first"),
-    ],
-)
-async def test_using_a_connection_before_accept_is_an_error_that_names_call_and_state(
-    call: Callable[[WebSocket], Awaitable[Any]], text: str
-) -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await call(ws)
-
-    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
-        assert await refusal(peer) == (500, b"Internal Server Error")
-    assert type(peer.error) is LifecycleError
-    assert str(peer.error) == text
-
-
-@pytest.mark.parametrize("server", ["spec", "daphne"])
-@pytest.mark.parametrize("ending", ["accepted", "closed", "denied"])
-@pytest.mark.parametrize("call", ["accept", "deny"])
-async def test_a_second_answer_to_the_handshake_is_refused_and_never_sent(ending: str, call: str, server: str) -> None:
+async def test_using_a_connection_before_accept_is_an_error_that_names_call_and_state() -> None:
     errors: list[Any] = []
 
     @websocket_app
     async def handler(ws: WebSocket) -> None:
-        endings: dict[str, Callable[[], Awaitable[None]]]
-        endings = {"accepted": ws.accept, "closed": ws.close, "denied": ws.deny}
-        await endings[ending]()
-        errors.append(await outcome(getattr(ws, call)()))
+        for call in (ws.receive(), ws.send("x"), ws.wait_closed()):
+            errors.append(await outcome(call))
+        raise errors[0]
+
+    async with WebSocketCommunicator(handler, raise_server_exceptions=False) as peer:
+        assert await refusal(peer) == (500, b"Internal Server Error")
+    assert {type(error) for error in errors} == {LifecycleError}
+    assert [str(error) for error in errors] == [
+        "receive() is not allowed in state CONNECTING: call accept() first",
+        "send() is not allowed in state CONNECTING",
+        "wait_closed() is not allowed in state CONNECTING: call accept() first",
+    ]
+
+
+DENIAL = ["websocket.http.response.start", "websocket.http.response.body"]
+
+
+@pytest.mark.parametrize(
+    ("server", "ending", "sent"),
+    [
+        ("spec", "accept", ["websocket.accept", "websocket.close"]),
+        ("spec", "close", ["websocket.close"]),
+        ("spec", "deny", DENIAL),
+        ("daphne", "deny", ["websocket.close"]),
+    ],
+)
+async def test_a_second_answer_to_the_handshake_is_refused_and_never_sent(
+    server: str, ending: str, sent: list[str]
+) -> None:
+    errors: list[Any] = []
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await getattr(ws, ending)()
+        errors.extend([await outcome(ws.accept()), await outcome(ws.deny())])
 
     gate = Gate(handler)
     gate.open.set()
     async with WebSocketCommunicator(gate, server=server) as peer:
         await peer.connect()
         await peer.wait()
-    assert type(errors[0]) is LifecycleError
-    assert str(errors[0]).startswith(f"{call}() is not allowed in state ")
-    denial = ["websocket.http.response.start", "websocket.http.response.body"]
-    assert [event["type"] for event in gate.begun] == {
-        "accepted": ["websocket.accept", "websocket.close"],
-        "closed": ["websocket.close"],
-        "denied": denial if server == "spec" else ["websocket.close"],
-    }[ending]
+    assert [type(error) for error in errors] == [LifecycleError] * 2
+    assert [str(error).partition(" in state ")[0] for error in errors] == [
+        f"{call}() is not allowed" for call in ("accept", "deny")
+    ]
+    assert [event["type"] for event in gate.begun] == sent
 
 
 async def test_an_event_that_the_server_may_not_deliver_is_a_lifecycle_error() -> None:
@@ -151,46 +154,40 @@ async def test_an_event_that_the_server_may_not_deliver_is_a_lifecycle_error() -
     assert str(peer.error) == "the server's 'websocket.unheard' is not allowed in state CONNECTED"
 
 
-@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, -1, "1000", None, 1000.0, True])
-async def test_a_close_code_that_may_not_be_sent_is_an_error_at_the_call_and_nothing_is_sent(code: Any) -> None:
+async def test_a_close_that_may_not_be_sent_is_an_error_at_the_call_and_nothing_is_sent() -> None:
+    codes: list[Any] = [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, -1, "1000", None, 1000.0, True]
+    reasons: list[Any] = ["x" * 124, "é" * 62, "\ud800", b"bytes"]
+
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        assert type(await outcome(ws.close(code))) is InvalidCloseCode
+        assert {type(await outcome(ws.close(code))) for code in codes} == {InvalidCloseCode}
+        assert {type(await outcome(ws.close(1000, reason))) for reason in reasons} == {InvalidCloseReason}
         assert not ws.closed
-
-    async with WebSocketCommunicator(handler) as peer:
-        await peer.connect()
-        assert await peer.wait_closed() == (1000, "")
-
-
-@pytest.mark.parametrize(("code", "reason"), [(1005, ""), (1006, None), (99, "x" * 124), ("1000", b"bytes")])
-async def test_a_close_after_the_end_does_nothing_whatever_its_arguments(code: Any, reason: Any) -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        assert told(await outcome(ws.receive())) == (1005, "")
-        await ws.close(code, reason)
-        assert ws.close_code == 1005
-
-    async with WebSocketCommunicator(handler) as peer:
-        await peer.connect()
-        await peer.close(None)
-        await peer.close(code, reason)
-        await peer.wait()
-
-
-@pytest.mark.parametrize("reason", ["x" * 124, "é" * 62, "\ud800", b"bytes"])
-async def test_a_close_reason_that_does_not_fit_is_an_error_at_the_call(reason: Any) -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        assert type(await outcome(ws.close(1000, reason))) is InvalidCloseReason
         await ws.close(3000, "é" * 61)
 
     async with WebSocketCommunicator(handler) as peer:
         await peer.connect()
         assert await peer.wait_closed() == (3000, "é" * 61)
+
+
+async def test_a_close_after_the_end_does_nothing_whatever_its_arguments() -> None:
+    arguments: list[tuple[Any, Any]] = [(1005, ""), (1006, None), (99, "x" * 124), ("1000", b"bytes")]
+
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        assert told(await outcome(ws.receive())) == (1005, "")
+        for code, reason in arguments:
+            await ws.close(code, reason)
+            assert ws.close_code == 1005
+
+    async with WebSocketCommunicator(handler) as peer:
+        await peer.connect()
+        await peer.close(None)
+        for code, reason in arguments:
+            await peer.close(code, reason)
+        await peer.wait()
 
 
 async def test_an_exception_of_the_server_keeps_its_cause() -> None:
@@ -279,8 +276,7 @@ async def test_an_accept_that_is_cancelled_while_the_server_answers_ends_the_con
     assert handler.statistics().accepted == 0
 
 
-@pytest.mark.parametrize("cancellations", [2, 20])
-@pytest.mark.parametrize("call", ["accept", "close", "deny"])
+@pytest.mark.parametrize(("call", "cancellations"), [("accept", 2), ("accept", 20), ("close", 20), ("deny", 20)])
 async def test_the_client_is_answered_though_the_handler_is_cancelled_again_and_again(
     call: str, cancellations: int
 ) -> None:
