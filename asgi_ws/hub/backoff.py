@@ -1,8 +1,9 @@
-"""Calls of a broker that fail for a while: when they are tried again, and what the log says of it."""
+"""Calls of a broker that fail for a while: the time of the next try, and what is logged."""
 
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from typing import Final
 
 from ..errors import end_of_program
@@ -42,47 +43,80 @@ def failure_of(error: BaseException) -> Exception:
     return failure
 
 
-class Trouble:
-    """The rooms that the broker fails to do one thing for: one line in the log when that begins, and one when it ends.
+class Backoff:
+    """The failures of a call in a row, and the timer of its next try.
 
-    Args:
-        what: the broker fails to do.
-        therefore: follows from that.
+    Attributes:
+        failures: since the last success.
     """
 
-    __slots__ = ("_is_told", "_rooms", "_therefore", "_what")
+    __slots__ = ("_loop", "_timer", "failures")
 
-    def __init__(self, what: str, therefore: str) -> None:
-        self._what = what
-        self._therefore = therefore
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self.failures = 0
+
+    def plan(self, again: Callable[[], object]) -> float:
+        """Count a failure and call `again` later; return in how many seconds."""
+        self.failures += 1
+        seconds = delay_after(self.failures)
+        self._timer = self._loop.call_later(seconds, again)
+        return seconds
+
+    def cancel(self) -> None:
+        """Cancel the next try."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def reset(self) -> None:
+        """Cancel the next try and forget the failures."""
+        self.cancel()
+        self.failures = 0
+
+
+class FailureLog:
+    """The rooms that one kind of call fails for: one line in the log when that begins, and one when it ends.
+
+    Args:
+        call: the words for it.
+        result: the words for what follows from a failure.
+    """
+
+    __slots__ = ("_call", "_is_logged", "_result", "_rooms")
+
+    def __init__(self, call: str, result: str) -> None:
+        self._call = call
+        self._result = result
         self._rooms: set[str] = set()
-        self._is_told = False
+        self._is_logged = False
 
-    def begin(self, room: str, error: Exception) -> None:
-        """Note that the broker failed for a room."""
+    def failed(self, room: str, error: Exception) -> None:
+        """Note that the call failed for a room."""
         self._rooms.add(room)
-        if not self._is_told:
-            self._is_told = True
-            logger.error("broker failed to %s room %a; %s", self._what, room, self._therefore, exc_info=error)
+        if not self._is_logged:
+            self._is_logged = True
+            logger.error("broker failed to %s room %a; %s", self._call, room, self._result, exc_info=error)
 
-    def end(self, room: str) -> None:
-        """Note that the broker did what it was asked for a room."""
+    def succeeded(self, room: str) -> None:
+        """Note that the call succeeded for a room."""
         self._rooms.discard(room)
-        if self._is_told and not self._rooms:
-            self._is_told = False
-            logger.warning("broker does not fail any more to %s rooms", self._what)
+        if self._is_logged and not self._rooms:
+            self._is_logged = False
+            logger.warning("broker does not fail any more to %s rooms", self._call)
 
-    def forget(self, room: str) -> None:
-        """Note that the broker is not asked for a room any more."""
+    def discard(self, room: str) -> None:
+        """Note that the broker is not called for a room any more."""
         self._rooms.discard(room)
 
 
-class Troubles:
-    """The things that a broker may fail to do for rooms."""
+class FailureLogs:
+    """The kinds of calls that a broker may fail in."""
 
     __slots__ = ("reading", "subscribing", "unsubscribing")
 
     def __init__(self) -> None:
-        self.subscribing = Trouble("subscribe to", "retrying, and its members miss messages until it succeeds")
-        self.unsubscribing = Trouble("unsubscribe from", "retrying some times")
-        self.reading = Trouble("read the history of", "its members may miss messages")
+        self.subscribing = FailureLog("subscribe to", "retrying, and its members miss messages until it succeeds")
+        self.unsubscribing = FailureLog("unsubscribe from", "retrying some times")
+        self.reading = FailureLog("read the history of", "its members may miss messages")

@@ -1,15 +1,18 @@
-"""The events of one room in the order of their positions: none twice, and what is missing is fetched or announced."""
+"""Recovery: the events of one room in the order of their positions, without a hole that is not announced."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from .._aio.futures import resolve
 from ..brokers.base import HistoryPage, Position, RoomEvent
-from .backoff import Trouble, delay_after, failure_of
+from .backoff import Backoff, FailureLog, failure_of
+from .state import RECOVERY_TRANSITIONS, RecoveryState
 
 # Events that are asked for at once when some are missing.
 _PAGE: Final = 500
+_UNDER_WAY: Final = (RecoveryState.DUE, RecoveryState.READING, RecoveryState.REPLAYING)
 
 
 class Recovery:
@@ -20,57 +23,61 @@ class Recovery:
         read: the events since a position.
         pass_on: takes an event; what it returns ends when the event has been brought to the members.
         announce: tells the members that so many events are missing here; None where nobody knows how many.
-        trouble: is told of reads that fail.
+        log: of reads that fail.
+        backoff: of the same.
 
     Attributes:
         last: the position of the newest event that was passed on, where there is one.
-        filling: the task that fetches missing events; None while there is none.
-        is_due: whether something may have been missed since it was last asked for.
+        state: see `state`.
     """
 
     __slots__ = (
         "_announce",
-        "_failures",
+        "_backoff",
         "_held",
+        "_log",
         "_name",
         "_pass_on",
         "_read",
-        "_retry",
-        "_trouble",
-        "filling",
-        "is_due",
+        "_task",
         "last",
+        "state",
     )
 
     def __init__(
         self,
         name: str,
+        *,
         read: Callable[[Position | None, int], Awaitable[HistoryPage]],
         pass_on: Callable[[RoomEvent], Awaitable[None]],
         announce: Callable[[int | None, Position | None], object],
-        trouble: Trouble,
+        log: FailureLog,
+        backoff: Backoff,
     ) -> None:
         self._name = name
-        self._trouble = trouble
+        self._log = log
         self._read = read
         self._pass_on = pass_on
         self._announce = announce
         self.last: Position | None = None
-        # What came while older events were fetched, with who waits for it.
-        self._held: list[tuple[RoomEvent, asyncio.Future[None]]] = []
-        self.filling: asyncio.Task[None] | None = None
-        self.is_due = False
-        # Reads that failed one after the other, and when it is tried again.
-        self._failures = 0
-        self._retry: asyncio.TimerHandle | None = None
+        self.state = RecoveryState.FOLLOWING
+        self._backoff = backoff
+        # Events that came while older ones are missing, with what their publishers wait for.
+        self._held: deque[tuple[RoomEvent, asyncio.Future[None]]] = deque()
+        # Reads the history and passes events on in DUE, READING and REPLAYING; None in the other states.
+        self._task: asyncio.Task[None] | None = None
+
+    def _on(self, event: str) -> None:
+        self.state = RECOVERY_TRANSITIONS[self.state][event]
 
     def take(self, event: RoomEvent) -> Awaitable[None]:
-        """The next event from the broker."""
-        if self.filling is None and not self.is_due and self._follows(event):
+        """Pass on the next event from the broker, at once or after those that are missing before it."""
+        state = self.state
+        if (state is RecoveryState.FOLLOWING and self._follows(event)) or state is RecoveryState.STOPPED:
             return self._pass(event)
         held = asyncio.get_running_loop().create_future()
         self._held.append((event, held))
-        if self.filling is None:
+        if self._task is None:
             self.catch_up()
         return held
 
@@ -97,39 +104,40 @@ class Recovery:
         self.last = top
 
     def catch_up(self) -> None:
-        """Ask for what may have been missed."""
-        self.is_due = True
-        self._cancel_retry()
-        if self.filling is None:
-            self.filling = asyncio.create_task(self._fill(), name="asgi_ws hub catch-up")
-            self.filling.add_done_callback(self._on_filled)
+        """Fetch the events that may be missing. Does nothing after a stop."""
+        self._backoff.cancel()
+        self._on("gap")
+        if self.state is RecoveryState.DUE and self._task is None:
+            self._task = asyncio.create_task(self._run(), name="asgi_ws hub catch-up")
+            self._task.add_done_callback(self._on_done)
 
-    async def _fill(self) -> None:
-        # An eager task factory runs the first step before `filling` is set.
+    async def _run(self) -> None:
+        # An eager task factory runs the first step before `_task` is set.
         await asyncio.sleep(0)
-        while self.is_due or self._held:
-            if self.is_due:
-                self.is_due = False
+        while self.state in _UNDER_WAY:
+            if self.state is RecoveryState.DUE:
+                self._on("read")
                 if not await self._ask() and not self._held:
-                    self.is_due = True
-                    self._retry = asyncio.get_running_loop().call_later(delay_after(self._failures), self.catch_up)
-                    return
-                continue
-            event, held = self._held.pop(0)
-            try:
-                await self._pass_held(event)
-            finally:
-                resolve(held)
+                    self._on("failed")
+                    self._backoff.plan(self.catch_up)
+                else:
+                    self._on("answered")
+            elif self._held:
+                event, held = self._held.popleft()
+                try:
+                    await self._pass_held(event)
+                finally:
+                    resolve(held)
+            else:
+                self._on("drained")
+        self._task = None
 
-    def _on_filled(self, task: "asyncio.Task[None]") -> None:
-        self.filling = None
-        if task.cancelled():
-            # The next event asks again.
-            self.is_due = True
+    def _on_done(self, task: "asyncio.Task[None]") -> None:
+        if self._task is task:
+            # It was cancelled, perhaps before its first step. The next event asks again.
+            self._task = None
+            self._on("failed")
             self._release()
-        elif self._held:
-            # It came after the last step of the task.
-            self.catch_up()
 
     async def _ask(self) -> bool:
         """Fetch or announce what was missed; return False if it has to be asked for again."""
@@ -140,11 +148,10 @@ class Recovery:
         try:
             await self._fetch(self.last)
         except BaseException as error:  # noqa: BLE001 -- tried again
-            self._failures += 1
-            self._trouble.begin(self._name, failure_of(error))
+            self._log.failed(self._name, failure_of(error))
             return False
-        self._failures = 0
-        self._trouble.end(self._name)
+        self._backoff.reset()
+        self._log.succeeded(self._name)
         return True
 
     async def _pass_held(self, event: RoomEvent) -> None:
@@ -176,19 +183,15 @@ class Recovery:
 
     def stop(self) -> None:
         """Ask for nothing more."""
-        self._cancel_retry()
-        self._trouble.forget(self._name)
-        if self.filling is not None:
-            self.filling.cancel()
+        self._on("stop")
+        self._backoff.cancel()
+        self._log.discard(self._name)
+        if self._task is not None:
+            self._task.cancel()
         self._release()
 
-    def _cancel_retry(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-
     def _release(self) -> None:
-        """Let go of those who publish: losing all members is not a reason to cancel them."""
+        """Release waiting publishers. Losing all members is not a reason to cancel them."""
         for _, held in self._held:
             resolve(held)
         self._held.clear()

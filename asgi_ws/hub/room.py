@@ -9,10 +9,12 @@ from typing import Any, Final
 from .._asgi import Broadcast
 from ..brokers.base import Position, RoomEvent
 from ..errors import InvalidRoom, end_of_program
+from .backoff import Backoff
 from .encoder import Encoded, Encoder, Gap, checked_payload
 from .fanout import DONE, Fanout, Recipient
 from .presence import Member, Presence
 from .recovery import Recovery
+from .state import RecoveryState
 from .subscription import Services, Subscription
 
 logger = logging.getLogger("asgi_ws")
@@ -80,7 +82,14 @@ class ActiveRoom:
         )
 
     def _new_recovery(self) -> Recovery:
-        return Recovery(self.name, self._read, self.pass_on, self._announce, self._services.troubles.reading)
+        return Recovery(
+            self.name,
+            read=self._read,
+            pass_on=self.pass_on,
+            announce=self._announce,
+            log=self._services.failure_logs.reading,
+            backoff=Backoff(self._services.loop),
+        )
 
     # -- members
 
@@ -172,7 +181,7 @@ class Rooms(dict[str, ActiveRoom]):
         if state is None:
             return DONE
         recovery = state.subscription.recovery
-        if event.position is None and recovery.filling is None and not recovery.is_due:
+        if event.position is None and recovery.state is RecoveryState.FOLLOWING:
             # Without a history nothing can be missing.
             return state.pass_on(event)
         return recovery.take(event)

@@ -244,12 +244,15 @@ class Runtime:
     # -- the broker
 
     async def _on_interrupted(self) -> None:
-        # A broker may notice the end of its own connections when it is stopped.
-        for room in () if self.state in STOPPING_OR_STOPPED else tuple(self.rooms.values()):
-            if room.subscription.is_due:
-                room.subscription.ask()
-            elif room.fanout:
-                room.subscription.recovery.catch_up()
+        """Let all rooms look for what they missed, a time slice in each iteration of the loop."""
+        for room in tuple(self.rooms.values()):
+            # A broker may notice the end of its own connections when it is stopped.
+            if self.state is not RuntimeState.RUNNING:
+                return
+            self.slice.begin()
+            room.subscription.on_interrupted()
+            if self.slice.is_over:
+                await asyncio.sleep(0)
 
 
 def statistics_of(counters: Counters, runtime: Runtime | None) -> HubStatistics:

@@ -1,15 +1,41 @@
-"""The state machine of a hub's runtime, as an enum and a table.
+"""The state machines of a hub, each as an enum and a table.
 
-The table reads `state: {event: next state}`. An event that a state does not list is a mistake and raises KeyError, so
-nothing changes state in silence.
+A table reads `state: {event: next state}`. An event that a state does not list is a mistake and raises KeyError, so
+nothing changes state in silence. Three machines run one inside the other: a runtime for each event loop, in it the
+subscription of each room, and in that the recovery of the room's events.
 
-A broker starts at the first use of the hub and serves one event loop. A start that fails leads back to NEW, and the
-next call tries again. A stop is final: a hub that is entered again gets a new runtime. The loop may be closed at any
-time, as by the tests of an application: the runtime in the next loop begins with the state of "loop closed". It is LEFT
-where the broker may be started, which is stopped then before it is started again.
+**The runtime: is the broker started?** A broker starts at the first use of the hub and serves one event loop. A start
+that fails leads back to NEW, and the next call tries again. A stop is final: a hub that is entered again gets a new
+runtime. The loop may be closed at any time, as by the tests of an application: the runtime in the next loop begins with
+the state of "loop closed". It is LEFT where the broker may be started: then it is stopped before it is started again.
 
     NEW, LEFT ──start──► STARTING ──started──► RUNNING ──stop──► STOPPING ──stopped──► STOPPED
                             └────failed────► NEW
+
+**The room: does the broker deliver its events?** A room follows its members: it subscribes with the first one and
+unsubscribes after the last one. Members come and leave while a call of the broker is under way; the room looks at them
+when the call has ended. A call that fails is repeated with back-off, at once when the broker has recovered. A broker
+that fails too often to unsubscribe keeps its subscription, which harms nobody. The room ends once the broker has been
+unsubscribed, and the next member makes another one. A stop of the hub ends it in each state.
+
+    UNSUBSCRIBED ──occupied──► SUBSCRIBING ──done──► SUBSCRIBED ──empty──► UNSUBSCRIBING ──done──► UNSUBSCRIBED
+         └──empty──► ENDED      │       ▲                                   │         ▲
+                              failed  retry                               failed    retry
+                                ▼       │                                   ▼         │
+                             SUBSCRIBE_FAILED                            UNSUBSCRIBE_FAILED
+                                └──empty──► UNSUBSCRIBING                   ├──occupied──► SUBSCRIBING
+                                                                            └──too often──► UNSUBSCRIBED
+
+**The recovery: are events missing?** Each event of a room with a history names the position before it, so a gap is
+found at the next event. From then on events are held while the history is read. The events of the history come first,
+then the held ones. The history is read again if a gap is found meanwhile, as by another interruption. Where a read
+fails and events are held, these go on after a notice; where none are held, the room stays BEHIND until the next try.
+
+    FOLLOWING ──gap──► DUE ──read──► READING ──answered──► REPLAYING ──drained──► FOLLOWING
+                       ▲ ▲               │ │                   │
+    BEHIND ────gap─────┘ └──────gap──────┼─┴───────────────────┘
+       ▲                                 │
+       └───────────────failed────────────┘
 """
 
 from enum import Enum
@@ -45,5 +71,99 @@ RUNTIME_TRANSITIONS: Final = MappingProxyType(
         RuntimeState.RUNNING: {"stop": RuntimeState.STOPPING, "loop closed": RuntimeState.LEFT},
         RuntimeState.STOPPING: {"stopped": RuntimeState.STOPPED, "loop closed": RuntimeState.LEFT},
         RuntimeState.STOPPED: {"loop closed": RuntimeState.NEW},
+    }
+)
+
+
+class RoomState(Enum):
+    """How far the subscription to the events of a room has come."""
+
+    UNSUBSCRIBED = 0
+    SUBSCRIBING = 1
+    SUBSCRIBED = 2
+    SUBSCRIBE_FAILED = 3
+    UNSUBSCRIBING = 4
+    UNSUBSCRIBE_FAILED = 5
+    ENDED = 6
+
+    __hash__ = object.__hash__
+
+
+ROOM_TRANSITIONS: Final = MappingProxyType(
+    {
+        RoomState.UNSUBSCRIBED: {
+            "occupied": RoomState.SUBSCRIBING,
+            "empty": RoomState.ENDED,
+            "stop": RoomState.ENDED,
+        },
+        RoomState.SUBSCRIBING: {
+            "done": RoomState.SUBSCRIBED,
+            "failed": RoomState.SUBSCRIBE_FAILED,
+            "stop": RoomState.ENDED,
+        },
+        RoomState.SUBSCRIBED: {"empty": RoomState.UNSUBSCRIBING, "stop": RoomState.ENDED},
+        RoomState.SUBSCRIBE_FAILED: {
+            "retry": RoomState.SUBSCRIBING,
+            "empty": RoomState.UNSUBSCRIBING,
+            "stop": RoomState.ENDED,
+        },
+        RoomState.UNSUBSCRIBING: {
+            "done": RoomState.UNSUBSCRIBED,
+            "failed": RoomState.UNSUBSCRIBE_FAILED,
+            "stop": RoomState.ENDED,
+        },
+        RoomState.UNSUBSCRIBE_FAILED: {
+            "retry": RoomState.UNSUBSCRIBING,
+            "occupied": RoomState.SUBSCRIBING,
+            "too often": RoomState.UNSUBSCRIBED,
+            "stop": RoomState.ENDED,
+        },
+        RoomState.ENDED: {"stop": RoomState.ENDED},
+    }
+)
+
+
+class RecoveryState(Enum):
+    """Whether events of a room are missing."""
+
+    FOLLOWING = 0
+    """No event is known to be missing."""
+    DUE = 1
+    """A task is about to read the history."""
+    READING = 2
+    """The task reads the history, and no gap was found since it began to."""
+    REPLAYING = 3
+    """The task passes on the events that came meanwhile."""
+    BEHIND = 4
+    """The history has to be read, and no task is about to."""
+    STOPPED = 5
+
+    __hash__ = object.__hash__
+
+
+RECOVERY_TRANSITIONS: Final = MappingProxyType(
+    {
+        RecoveryState.FOLLOWING: {"gap": RecoveryState.DUE, "stop": RecoveryState.STOPPED},
+        RecoveryState.DUE: {
+            "gap": RecoveryState.DUE,
+            "read": RecoveryState.READING,
+            "answered": RecoveryState.DUE,
+            "failed": RecoveryState.BEHIND,
+            "stop": RecoveryState.STOPPED,
+        },
+        RecoveryState.READING: {
+            "gap": RecoveryState.DUE,
+            "answered": RecoveryState.REPLAYING,
+            "failed": RecoveryState.BEHIND,
+            "stop": RecoveryState.STOPPED,
+        },
+        RecoveryState.REPLAYING: {
+            "gap": RecoveryState.DUE,
+            "drained": RecoveryState.FOLLOWING,
+            "failed": RecoveryState.BEHIND,
+            "stop": RecoveryState.STOPPED,
+        },
+        RecoveryState.BEHIND: {"gap": RecoveryState.DUE, "stop": RecoveryState.STOPPED},
+        RecoveryState.STOPPED: dict.fromkeys(("gap", "answered", "failed", "stop"), RecoveryState.STOPPED),
     }
 )

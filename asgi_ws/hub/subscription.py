@@ -10,15 +10,18 @@ from .._aio.futures import resolve
 from .._aio.time_slice import TimeSlice
 from ..brokers.base import Broker
 from ..errors import HubNotRunning
-from .backoff import MOST_SECONDS, Troubles, delay_after, failure_of
+from .backoff import MOST_SECONDS, Backoff, FailureLog, FailureLogs, failure_of
 from .encoder import Encoder
 from .fanout import Recipient
 from .recovery import Recovery
+from .state import ROOM_TRANSITIONS, RoomState
 
 # How long a block waits for a broker that fails, in seconds. No delay between two tries is longer.
 _ENTER_SECONDS: Final = MOST_SECONDS
 # After so many failures, some ten seconds, a broker is not asked any more to forget a room.
 _UNSUBSCRIBE_TRIES: Final = 8
+_CALLING: Final = (RoomState.SUBSCRIBING, RoomState.UNSUBSCRIBING)
+_FAILED: Final = (RoomState.SUBSCRIBE_FAILED, RoomState.UNSUBSCRIBE_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Services:
     slice: TimeSlice
     start: Callable[[], Awaitable[None]]
     """Starts the broker, if nobody has."""
-    troubles: Troubles = field(default_factory=Troubles)
+    failure_logs: FailureLogs = field(default_factory=FailureLogs)
     identities: dict[str, dict[Recipient, None]] = field(default_factory=dict)
     """The members of all rooms by their identities."""
 
@@ -54,19 +57,15 @@ class Subscription:
     """
 
     __slots__ = (
-        "_asked_for",
-        "_failures",
+        "_backoff",
         "_has_missed",
-        "_is_asking",
-        "_is_known",
-        "_is_over",
         "_keeps_history",
         "_members",
         "_name",
         "_new_recovery",
         "_on_end",
-        "_retry",
         "_services",
+        "_state",
         "_waiters",
         "recovery",
     )
@@ -88,33 +87,28 @@ class Subscription:
         self._new_recovery = new_recovery
         self._on_end = on_end
         self.recovery = new_recovery()
-        # Whether the broker is subscribed; None where a call has failed, or is under way.
-        self._is_known: bool | None = False
-        self._is_asking = False
+        self._state = RoomState.UNSUBSCRIBED
+        self._backoff = Backoff(services.loop)
         # Whether members were there while the broker was not subscribed.
         self._has_missed = False
-        # Since the last success, and for what: True to subscribe, False to unsubscribe.
-        self._failures = 0
-        self._asked_for = True
-        # The next try; None while none is due.
-        self._retry: asyncio.TimerHandle | None = None
-        # Those who wait for the broker to know of the members, and until when.
+        # The blocks that wait for the broker to know of their members, and until when.
         self._waiters: list[tuple[asyncio.Future[None], float]] = []
-        # Whether the hub has stopped, or the last member has gone and the broker knows.
-        self._is_over = False
+
+    def _on(self, event: str) -> None:
+        self._state = ROOM_TRANSITIONS[self._state][event]
 
     @property
     def is_pending(self) -> bool:
         """Return True if there are members that the broker does not know of."""
-        return len(self._members) > 0 and self._is_known is not True
+        return len(self._members) > 0 and self._state is not RoomState.SUBSCRIBED
 
     def known(self) -> "asyncio.Future[None] | None":
         """Return a future that is done when the broker knows of the members; None if it does.
 
         It may be resolved by a member that ends. It has HubNotRunning when the hub stops, and what the broker raised
-        when no try within five seconds has gone well.
+        when no try within five seconds has succeeded.
         """
-        if self._is_known and not self._is_asking:
+        if self._state is RoomState.SUBSCRIBED:
             return None
         loop = self._services.loop
         waiter = loop.create_future()
@@ -122,80 +116,96 @@ class Subscription:
         return waiter
 
     def settle(self) -> None:
-        """Tell the broker whether there are members, if it does not know."""
-        if self._is_asking or self._is_over:
-            return
-        wish = len(self._members) > 0
-        if self._retry is not None and wish is self._asked_for:
-            return
-        if wish is not self._is_known:
-            self._failures = 0
-            self.ask()
-        elif not wish:
+        """Subscribe if there are members, unsubscribe if there are none; where a call is under way, after that."""
+        if self._follow() and self._state in _CALLING:
+            self._start_calls()
+
+    def _follow(self) -> bool:
+        """Make the transition to which the members lead, if there is one; return True if there was."""
+        event = "occupied" if self._members else "empty"
+        if event not in ROOM_TRANSITIONS[self._state]:
+            return False
+        self._on(event)
+        self._backoff.reset()
+        if self._state is RoomState.ENDED:
             self._end()
+            self._on_end()
+        return True
 
-    @property
-    def is_due(self) -> bool:
-        """Return True if the broker has to be asked again, or for the first time."""
-        return self._retry is not None or self.is_pending
+    def on_interrupted(self) -> None:
+        """Repeat at once a call that has failed; where the broker is subscribed, look for events that were missed."""
+        if self._state in _FAILED:
+            self._retry()
+        elif self._state is RoomState.SUBSCRIBED:
+            self.recovery.catch_up()
 
-    def ask(self) -> None:
-        """Ask now, not at the time of the next try."""
-        self._cancel_retry()
-        if not self._is_asking:
-            self._is_asking = True
-            self._services.starter.start(iter([self._ask()]))
+    def _retry(self) -> None:
+        self._backoff.cancel()
+        # A call that was cancelled has not looked at the members.
+        if not self._follow():
+            self._on("retry")
+        if self._state in _CALLING:
+            self._start_calls()
 
-    async def _ask(self) -> None:
-        error: Exception | None = None
+    def _start_calls(self) -> None:
+        self._services.starter.start(iter([self._call()]))
+
+    async def _call(self) -> None:
+        """Call the broker until it knows of the members, or that there are none, or a call has failed."""
+        while (calling := self._state) in _CALLING:
+            try:
+                await (self._subscribe() if calling is RoomState.SUBSCRIBING else self._unsubscribe())
+            except BaseException as error:  # noqa: BLE001 -- tried again, and raised for those who wait
+                self._on_failure(calling, error)
+                return
+            if self._state is RoomState.ENDED:
+                return
+            self._on("done")
+            self._backoff.reset()
+            self._log_of(calling).succeeded(self._name)
+            self._follow()
+        self._release()
+
+    def _log_of(self, calling: RoomState) -> FailureLog:
+        logs = self._services.failure_logs
+        return logs.subscribing if calling is RoomState.SUBSCRIBING else logs.unsubscribing
+
+    def _on_failure(self, calling: RoomState, error: BaseException) -> None:
+        is_over = self._state is RoomState.ENDED
+        if not is_over:
+            self._on("failed")
         try:
-            while error is None and not self._is_over and self._is_known is not (len(self._members) > 0):
-                error = await self._try()
+            failure = failure_of(error)
         except asyncio.CancelledError:
             # Not by the hub, unless it has stopped.
-            if not self._is_over:
-                self._retry = self._services.loop.call_later(delay_after(1), self.ask)
+            if not is_over:
+                self._backoff.plan(self._retry)
             raise
-        finally:
-            self._is_asking = False
-        self._on_asked(error)
-
-    def _on_asked(self, error: Exception | None) -> None:
-        if self._is_over:
+        if is_over:
             return
-        if error is not None:
-            self._plan_retry(error)
-            return
-        self._release()
-        if not self._members:
-            self._end()
+        self._log_of(calling).failed(self._name, failure)
+        delay = self._backoff.plan(self._retry)
+        if calling is RoomState.UNSUBSCRIBING and self._backoff.failures >= _UNSUBSCRIBE_TRIES:
+            self._on("too often")
+        else:
+            self._raise_for_waiters(failure, delay)
+        # Members may have come or gone meanwhile.
+        self.settle()
 
-    async def _try(self) -> Exception | None:
-        """Make the broker know of the members, or that there are none; return what it raised."""
-        self._asked_for = wish = len(self._members) > 0
-        troubles = self._services.troubles
-        trouble = troubles.subscribing if wish else troubles.unsubscribing
-        try:
-            if wish:
-                await self._subscribe()
-            else:
-                await self._unsubscribe()
-        except BaseException as error:  # noqa: BLE001 -- tried again, and told to those who wait
-            failure = failure_of(error)
-            self._failures += 1
-            if not self._is_over:
-                trouble.begin(self._name, failure)
-            return failure
-        self._is_known = wish
-        self._failures = 0
-        trouble.end(self._name)
-        return None
+    def _raise_for_waiters(self, error: Exception, delay: float) -> None:
+        """Raise an error for those who would have to wait for too long."""
+        loop = self._services.loop
+        waiters, self._waiters = self._waiters, []
+        for waiter, until in waiters:
+            if until < loop.time() + delay:
+                resolve(waiter, error)
+            elif not waiter.done():
+                self._waiters.append((waiter, until))
 
     async def _subscribe(self) -> None:
         broker, recovery = self._services.broker, self.recovery
         try:
             await self._services.start()
-            self._is_known = None
             if self._has_missed and self._keeps_history and recovery.last is None:
                 # Before the first event of the subscription, so that the notice stands where the hole is.
                 recovery.begin_after((await broker.read(self._name, None, 1)).top)
@@ -212,51 +222,25 @@ class Subscription:
             recovery.last = recovery.last or page.top
 
     async def _unsubscribe(self) -> None:
-        self._is_known = None
         self.recovery.stop()
         self.recovery = self._new_recovery()
         self._has_missed = False
         await self._services.broker.unsubscribe(self._name)
 
-    def _plan_retry(self, error: Exception) -> None:
-        if not self._asked_for and self._failures >= _UNSUBSCRIBE_TRIES:
-            self._is_known = False
-            self.settle()
-            return
-        loop = self._services.loop
-        delay = delay_after(self._failures)
-        self._retry = loop.call_later(delay, self.ask)
-        waiters, self._waiters = self._waiters, []
-        for waiter, until in waiters:
-            if until < loop.time() + delay:
-                resolve(waiter, error)
-            elif not waiter.done():
-                self._waiters.append((waiter, until))
-        # Members may have come or gone while the broker was asked.
-        self.settle()
+    def stop(self) -> None:
+        """Call the broker no more."""
+        self._on("stop")
+        self._end()
+        self._release(HubNotRunning("join()", "the hub stops"))
 
     def _end(self) -> None:
-        # Nobody joins this room any more: the next member of the name makes another one, perhaps within `_on_end`.
-        self._is_over = True
-        self._cancel_retry()
+        # The next member of the name makes another room.
+        self._backoff.cancel()
         self.recovery.stop()
-        self._services.troubles.subscribing.forget(self._name)
-        self._services.troubles.unsubscribing.forget(self._name)
-        self._on_end()
+        self._services.failure_logs.subscribing.discard(self._name)
+        self._services.failure_logs.unsubscribing.discard(self._name)
 
     def _release(self, error: Exception | None = None) -> None:
         waiters, self._waiters = self._waiters, []
         for waiter, _ in waiters:
             resolve(waiter, error)
-
-    def _cancel_retry(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-
-    def stop(self) -> None:
-        """Ask for nothing more."""
-        self._is_over = True
-        self._cancel_retry()
-        self.recovery.stop()
-        self._release(HubNotRunning("join()", "the hub stops"))

@@ -31,8 +31,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that failed is asked again when it says that it is back, and not before."""
-    for module in ("subscription", "recovery"):
-        monkeypatch.setattr(f"asgi_ws.hub.{module}.delay_after", lambda _: 1e9)
+    monkeypatch.setattr("asgi_ws.hub.backoff.delay_after", lambda _: 1e9)
 
 
 @pytest.fixture

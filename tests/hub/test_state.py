@@ -8,7 +8,11 @@ import pytest
 
 from asgi_ws.hub import state
 
-TABLES = [(state.RuntimeState, state.RUNTIME_TRANSITIONS)]
+TABLES = [
+    (state.RuntimeState, state.RUNTIME_TRANSITIONS),
+    (state.RoomState, state.ROOM_TRANSITIONS),
+    (state.RecoveryState, state.RECOVERY_TRANSITIONS),
+]
 
 
 @pytest.mark.parametrize(("states", "table"), TABLES)
