@@ -1,19 +1,16 @@
 """Compressed messages in a reader (RFC 7692 sections 6 and 7.2): what the inflater gets, and what comes of it.
 
-The inflater is zlib itself where its calls are looked at, and for the rest our own too.
+The inflater is zlib itself where its calls are looked at, and else our own.
 """
 
 import random
 import tracemalloc
 import zlib
-from collections.abc import Callable
 from typing import Final
-
-import pytest
 
 from asgi_ws.sizes import MIB
 from asgi_ws.wire.deflate import Deflate
-from asgi_ws.wire.events import Close, Event, Inflater, Ping, Violation
+from asgi_ws.wire.events import Close, Event, Ping, Violation
 from asgi_ws.wire.negotiation import Parameters
 from asgi_ws.wire.reader import FrameReader
 
@@ -37,27 +34,21 @@ from .streams import (
 HELLO: Final = bytes.fromhex("f248cdc9c90700")
 
 
-def ours() -> Inflater:
+def ours() -> Deflate:
     return Deflate(Parameters(False, False, 15, 15))
 
 
-INFLATERS: Final[list[Callable[[], Inflater]]] = [PlainInflater, ours]
-either = pytest.mark.parametrize("inflater", INFLATERS, ids=["zlib", "ours"])
-
-
-@either
-def test_the_examples_of_the_rfc_are_read(inflater: Callable[[], Inflater]) -> None:
+def test_the_examples_of_the_rfc_are_read() -> None:
     # RFC 7692 sections 7.2.3.1 to 7.2.3.6, all in one context.
     data = frame(TEXT, HELLO, rsv=RSV1)
     data += frame(TEXT, HELLO[:3], rsv=RSV1, fin=False) + frame(CONT, HELLO[3:])
     data += frame(TEXT, bytes.fromhex("f200110000"), rsv=RSV1)
     data += frame(TEXT, bytes.fromhex("000500faff48656c6c6f00"), rsv=RSV1)
     data += frame(TEXT, b"\0", rsv=RSV1)
-    assert read(data, reader=FrameReader(inflater=inflater())) == ["Hello"] * 4 + [""]
+    assert read(data, reader=FrameReader(inflater=ours())) == ["Hello"] * 4 + [""]
 
 
-@either
-def test_compressed_messages_and_others_may_alternate(inflater: Callable[[], Inflater]) -> None:
+def test_compressed_messages_and_others_may_alternate() -> None:
     compressor = zlib.compressobj(wbits=-15)
     stream = b""
     events: list[Event] = []
@@ -70,19 +61,18 @@ def test_compressed_messages_and_others_may_alternate(inflater: Callable[[], Inf
         stream += frame(PING)
         events += [message, Ping(b"")]
     for size in (1, 7, 100, len(stream)):
-        reader = FrameReader(inflater=inflater())
+        reader = FrameReader(inflater=ours())
         assert read(stream, cuts=range(size, len(stream), size), reader=reader) == events
 
 
-@either
-def test_a_compressed_message_may_be_cut_and_fragmented_anywhere(inflater: Callable[[], Inflater]) -> None:
+def test_a_compressed_message_may_be_cut_and_fragmented_anywhere() -> None:
     text = "".join(f"{number} \u20ac " for number in range(20))
     whole = deflated(text.encode())
     for place in range(len(whole) + 1):
         parts = fragments(TEXT, [whole[:place], whole[place:]], rsv=RSV1)
-        assert read(frame(PING).join(parts), reader=FrameReader(inflater=inflater())) == [Ping(b""), text]
+        assert read(frame(PING).join(parts), reader=FrameReader(inflater=ours())) == [Ping(b""), text]
         data = frame(BINARY, whole, rsv=RSV1)
-        assert read(data, cuts=[place], reader=FrameReader(inflater=inflater())) == [text.encode()]
+        assert read(data, cuts=[place], reader=FrameReader(inflater=ours())) == [text.encode()]
 
 
 def test_the_inflater_gets_the_payload_and_is_told_of_the_last_frame_and_of_the_room_that_is_left() -> None:
@@ -106,11 +96,10 @@ def test_a_frame_in_pieces_is_the_last_one_with_its_last_byte_only() -> None:
     assert finals == [False] * (len(finals) - 1) + [True]
 
 
-@either
-def test_the_inflater_may_come_after_the_first_frames(inflater: Callable[[], Inflater]) -> None:
+def test_the_inflater_may_come_after_the_first_frames() -> None:
     reader = FrameReader()
     assert reader.feed(frame(TEXT, b"plain") + frame(TEXT, HELLO, rsv=RSV1), 1) == ["plain"]
-    reader.inflater = inflater()
+    reader.inflater = ours()
     assert reader.feed() == ["Hello"]
 
 
@@ -131,45 +120,40 @@ def test_only_the_first_frame_of_a_message_may_say_to_be_compressed() -> None:
         assert without_reasons(read(broken, reader=FrameReader(inflater=PlainInflater()))) == [Violation(1002, "")]
 
 
-@either
-def test_what_cannot_be_inflated_is_1007(inflater: Callable[[], Inflater]) -> None:
+def test_what_cannot_be_inflated_is_1007() -> None:
     # Block type 3, contradicting lengths of a stored block, a distance to before the beginning, too many codes.
     for payload in (b"\xff", b"\x00\x05\x00\x05\x00Hello", bytes.fromhex("4b04c200"), b"\xfd" + bytes(20)):
         data = frame(BINARY, b"ok") + frame(BINARY, payload, rsv=RSV1)
-        assert read(data, reader=FrameReader(inflater=inflater())) == [
+        assert read(data, reader=FrameReader(inflater=ours())) == [
             b"ok",
             Violation(1007, "invalid compressed data"),
         ]
 
 
-@either
-def test_compressed_text_that_is_no_utf_8_is_1007(inflater: Callable[[], Inflater]) -> None:
+def test_compressed_text_that_is_no_utf_8_is_1007() -> None:
     data = frame(TEXT, deflated(b"\xc3\x28"), rsv=RSV1)
-    assert without_reasons(read(data, reader=FrameReader(inflater=inflater()))) == [Violation(1007, "")]
+    assert without_reasons(read(data, reader=FrameReader(inflater=ours()))) == [Violation(1007, "")]
 
 
-@either
-def test_the_limit_holds_for_what_is_inflated(inflater: Callable[[], Inflater]) -> None:
+def test_the_limit_holds_for_what_is_inflated() -> None:
     for size in (10, 11):
         whole = deflated(bytes(size))
         for parts in ([whole], [whole[:1], whole[1:]], [b"", whole, b""]):
-            reader = FrameReader(max_message_bytes=10, inflater=inflater())
+            reader = FrameReader(max_message_bytes=10, inflater=ours())
             (event,) = read(b"".join(fragments(BINARY, parts, rsv=RSV1)), reader=reader)
             assert event == (bytes(10) if size == 10 else Violation(1009, "message too big"))
 
 
-@either
-def test_the_limit_counts_what_came_in_the_fragments_before(inflater: Callable[[], Inflater]) -> None:
+def test_the_limit_counts_what_came_in_the_fragments_before() -> None:
     compressor = zlib.compressobj(wbits=-15)
     parts = [compressor.compress(b"123456") + compressor.flush(zlib.Z_SYNC_FLUSH), deflated(b"12345", compressor)]
-    reader = FrameReader(max_message_bytes=10, inflater=inflater())
+    reader = FrameReader(max_message_bytes=10, inflater=ours())
     first, second = fragments(BINARY, parts, rsv=RSV1)
     assert reader.feed(first) == []
     assert reader.feed(second) == [Violation(1009, "message too big")]
 
 
-@either
-def test_a_message_that_gets_longer_by_compression_is_not_too_big(inflater: Callable[[], Inflater]) -> None:
+def test_a_message_that_gets_longer_by_compression_is_not_too_big() -> None:
     # Level, window and memory level: stored blocks, and what makes the most of data that cannot be compressed.
     for level, window_bits, memory_level in ((0, 15, 8), (1, 9, 1), (9, 9, 1), (1, 15, 8), (9, 12, 5)):
         for size in (1, 1000, 100 * 1024):
@@ -177,12 +161,11 @@ def test_a_message_that_gets_longer_by_compression_is_not_too_big(inflater: Call
             # Random bytes, and random bytes above 143, of which each takes nine bits with the fixed codes of RFC 1951.
             for message in (chance.randbytes(size), bytes(144 + byte % 112 for byte in chance.randbytes(size))):
                 payload = deflated(message, zlib.compressobj(level, zlib.DEFLATED, -window_bits, memory_level))
-                reader = FrameReader(max_message_bytes=size, inflater=inflater())
+                reader = FrameReader(max_message_bytes=size, inflater=ours())
                 assert read(frame(BINARY, payload, rsv=RSV1, mask=bytes(4)), reader=reader) == [message]
 
 
-@either
-def test_fragments_that_are_compressed_one_by_one_are_not_too_big(inflater: Callable[[], Inflater]) -> None:
+def test_fragments_that_are_compressed_one_by_one_are_not_too_big() -> None:
     compressor = zlib.compressobj(wbits=-9)
     message = random.Random(1).randbytes(1000)
     parts = [
@@ -190,7 +173,7 @@ def test_fragments_that_are_compressed_one_by_one_are_not_too_big(inflater: Call
     ]
     parts[-1] = parts[-1].removesuffix(SYNC_FLUSH)
     assert sum(map(len, parts)) > 2000
-    reader = FrameReader(max_message_bytes=1000, inflater=inflater())
+    reader = FrameReader(max_message_bytes=1000, inflater=ours())
     assert read(b"".join(fragments(BINARY, parts, rsv=RSV1)), reader=reader) == [message]
 
 
@@ -202,11 +185,10 @@ def test_a_compressed_message_longer_than_any_right_one_is_refused_with_its_leng
     assert reader.feed(frame(BINARY, length=most + 1, rsv=RSV1)[:4]) == [Violation(1009, "message too big")]
 
 
-@either
-def test_a_bomb_is_refused_with_little_memory(inflater: Callable[[], Inflater]) -> None:
+def test_a_bomb_is_refused_with_little_memory() -> None:
     data = frame(BINARY, deflated(bytes(64 * MIB)), rsv=RSV1)
     tracemalloc.start()
-    reader = FrameReader(max_message_bytes=MIB, inflater=inflater())
+    reader = FrameReader(max_message_bytes=MIB, inflater=ours())
     assert read(data, reader=reader) == [Violation(1009, "message too big")]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
