@@ -151,23 +151,23 @@ class Connection(asyncio.Protocol):
             self._close_transport(_LAST_WORDS_SECONDS)
 
     def eof_received(self) -> None:
-        """The peer closed its side of the transport; what it may still read is written, in bounded time."""
+        """Write what is left, in bounded time: the peer closed its side of the transport."""
         self._receive_buffer.on_end(CloseCode.ABNORMAL)
         if self._phase not in DONE:
             self._close_transport(self.close_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is closed; whoever waits for it is told."""
+        """Notify the application and those that wait to send that the transport is closed."""
         self._enter(Phase.LOST)
         self._receive_buffer.on_lost()
         self._writer.abort()
 
     def pause_writing(self) -> None:
-        """The transport holds more than it wants to."""
+        """Let sends wait: the transport holds more than it wants to."""
         self._writer.pause()
 
     def resume_writing(self) -> None:
-        """The transport has written most of it."""
+        """Let sends go on: the transport has written most of what it held."""
         self._writer.resume()
 
     # -- what we do

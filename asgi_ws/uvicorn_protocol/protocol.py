@@ -122,20 +122,20 @@ class WebSocketProtocol(Connection):
     # -- asyncio, and uvicorn
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport, handed over by uvicorn's HTTP class."""
-        # uvloop's are no subclass of it.
-        stream = cast("asyncio.Transport", transport)
+        """Take the transport from uvicorn's HTTP class."""
+        # uvloop's are not a subclass of it.
+        transport = cast("asyncio.Transport", transport)
         reader = FrameReader(
             max_message_bytes=self._config.ws_max_size,
             max_fragments=self.max_fragments,
         )
-        handover.clear(stream)
-        self._attach(stream, reader, max_messages=max(1, self._config.ws_max_queue), max_bytes=self.max_queue_bytes)
+        handover.clear(transport)
+        self._attach(transport, reader, max_messages=max(1, self._config.ws_max_queue), max_bytes=self.max_queue_bytes)
         self._server_state.connections.add(self)  # type: ignore[arg-type] # it lists its own classes
         self._trace("made")
 
     def data_received(self, data: bytes) -> None:
-        """The request, put together again by uvicorn's HTTP class; then whatever the client sends."""
+        """Read the request, which uvicorn's HTTP class has put together again, and then frames."""
         phase = self._phase
         if phase is _OPEN or phase is _CLOSING:
             self._receive_buffer.feed(data)
@@ -146,7 +146,7 @@ class WebSocketProtocol(Connection):
             self._refuse_handshake(HandshakeRefused(400, "data before the handshake was answered"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is closed."""
+        """Notify application and server that the transport is closed."""
         super().connection_lost(exc)
         self._leave_server()
         self._deflate = None
@@ -159,7 +159,7 @@ class WebSocketProtocol(Connection):
             self._server_state.connections.discard(self)
 
     def shutdown(self) -> None:
-        """The server stops: end the connection within `shutdown_timeout`, the application a second after that."""
+        """Close the connection within `shutdown_timeout`, and cancel the application a second after that."""
         if self._phase is Phase.CONNECTING:
             self._refuse_handshake(HandshakeRefused(503, "the server stops"), CloseCode.SERVICE_RESTART)
         elif self._phase is Phase.OPEN:
