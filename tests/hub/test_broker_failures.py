@@ -13,8 +13,7 @@ from .inside import holds_nothing
 from .peers import Peer, ScriptedBroker
 
 ROOM = "room"
-
-pytestmark = pytest.mark.usefixtures("each_task_start")
+each_start = pytest.mark.usefixtures("each_task_start")
 
 
 class Gaps(Encoder):
@@ -47,6 +46,7 @@ FAILED = "ERROR broker failed to subscribe to room 'room'; retrying, and its mem
 RECOVERED = "WARNING broker does not fail any more to subscribe to rooms"
 
 
+@each_start
 @pytest.mark.parametrize(
     ("call", "keeps", "notice"),
     [
@@ -105,6 +105,7 @@ async def test_what_is_published_after_the_position_is_known_is_replayed_and_not
         assert peer.taken == ["gap None 1", "2", "3"]
 
 
+@each_start
 async def test_a_block_waits_for_a_broker_that_fails_for_a_moment() -> None:
     broker = failing("subscribe")
     with VirtualClock() as clock:
@@ -262,6 +263,7 @@ class Custom(BaseException):
     """What is not an Exception, as a library of its own tasks may have."""
 
 
+@each_start
 @pytest.mark.parametrize(
     ("error", "told"),
     [
@@ -296,6 +298,7 @@ async def test_a_broker_that_raises_what_ends_the_program_ends_it(error: BaseExc
         hub_of(broker).join(Peer().send, ROOM)
 
 
+@each_start
 async def test_a_call_of_the_broker_that_somebody_cancels_is_made_again() -> None:
     broker = ScriptedBroker()
     broker.gates["subscribe"] = asyncio.Event()
@@ -317,6 +320,7 @@ async def test_a_call_of_the_broker_that_somebody_cancels_is_made_again() -> Non
 # -- stops
 
 
+@each_start
 async def test_a_stop_ends_the_tries_and_logs_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
     class Noticing(ScriptedBroker):
         async def stop(self) -> None:
@@ -366,6 +370,7 @@ async def test_a_broker_that_answers_after_the_stop_changes_nothing(
 # -- catching up
 
 
+@each_start
 async def test_a_catch_up_that_cannot_read_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     broker = ScriptedBroker()
     with VirtualClock() as clock:
@@ -406,6 +411,7 @@ async def test_a_message_that_comes_while_a_catch_up_cannot_read_is_not_kept_bac
         assert "read" not in broker.calls
 
 
+@each_start
 async def test_a_catch_up_that_somebody_cancels_is_made_with_the_next_message() -> None:
     broker, peer = ScriptedBroker(), Peer()
     hub = hub_of(broker)

@@ -13,9 +13,10 @@ from ..outcomes import until
 from .peers import Peer, ScriptedBroker
 
 ROOM = "room"
+each_start = pytest.mark.usefixtures("each_task_start")
 KEPT = History(messages=5)
 
-pytestmark = pytest.mark.usefixtures("impatient", "each_task_start")
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 class Gaps(Encoder):
@@ -166,6 +167,7 @@ async def test_a_position_tells_where_a_message_stands_and_where_a_member_joined
     assert hub.join(Peer().send, ROOM).position == third
 
 
+@each_start
 async def test_after_an_interruption_what_was_missed_is_replayed() -> None:
     broker, peer, excluded = ScriptedBroker(), Peer(), Peer()
     hub = hub_with(broker)
@@ -249,6 +251,7 @@ async def test_a_store_that_has_lost_its_history_is_announced_and_gone_on_with()
     assert peer.taken == ["1", "gap None 0", "2", "gap None 1", "3"]
 
 
+@each_start
 @pytest.mark.parametrize("can_read", [True, False])
 async def test_a_hole_that_no_broker_speaks_of_is_found_at_the_next_message_and_filled_or_announced(
     can_read: bool, caplog: pytest.LogCaptureFixture
@@ -287,6 +290,7 @@ def reading_slowly() -> ScriptedBroker:
     return broker
 
 
+@each_start
 @pytest.mark.parametrize("ending", ["leave", "stop", "give up"])
 async def test_a_publisher_that_waits_while_a_hole_is_filled_has_published_whoever_ends(ending: str) -> None:
     broker, before = reading_slowly(), asyncio.all_tasks()
@@ -309,6 +313,7 @@ async def test_a_publisher_that_waits_while_a_hole_is_filled_has_published_whoev
     await until(lambda: asyncio.all_tasks() == before)
 
 
+@each_start
 @pytest.mark.parametrize("when", ["while a history is read", "while what came meanwhile is passed on"])
 async def test_an_interruption_while_the_last_one_is_made_good_is_made_good_too(when: str) -> None:
     broker, peer = reading_slowly(), Peer()
@@ -339,6 +344,7 @@ async def test_an_interruption_while_the_last_one_is_made_good_is_made_good_too(
     assert peer.taken == ["1", "2", "3", "4"][: len(peer.taken)]
 
 
+@each_start
 async def test_what_comes_while_a_room_asks_for_its_position_counts_from_there() -> None:
     broker, peer = reading_slowly(), Peer()
     broker.gates["read"].clear()

@@ -16,8 +16,7 @@ from .inside import holds_nothing
 from .peers import Narrator, Peer, ScriptedBroker
 
 ROOM = "room"
-
-pytestmark = pytest.mark.usefixtures("each_task_start")
+each_start = pytest.mark.usefixtures("each_task_start")
 
 
 def gated(*calls: str) -> ScriptedBroker:
@@ -157,6 +156,7 @@ async def test_a_send_that_does_not_end_when_it_is_cancelled_does_not_hold_a_sto
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
 
+@each_start
 async def test_a_hub_that_is_entered_while_it_stops_waits_for_that() -> None:
     broker = gated("stop")
     hub = Hub(broker)
@@ -172,6 +172,7 @@ async def test_a_hub_that_is_entered_while_it_stops_waits_for_that() -> None:
         await hub.__aexit__(None, None, None)
 
 
+@each_start
 async def test_a_broker_that_cannot_start_says_so_to_its_caller_and_is_asked_again() -> None:
     broker = ScriptedBroker()
     broker.failing.add("start")
@@ -187,6 +188,7 @@ async def test_a_broker_that_cannot_start_says_so_to_its_caller_and_is_asked_aga
     assert broker.calls == ["start", "start", "start", "stop"]
 
 
+@each_start
 @pytest.mark.parametrize("ending", ["goes well", "fails", "is cancelled"])
 async def test_calls_that_come_while_a_broker_starts_share_how_that_goes(ending: str) -> None:
     broker = gated("start")
@@ -301,6 +303,7 @@ async def test_a_membership_has_one_block_and_a_second_one_is_refused(while_ente
         await entered(membership)
 
 
+@each_start
 async def test_a_block_begins_when_the_broker_knows_of_it_and_where_it_joined() -> None:
     broker = gated("subscribe")
     hub, peers, reached = Hub(broker, history=History()), [Peer(), Peer()], []
@@ -322,6 +325,7 @@ async def test_a_block_begins_when_the_broker_knows_of_it_and_where_it_joined() 
     assert [peer.taken for peer in peers] == [["hello"], ["hello"]]
 
 
+@each_start
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("end", ["fails", "is disconnected", "is cancelled", "stops"])
 async def test_a_membership_that_ends_while_the_broker_is_told_has_no_block(own: bool, end: str) -> None:

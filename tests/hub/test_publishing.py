@@ -153,6 +153,10 @@ async def test_a_member_that_leaves_during_a_message_may_miss_it_and_one_that_jo
     await hub.publish(ROOM, "2")
     assert publishing.done()
     assert (taken[0], taken[-1], taken[1], late.taken) == (["1"], [], ["1", "2"], ["2"])
+    last = Peer()
+    hub.join(last.send, ROOM)
+    await hub.publish(ROOM, "3")
+    assert (late.taken, last.taken) == (["2", "3"], ["3"])
 
 
 async def test_many_publishers_have_one_order_for_slow_members_and_other_processes_too() -> None:

@@ -230,13 +230,6 @@ the snapshot stays at a join
 -         self._snapshot = None
 +         self._recipients[recipient] = self._newest
 
-messages go side by side
--         if self._state is _IDLE:
--             self._begin()
--         if message
-+         self._begin()
-+         if message
-
 a room is busy for good
 -         self._state = TRANSITIONS[self._state][end]
 +         self._state = TRANSITIONS[self._state][end] if end != "end" else _YIELDED
