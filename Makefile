@@ -8,10 +8,10 @@ WORKERS ?= 4
 # Where results of benchmarks go.
 BENCH ?= build/benchmarks
 
-.PHONY: help run test test-quick test-all test-long suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
+.PHONY: help run test test-quick test-3.14 test-all test-long suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: $(VENV)/.run ## Serve the default application on http://127.0.0.1:8000; ARGS="--port 8001" for other options
 	$(BIN)/python -m asgi_ws $(ARGS)
@@ -28,6 +28,15 @@ test-quick: $(VENV)/.dev ## Run the tests of the package that need no process, w
 
 test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
 	PYTHONS="$(PYTHONS)" ARGS="-n $(WORKERS) $(ARGS)" sh tests/on_each_python.sh
+
+# No CPython 3.14 but Pyodide's is needed: it has no sockets, threads and processes, and what needs them is skipped.
+PYODIDE := build/pyodide
+test-3.14: $(VENV)/.dev ## Run what needs no socket on the Python 3.14 of Pyodide, which needs Node.js and npm
+	npm install --silent --no-package-lock --no-save --prefix $(PYODIDE) pyodide@314
+	$(BIN)/python -m pip install --quiet --upgrade --target $(PYODIDE)/site --platform any --implementation py --abi none \
+	    --python-version 3.14 --only-binary :all: asgiref httpx2 httpx2-jsfetch hypothesis pytest pytest-asyncio \
+	    pytest-timeout starlette websockets
+	node tests/pyodide/run.mjs $(PYODIDE) -q -p no:cacheprovider -m "not process and not long" tests $(ARGS)
 
 test-long: $(VENV)/.dev ## Run what takes minutes: 2,000 examples of the state machine of the hub, and the soaks
 	ASGI_WS_EXAMPLES=2000 $(BIN)/python -m pytest tests/hub/test_machine.py $(ARGS)

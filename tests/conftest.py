@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import settings
 
-from . import hanging, leftovers, quick
+from . import quick
 from .eager_tasks import eager_task_factory
 from .shielding import reporting_shield
 
@@ -25,8 +26,13 @@ settings.load_profile("asgi_ws")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(hanging)
     config.pluginmanager.register(quick)
+    if sys.platform == "emscripten":
+        # Pyodide has neither threads nor processes, and no psutil.
+        return
+    from . import hanging, leftovers
+
+    config.pluginmanager.register(hanging)
     # A worker of pytest-xdist has the mark from the process that started it, and so has a pytest that a test runs.
     if leftovers.MARK not in os.environ:
         config.pluginmanager.register(leftovers.Guard())

