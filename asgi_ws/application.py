@@ -37,7 +37,7 @@ class App:
 
     Raises:
         InvalidRoute: for a route that could never be served.
-        InvalidMessage: for a `lifespan` that is no sequence of such, or an `on_error` that would have to be awaited.
+        InvalidMessage: for a `lifespan` that is not a sequence of such, or an `on_error` that would have to be awaited.
     """
 
     def __init__(
@@ -75,16 +75,16 @@ class App:
         try:
             if self._lifespan.is_needed:
                 await self._fill_state(scope, receive, send)
-            # What `router` does, without one more coroutine for each connection to keep.
+            # As `router` does, without one more coroutine for each connection to keep.
             app, child = self.router.resolve(scope)
             await app(child, receive, send)
         except Exception as error:
             if self._on_error is not None:
-                self._tell(self._on_error, error, scope)
+                self._call_hook(self._on_error, error, scope)
             raise
 
     async def _fill_state(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Put into `scope["state"]` what the start has made, where the server did not. Answers 503 if it fails."""
+        """Put the values of the start into `scope["state"]`, where the server did not. Answers 503 if it fails."""
         try:
             started = await self._lifespan.state()
         except Exception:
@@ -97,7 +97,7 @@ class App:
         for key, value in started.items():
             state.setdefault(key, value)
 
-    def _tell(self, on_error: OnError, error: Exception, scope: Scope) -> None:
+    def _call_hook(self, on_error: OnError, error: Exception, scope: Scope) -> None:
         try:
             on_error(error, scope)
         except Exception:
@@ -105,11 +105,11 @@ class App:
             logger.exception("on_error itself raised")
 
     def path_for(self, name: str, **params: Any) -> str:
-        """The path of a route by its name; see `Router.path_for`."""
+        """Return the path of a route by its name; see `Router.path_for`."""
         return self.router.path_for(name, **params)
 
     def statistics(self) -> Statistics:
-        """The counters of all endpoints; see `Router.statistics`."""
+        """Return the counters of all endpoints; see `Router.statistics`."""
         return self.router.statistics()
 
 

@@ -42,14 +42,14 @@ class Lifespan:
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is anything to start."""
+        """True if there is anything to start."""
         return bool(self._contexts or self._apps)
 
     async def state(self) -> dict[str, Any]:
-        """What the start has put together, which all connections share; the first one that asks starts it.
+        """Return the values of the start, which all connections share; the first one that asks starts it.
 
         Raises:
-            Exception: what the first failure was; what had been started is stopped, and the next call tries again.
+            Exception: the first failure. All that had been started is stopped, and the next call tries again.
         """
         loop = asyncio.get_running_loop()
         if loop in self._runs and self._runs[loop] is None:
@@ -59,7 +59,7 @@ class Lifespan:
         return await outlived(run.started)
 
     def _begin(self) -> _Run:
-        # Store the run before its task is made: under an eager task factory the task may end, and forget the run, here.
+        # Store the run before its task is made: under an eager task factory the task may end, and discard it, here.
         run = self._runs[asyncio.get_running_loop()] = _Run()
         # In a context of its own: what a first connection has in its own must not be seen by the later ones.
         run.task = asyncio.create_task(self._hold(run), name="asgi_ws lifespan", context=Context())
@@ -95,9 +95,9 @@ class Lifespan:
                 run.started.cancel()
                 raise
         finally:
-            self._forget(run)
+            self._discard(run)
 
-    def _forget(self, run: _Run) -> None:
+    def _discard(self, run: _Run) -> None:
         loop = asyncio.get_running_loop()
         if self._runs.get(loop) is not run:
             return
@@ -108,7 +108,7 @@ class Lifespan:
             del self._runs[loop]
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The server's side of it (ASGI, "Lifespan"). What a connection has started is its own from here on."""
+        """Serve a lifespan scope (ASGI, "Lifespan"). A start by a connection is the server's from here on."""
         await receive()
         run = self._runs.get(asyncio.get_running_loop())
         if run is None or run.stop.is_set():
@@ -145,7 +145,7 @@ class Lifespan:
 
 
 def _is_cancelled() -> bool:
-    """Whether this task was cancelled; a CancelledError alone may come from something that it waited for."""
+    """Return True if this task was cancelled: a CancelledError may come from something that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -163,22 +163,22 @@ async def _lifespan_of(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[Non
     Raises:
         LifespanFailed: when it says that it could not start or stop.
     """
-    inbox: asyncio.Queue[Event] = asyncio.Queue()
-    outbox: asyncio.Queue[Event] = asyncio.Queue()
+    questions: asyncio.Queue[Event] = asyncio.Queue()
+    answers: asyncio.Queue[Event] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
 
     async def run() -> None:
-        await app(scope, inbox.get, outbox.put)
+        await app(scope, questions.get, answers.put)
 
     task = asyncio.create_task(run(), name="asgi_ws mounted lifespan")
 
     async def ask(phase: str) -> bool:
-        """Whether the application answered this event, and did not end instead."""
-        inbox.put_nowait({"type": f"lifespan.{phase}"})
-        answer = asyncio.create_task(outbox.get(), name="asgi_ws lifespan answer")
+        """Return True if the application answered this event, and did not end instead."""
+        questions.put_nowait({"type": f"lifespan.{phase}"})
+        answer = asyncio.create_task(answers.get(), name="asgi_ws lifespan answer")
         try:
             await asyncio.wait([task, answer], return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done() and outbox.empty():
+            if not answer.done() and answers.empty():
                 return False
             event = await answer
         finally:
@@ -203,5 +203,5 @@ async def _lifespan_of(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[Non
 
 
 def _error_of(task: "asyncio.Task[None]") -> BaseException | None:
-    """What a task that is done raised; a cancellation is no error. Asking is what keeps asyncio from logging it."""
+    """Return what a task that is done raised, unless it was cancelled. To ask keeps asyncio from logging it."""
     return None if task.cancelled() else task.exception()

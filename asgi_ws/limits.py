@@ -133,7 +133,7 @@ class Statistics:
 
 
 class Usage:
-    """What one endpoint's clients use at this moment, held against its `Limits`, and the counters."""
+    """The connections of one endpoint that are open, held against its `Limits`, and its counters."""
 
     __slots__ = ("accepted", "by_client", "dropped_messages", "failed", "limits", "open", "refused")
 
@@ -146,8 +146,8 @@ class Usage:
         self.failed = 0
         self.dropped_messages = 0
 
-    def enter(self, client: str | None) -> Refusal | None:
-        """Count a connection as open; or why it may not be. A refused one is not to be left.
+    def admit(self, client: str | None) -> Refusal | None:
+        """Count a connection as open, or return why it is refused. A refused one is not to be discarded.
 
         `client` is the `client_key` of the scope where connections are limited for each client, else None.
         """
@@ -162,8 +162,8 @@ class Usage:
         self.open += 1
         return None
 
-    def leave(self, client: str | None) -> None:
-        """Count a connection that `enter` let in as gone."""
+    def discard(self, client: str | None) -> None:
+        """Count a connection that `admit` counted as open no longer."""
         self.open -= 1
         if client is not None:
             self.by_client[client] -= 1
@@ -171,6 +171,7 @@ class Usage:
                 del self.by_client[client]
 
     def statistics(self) -> Statistics:
+        """Return the counters as they are now."""
         return Statistics(
             open=self.open,
             accepted=self.accepted,

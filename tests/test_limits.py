@@ -286,9 +286,9 @@ def test_an_address_without_connections_is_forgotten() -> None:
     usage = Usage(Limits(max_connections_per_client=2))
     clients = ["192.0.2.1", "192.0.2.2", "192.0.2.1"]
     for client in clients:
-        assert usage.enter(client) is None
+        assert usage.admit(client) is None
     for client in clients:
-        usage.leave(client)
+        usage.discard(client)
     assert len(usage.by_client) == usage.open == 0
 
 

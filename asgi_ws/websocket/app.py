@@ -66,7 +66,7 @@ class WebSocketApp:
         # Read only where somebody counts.
         client = None if self._limits.max_connections_per_client is None else client_key(scope)
         refused = self._policy.refuses(scope)
-        refusal = self._usage.enter(client) if refused is None else refused.refusal
+        refusal = self._usage.admit(client) if refused is None else refused.refusal
         if refusal is not None:
             _log_refusal(ws, refusal, refused)
             await self._refuse(ws, refusal)
@@ -74,7 +74,7 @@ class WebSocketApp:
         try:
             await self._serve(ws)
         finally:
-            self._usage.leave(client)
+            self._usage.discard(client)
 
     async def _serve(self, ws: WebSocket) -> None:
         failure: BaseException | None = None
