@@ -2,17 +2,28 @@
 
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from .._asgi import ASGIApp, Event
 from ..errors import LifespanFailed
-from .conformance.lifespan import SHUTDOWN_COMPLETE, STARTUP_COMPLETE, Phase, violation
+from .conformance.lifespan import (
+    SHUTDOWN,
+    SHUTDOWN_COMPLETE,
+    STARTUP_COMPLETE,
+    TRANSITIONS,
+    LifespanState,
+    violation,
+)
 from .errors import Unanswered, WaitTimeout
 from .run import Run
 
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
 
+# What the application is asked for.
+Phase: TypeAlias = Literal["startup", "shutdown"]
+
+_ANSWERED: Final = frozenset({LifespanState.STARTED, LifespanState.STOPPED})
 # What an application that has said that it failed may take of the time-out to raise why.
 _SHARE_FOR_REASON: Final = 0.5
 
@@ -50,9 +61,7 @@ class LifespanManager(Run):
         super().__init__(app, scope, timeout=timeout, check_leaks=check_leaks)
         self._receive = self._read
         self._send = self._check
-        # What the application was asked for last, and whether it has answered.
-        self._phase: Phase = "startup"
-        self._is_answered = False
+        self._state = LifespanState.STARTING
         # What the application said, or did not say, where that is a failure; None while it is not.
         self._failed: LifespanFailed | Unanswered | None = None
 
@@ -61,10 +70,10 @@ class LifespanManager(Run):
         return event
 
     async def _check(self, event: Event) -> None:
-        broken = violation(event, self._phase, is_answered=self._is_answered)
+        broken = violation(event, self._state)
         if broken is not None:
             self._refuse(broken)
-        self._is_answered = True
+        self._state = TRANSITIONS[self._state][event["type"]]
         self._take(event)
 
     def _failures(self, *, is_over: bool = False) -> list[BaseException]:
@@ -77,13 +86,13 @@ class LifespanManager(Run):
         Raises:
             WaitTimeout: there is no answer.
         """
-        self._phase, self._is_answered = phase, False
         task = self.future
         self._give({"type": f"lifespan.{phase}"})
         await self._until(
-            lambda: self._is_answered or self._violation is not None or task.done(), f"lifespan.{phase}.complete"
+            lambda: self._state in _ANSWERED or self._violation is not None or task.done(),
+            f"lifespan.{phase}.complete",
         )
-        if self._is_answered:
+        if self._state in _ANSWERED:
             event = self.output_queue.get_nowait()
             if event["type"] == f"lifespan.{phase}.complete":
                 return True
@@ -124,6 +133,7 @@ class LifespanManager(Run):
         if self.future.done():
             self._failed = self._failed or _unanswered("shutdown", "returned before it was asked to stop")
             return
+        self._state = TRANSITIONS[self._state][SHUTDOWN]
         if await self._ask("shutdown"):
             await self._until_ended("the application to end after its shutdown")
 

@@ -96,7 +96,7 @@ class Run(ApplicationCommunicator):
         self._violation: ProtocolViolation | None = None
         # Failures that the test has met already, by identity: an exception need not be hashable.
         self._met: dict[int, BaseException] = {}
-        self._unseen = UnretrievedErrors(self)
+        self._unretrieved = UnretrievedErrors(self)
         # Whether the test is in the block, and whether the kit has cancelled the application.
         self._is_entered = False
         self._is_stopping = False
@@ -125,7 +125,7 @@ class Run(ApplicationCommunicator):
         if is_new:
             # Outside a block nothing would tell of them, and nothing would end this.
             if self._is_entered and self.raise_server_exceptions:
-                self._unseen.start()
+                self._unretrieved.start()
             task.set_name(f"application of {type(self).__name__}")
             task.add_done_callback(lambda _: self._changed())
         return task
@@ -302,7 +302,7 @@ class Run(ApplicationCommunicator):
         broken: list[BaseException] = [] if self._violation is None else [self._violation]
         if not self.raise_server_exceptions:
             return broken
-        errors = [*([] if self.error is None else [self.error]), *(self._unseen.failures if is_over else ())]
+        errors = [*([] if self.error is None else [self.error]), *(self._unretrieved.failures if is_over else ())]
         # An application that lets a violation out of `send` has not failed twice, alone or in a group.
         return [*broken, *unexplained(errors, lambda leaf: leaf is self._violation)]
 
@@ -343,7 +343,7 @@ class Run(ApplicationCommunicator):
             self._cancel_nowait()
             raise
         finally:
-            self._unseen.stop()
+            self._unretrieved.stop()
         unmet = self._unmet([*self._failures(is_over=True), *late])
         self._met.update((id(failure), failure) for failure in unmet)
         first = unmet.pop(0) if error is None and unmet else error

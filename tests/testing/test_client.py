@@ -160,7 +160,7 @@ def test_the_thread_ends_when_the_client_does(how: str) -> None:
         del client
         gc.collect()
         # Whoever drops the client last does not wait for it.
-        thread.join(5)
+        thread.join(30)
     assert not thread.is_alive()
 
 
@@ -172,7 +172,7 @@ def test_the_thread_ends_when_the_client_is_dropped_with_a_connection_and_says_n
     (thread,) = set(threading.enumerate()) - before
     del websocket
     gc.collect()
-    thread.join(5)
+    thread.join(30)
     assert (thread.is_alive(), caplog.text) == (False, "")
 
 

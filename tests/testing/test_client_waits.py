@@ -277,7 +277,7 @@ def test_what_left_the_loop_last_is_raised_by_its_end() -> None:
 
     left = threading.Event()
     loop.call(running, "the loop").call_soon_threadsafe(exits)
-    assert left.wait(5)
+    assert left.wait(30)
     with pytest.raises(SystemExit):
         loop.stop()
     loop.stop()
@@ -317,9 +317,9 @@ def test_a_call_ends_when_another_thread_ends_the_loop() -> None:
 
     caller = threading.Thread(target=calls)
     caller.start()
-    assert is_under_way.wait(5)
+    assert is_under_way.wait(30)
     loop.stop()
-    caller.join(5)
+    caller.join(30)
     assert raised == ["an event: the test client's loop has ended, with the block of the client or by close()"]
 
 

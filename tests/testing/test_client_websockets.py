@@ -20,7 +20,7 @@ from asgi_ws import (
     websocket_app,
 )
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import TestClient, WebSocketDenialResponse
+from asgi_ws.testing import ApplicationEnded, TestClient, WebSocketDenialResponse
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -183,6 +183,14 @@ def test_what_a_test_gets_wrong_is_refused(client: TestClient, event: dict[str, 
         websocket.send_text("x")
         with pytest.raises(UnexpectedMessageType, match="expected a bytes message"):
             websocket.receive_bytes()
+
+
+def test_an_application_that_ends_without_closing_is_an_error_and_not_an_event() -> None:
+    async def bare(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    with TestClient(bare).websocket_connect("/") as websocket, pytest.raises(ApplicationEnded):
+        websocket.receive()
 
 
 # -- the network

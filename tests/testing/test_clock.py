@@ -4,6 +4,7 @@ import asyncio
 import math
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 import uvloop
@@ -263,11 +264,16 @@ async def test_two_tasks_cannot_move_one_clock_at_once() -> None:
 # -- the package's own times
 
 
-async def test_a_block_may_wait_for_longer_than_patience_while_it_moves_the_clock() -> None:
-    with VirtualClock(patience=1.2) as clock:
+async def test_a_block_may_wait_for_longer_than_patience_while_it_moves_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr(clock_of_kit, "time", SimpleNamespace(monotonic=lambda: seconds))
+    with VirtualClock(patience=0.05) as clock:
         for _ in range(4):
-            # Real work of a thread, shorter than patience each time.
-            await asyncio.to_thread(time.sleep, 0.35)
+            # Less than patience each time, and the clock looks in between.
+            seconds += 0.04
+            await asyncio.to_thread(time.sleep, 0.06)
             await clock.advance(1)
     assert clock.elapsed == 4
 

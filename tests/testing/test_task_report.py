@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import types
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,17 @@ async def test_an_object_that_tells_nothing_ends_the_walk_and_what_the_task_wait
     text = stands_at(task)
     assert calls(text) == ["over_awaitables", "inner"]
     assert "\nwhich waits for task 'other':\n  " in text
+
+
+async def test_an_iterator_in_place_of_a_generator_tells_nothing_either(start: Start) -> None:
+    class Steps:
+        def __await__(self) -> Iterator[None]:
+            return iter([None] * 1000)
+
+    task = start(over_awaitables(Steps))
+    await turns()
+    assert calls(stands_at(task)) == ["over_awaitables"]
+    assert stands_at(task).endswith("\nis about to run")
 
 
 async def test_a_coroutine_that_somebody_closed_has_no_place_to_tell(start: Start) -> None:

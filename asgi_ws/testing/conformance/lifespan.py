@@ -1,8 +1,10 @@
 """An application's lifespan events held against the ASGI text: each rule beside the clause that makes it one."""
 
+from collections.abc import Mapping
+from enum import Enum, auto
 from functools import partial
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final
 
 from ..errors import ProtocolViolation
 from .websocket import Broken, held_against, typed
@@ -12,9 +14,37 @@ STARTUP_FAILED: Final = 'ASGI, Lifespan, "Startup Failed - send event"'
 SHUTDOWN_COMPLETE: Final = 'ASGI, Lifespan, "Shutdown Complete - send event"'
 SHUTDOWN_FAILED: Final = 'ASGI, Lifespan, "Shutdown Failed - send event"'
 
-# What the server has asked the application for.
-Phase: TypeAlias = Literal["startup", "shutdown"]
 
+class LifespanState(Enum):
+    """The last question to the application, and whether it has answered."""
+
+    STARTING = auto()
+    """lifespan.startup, not answered."""
+    STARTED = auto()
+    """lifespan.startup, answered."""
+    STOPPING = auto()
+    """lifespan.shutdown, not answered."""
+    STOPPED = auto()
+    """lifespan.shutdown, answered."""
+
+
+# The server's own step; the others are events of the application.
+SHUTDOWN: Final = "lifespan.shutdown"
+# An event that leads nowhere breaks the text.
+TRANSITIONS: Final[Mapping[LifespanState, Mapping[str, LifespanState]]] = MappingProxyType(
+    {
+        LifespanState.STARTING: {
+            "lifespan.startup.complete": LifespanState.STARTED,
+            "lifespan.startup.failed": LifespanState.STARTED,
+        },
+        LifespanState.STARTED: {SHUTDOWN: LifespanState.STOPPING},
+        LifespanState.STOPPING: {
+            "lifespan.shutdown.complete": LifespanState.STOPPED,
+            "lifespan.shutdown.failed": LifespanState.STOPPED,
+        },
+        LifespanState.STOPPED: {},
+    }
+)
 _CLAUSES: Final = MappingProxyType(
     {
         "lifespan.startup.complete": STARTUP_COMPLETE,
@@ -23,25 +53,32 @@ _CLAUSES: Final = MappingProxyType(
         "lifespan.shutdown.failed": SHUTDOWN_FAILED,
     }
 )
+_OF_START: Final = frozenset({LifespanState.STARTING, LifespanState.STARTED})
 
 
-def violation(event: object, phase: Phase, *, is_answered: bool) -> ProtocolViolation | None:
-    """What is wrong with an event that an application sends in this phase, which it may have answered already."""
-    return held_against(partial(_check, event, phase, is_answered=is_answered), event)
+def violation(event: object, state: LifespanState) -> ProtocolViolation | None:
+    """Return what is wrong with an event that an application sends in this state; None if nothing is."""
+    return held_against(partial(_check, event, state), event)
 
 
-def _check(event: object, phase: Phase, *, is_answered: bool) -> None:
+def _check(event: Any, state: LifespanState) -> None:
     kind, fields = typed(event)
     clause = _CLAUSES.get(kind)
+    is_start = state in _OF_START
     if clause is None:
         why = f"{kind!r} is no event of a lifespan; there are {', '.join(_CLAUSES)}"
-        raise Broken(STARTUP_COMPLETE if phase == "startup" else SHUTDOWN_COMPLETE, why)
-    if kind.startswith("lifespan.shutdown") and phase == "startup":
-        raise Broken(clause, f"{kind} before lifespan.shutdown was received")
-    if kind.startswith("lifespan.startup") and phase == "shutdown":
-        raise Broken(clause, f"{kind} after lifespan.shutdown: the start-up is over")
-    if is_answered:
-        raise Broken(clause, f"{kind} after the application has answered lifespan.{phase} already")
+        raise Broken(STARTUP_COMPLETE if is_start else SHUTDOWN_COMPLETE, why)
+    if kind not in TRANSITIONS[state]:
+        raise Broken(clause, _out_of_place(kind, is_start=is_start))
     message = fields.get("message", "")
     if not isinstance(message, str):
         raise Broken(clause, f"message is str, not {type(message).__name__}")
+
+
+def _out_of_place(kind: str, *, is_start: bool) -> str:
+    phase = kind.rpartition(".")[0]
+    if is_start and phase == SHUTDOWN:
+        return f"{kind} before lifespan.shutdown was received"
+    if not is_start and phase != SHUTDOWN:
+        return f"{kind} after lifespan.shutdown: the start-up is over"
+    return f"{kind} after the application has answered {phase} already"

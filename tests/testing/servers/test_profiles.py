@@ -12,7 +12,7 @@ from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import ProtocolViolation, Unanswered, WebSocketCommunicator
 from asgi_ws.testing.servers.profiles import PROFILES
 
-from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends
+from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, fails, sends
 from ..conformance.test_websocket import BROKEN, START, close, meet
 
 
@@ -106,6 +106,74 @@ async def test_an_application_receives_the_same_end_again_and_again_with_asgi_ws
         assert await ws.wait_closed() == (4001, "bye")
         await ws.wait()
     assert received == [{"type": "websocket.disconnect", "code": 4001, "reason": "bye"}] * 3
+
+
+async def test_a_message_that_is_too_long_leaves_the_connection_to_the_application_with_granian() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        assert await receive() == {"type": "websocket.disconnect", "code": 1005}
+        # Nothing but a close goes out from now on.
+        await send({"type": "websocket.send", "text": "late"})
+        await send(close(code=4001))
+
+    async with WebSocketCommunicator(app, server="granian") as ws:
+        await ws.connect()
+        await ws.send(bytes(16 * 1024 * 1024 + 1))
+        assert await ws.wait_closed() == (4001, "")
+        assert ws.output_queue.qsize() == 1
+
+
+# The longest message: one more byte closes the connection.
+@pytest.mark.parametrize(("server", "longest"), [("daphne", 1024 * 1024), ("uvicorn", 16 * 1024 * 1024)])
+async def test_the_longest_message_arrives(server: str, longest: int) -> None:
+    async with WebSocketCommunicator(echo, server=server) as ws:
+        await ws.connect()
+        await ws.send("x" * longest)
+        assert len(await ws.receive()) == longest
+
+
+async def test_a_message_has_both_keys_with_hypercorn() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        assert await receive() == {"type": "websocket.receive", "text": None, "bytes": b"x"}
+        await receive()
+
+    async with WebSocketCommunicator(app, server="hypercorn") as ws:
+        await ws.connect()
+        await ws.send(b"x")
+
+
+@pytest.mark.parametrize(("server", "code"), [("granian", 1005), ("uvicorn", 4001)])
+async def test_a_close_before_the_peers_was_received_is_what_the_application_receives_where_so(
+    server: str, code: int
+) -> None:
+    has_left = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        await has_left.wait()
+        try:
+            await send(close(code=4002))
+        except OSError:
+            raised.append(server)
+        received.append((await receive())["code"])
+
+    received: list[int] = []
+    raised: list[str] = []
+    async with WebSocketCommunicator(app, server=server) as ws:
+        await ws.connect()
+        await ws.close(4001)
+        has_left.set()
+        await ws.wait()
+    assert (received, raised) == ([code], ["uvicorn"] * (server == "uvicorn"))
+
+
+@pytest.mark.parametrize(("server", "count"), [("daphne", 1), ("uvicorn", 2)])
+async def test_empty_messages_go_out_but_from_daphne(server: str, count: int) -> None:
+    app = sends(ACCEPT, {"type": "websocket.send", "text": ""}, {"type": "websocket.send", "text": "x"})
+    async with WebSocketCommunicator(app, server=server) as ws:
+        await ws.connect()
+        assert [await ws.receive() for _ in range(count)] == ["", "x"][-count:]
 
 
 async def test_an_abort_of_the_application_ends_the_connection_with_asgi_ws() -> None:
