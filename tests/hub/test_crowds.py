@@ -134,8 +134,8 @@ async def test_a_crowd_that_leaves_one_by_one_takes_memory_for_each_and_not_for_
         tracemalloc.stop()
     # A list of those who are left for each that leaves is 16 MiB.
     assert peak < 4 * 2**20
-    # The first is on its way for a while, and nobody is left for the others.
-    for _ in range(100):
+    # The first is on its way for one iteration for each member, and nobody is left for the others.
+    for _ in range(2500):
         await asyncio.sleep(0)
     assert encoder.count <= 2
     assert sum(map(len, taken)) <= 200
