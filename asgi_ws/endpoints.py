@@ -18,7 +18,7 @@ from .limits import Limits
 from .security import SAME_ORIGIN, Origins, Policy
 from .websocket.app import Handler, WebSocketApp
 from .websocket.state import WebSocketState
-from .websocket.websocket import WebSocket
+from .websocket.websocket import WebSocket, channel_of
 
 Encoding = Literal["text", "bytes", "json"]
 
@@ -76,7 +76,7 @@ class WebSocketEndpoint:
 
         # Not a coroutine function itself: a frame less for each connection to keep.
         def serve(ws: WebSocket) -> Awaitable[None]:
-            return cls(**init)._serve(json, ws)
+            return _serve(cls(**init), json, ws)
 
         return WebSocketApp(
             serve,
@@ -96,18 +96,19 @@ class WebSocketEndpoint:
     async def on_disconnect(self, ws: WebSocket, close_code: int, /) -> None:
         """The end; called once whenever `on_connect` was entered, however it ended. `ws` is closed already."""
 
-    async def _serve(self, json: JSONCodec, ws: WebSocket) -> None:
-        on_disconnect = self.on_disconnect
-        if getattr(on_disconnect, "__func__", None) is not _NO_ON_DISCONNECT:
-            ws._on_end = partial(on_disconnect, ws)
-        await self.on_connect(ws)
-        if ws.application_state is WebSocketState.CONNECTING:
-            return
-        decode = None if self.encoding is None else _decoder(self.encoding, json)
-        if decode is None:
-            await ws._feed(self.on_receive)
-        else:
-            await ws._feed(lambda ws, data: self.on_receive(ws, decode(data)))
+
+async def _serve(endpoint: WebSocketEndpoint, json: JSONCodec, ws: WebSocket) -> None:
+    channel, on_disconnect = channel_of(ws), endpoint.on_disconnect
+    if getattr(on_disconnect, "__func__", None) is not _NO_ON_DISCONNECT:
+        channel.on_disconnect = partial(on_disconnect, ws)
+    await endpoint.on_connect(ws)
+    if channel.lifecycle.application is WebSocketState.CONNECTING:
+        return
+    decode = None if endpoint.encoding is None else _decoder(endpoint.encoding, json)
+    if decode is None:
+        await channel.feed(ws, endpoint.on_receive)
+    else:
+        await channel.feed(ws, lambda ws, data: endpoint.on_receive(ws, decode(data)))
 
 
 # The arguments of each method, after the instance.

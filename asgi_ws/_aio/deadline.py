@@ -1,87 +1,54 @@
-"""The time that a handler has to accept."""
+"""A deadline for the work of a task."""
 
 import asyncio
 import logging
-import math
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .futures import resolve
+from .futures import ended
 
 logger = logging.getLogger("asgi_ws")
 
 
 class Deadline:
-    """Awaits `work`, and cancels the task once that takes too long or is in vain, unless it is lifted before.
+    """Cancels a task after some seconds, or once `is_in_vain` returns True, unless it is stopped before.
 
-    Does what `asyncio.timeout` does, but starts the timer only once `work` waits for something: most handlers accept
-    before they do, and a timer costs more than everything else that we do for a handshake. `is_in_vain` runs in a task
-    of its own from then on, and returns True when there is nothing left to accept.
+    Both begin in the next iteration of the event loop, since most handlers have accepted by then: a timer and a task
+    would cost more than everything else that this package does for a handshake.
+
+    Args:
+        task: the current task.
+        seconds: None for no time limit.
+        is_in_vain: runs in a task of its own, and returns True when nothing is left to wait for.
 
     Attributes:
-        expired: whether it has cancelled the task; `end` tells its cancellation from others.
-        is_in_vain: None once nobody shall ask any more.
+        expired: whether the task was cancelled; `end` tells this cancellation from others.
+        is_in_vain: None once it is not called any more.
     """
 
-    __slots__ = (
-        "_cancellations",
-        "_current_task",
-        "_is_lifted",
-        "_loop",
-        "_seconds",
-        "_task",
-        "_timer",
-        "_watcher",
-        "_work",
-        "expired",
-        "is_in_vain",
-    )
+    __slots__ = ("_cancellations", "_handle", "_loop", "_seconds", "_task", "_watcher", "expired", "is_in_vain")
 
     def __init__(
         self,
-        work: Awaitable[None],
+        task: "asyncio.Task[Any]",
         seconds: float | None,
-        loop: asyncio.AbstractEventLoop,
-        current_task: "Callable[[], asyncio.Task[Any]]",
         is_in_vain: Callable[[], Coroutine[Any, Any, bool]],
     ) -> None:
-        self._work = work
+        self._loop = asyncio.get_running_loop()
+        self._task = task
+        self._cancellations = task.cancelling()
         self._seconds = seconds
-        self._loop = loop
-        self._current_task = current_task
-        # Whether there is nothing left to start.
-        self._is_lifted = False
-        # None before the first wait, and without `seconds`.
-        self._timer: asyncio.TimerHandle | None = None
-        # Runs `is_in_vain`; None before the first wait.
-        self._watcher: asyncio.Task[None] | None = None
-        self.expired = False
         self.is_in_vain: Callable[[], Coroutine[Any, Any, bool]] | None = is_in_vain
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        # The first step by hand; then what `yield from` does for all others, until a step was no exception's.
-        steps = self._work.__await__()
-        try:
-            waits_for = next(steps)
-            if not self._is_lifted:
-                self._start()
-            while True:
-                try:
-                    yield waits_for
-                except BaseException as error:  # noqa: BLE001 -- whatever is thrown in is for `work`
-                    waits_for = steps.throw(error)
-                else:
-                    return (yield from steps)
-        except StopIteration:
-            return None
+        self.expired = False
+        # Runs `is_in_vain`; None before that and after the stop.
+        self._watcher: asyncio.Task[None] | None = None
+        # Starts, then is the timer; None where there is nothing to cancel.
+        self._handle: asyncio.Handle | None = self._loop.call_soon(self._start)
 
     def _start(self) -> None:
-        self._task = self._current_task()
-        self._cancellations = self._task.cancelling()
-        if self._seconds is not None:
-            self._timer = self._loop.call_later(self._seconds, self._expire)
+        self._handle = None if self._seconds is None else self._loop.call_later(self._seconds, self._expire)
         if self.is_in_vain is not None:
-            self._watcher = asyncio.create_task(self._watch(self.is_in_vain), name="asgi_ws handshake")
+            self._watcher = self._loop.create_task(self._watch(self.is_in_vain), name="asgi_ws handshake")
 
     async def _watch(self, is_in_vain: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         try:
@@ -97,7 +64,7 @@ class Deadline:
             self._task.cancel()
 
     def stop_watching(self, *, cancel: bool) -> "asyncio.Task[None] | None":
-        """Ask `is_in_vain` no more. Return its task, if that has to end yet: cancelled, or by itself."""
+        """Call `is_in_vain` no more. Return its task if that has to end yet: cancelled, or by itself."""
         self.is_in_vain = None
         if self._watcher is None or self._watcher.done():
             return None
@@ -105,52 +72,17 @@ class Deadline:
             self._watcher.cancel()
         return self._watcher
 
-    def lift(self) -> None:
-        """Never cancel; what has happened stays."""
-        self._is_lifted = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def stop(self) -> None:
+        """Never cancel the task from now on. A cancellation that was requested stays."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
         # A connection lasts, and need not keep either.
         self._watcher = self.stop_watching(cancel=True)
 
     async def end(self) -> bool:
-        """Lift it, and take its cancellation back; whether one that the task met just now was nobody else's."""
-        self.lift()
+        """Stop, and take back the cancellation; return True if the task has met no other one."""
+        self.stop()
         if self._watcher is not None:
             await ended(self._watcher)
         return self.expired and self._task.uncancel() <= self._cancellations
-
-
-async def ended(task: "asyncio.Task[None]") -> None:
-    """Wait until a task has ended, however it does.
-
-    `asyncio.wait` does the same, and adds 16 of 73 µs to a handshake whose handler waits before it accepts.
-    """
-    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    task.add_done_callback(lambda _: resolve(waiter))
-    await waiter
-
-
-async def ended_within(task: "asyncio.Task[None]", seconds: float | None, grace: float) -> None:
-    """Wait until a task has ended, for so many seconds at most; None for no end.
-
-    A cancellation leaves it `grace` seconds, and is raised after that. More of them change nothing: anyio, for one,
-    cancels a task again in each iteration of the event loop.
-    """
-    loop = asyncio.get_running_loop()
-    until = math.inf if seconds is None else loop.time() + seconds
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done() and (left := until - loop.time()) > 0:
-        try:
-            await asyncio.wait([task], timeout=None if left == math.inf else left)
-        except asyncio.CancelledError as error:
-            if cancelled is None:
-                until = min(until, loop.time() + grace)
-            cancelled = error
-    if cancelled is not None:
-        try:
-            raise cancelled
-        finally:
-            # An exception that this frame keeps would keep this frame.
-            del cancelled

@@ -10,9 +10,10 @@ from .._asgi import Event, Push, PushInTurn, Send
 from ..close_codes import CloseCode, as_private_code
 from ..errors import ConnectionClosed, LifecycleError, end_of_program, leaves, show
 from ..limits import Refusal
-from ..websocket.channel import FORCED_CLOSE_TIMEOUT, Attached
-from ..websocket.state import WebSocketState, is_of_daphne
-from ..websocket.websocket import WebSocket
+from ..websocket.channel import FORCED_CLOSE_TIMEOUT, AttachedSender
+from ..websocket.servers import is_of_daphne
+from ..websocket.state import WebSocketState
+from ..websocket.websocket import WebSocket, channel_of
 from .joinable import Candidate, check_accepted
 
 logger = logging.getLogger("asgi_ws")
@@ -62,33 +63,33 @@ class Socket(Protocol):
         """Return the error of a call on the connection after its end."""
         ...
 
-    def attach(self, attached: Attached) -> None:
+    def attach(self, attached: AttachedSender) -> None:
         """Tell of the end, where that can be known."""
 
-    def detach(self, attached: Attached) -> None:
+    def detach(self, attached: AttachedSender) -> None:
         """Tell no more."""
 
 
 class OwnSocket:
     """A WebSocket of this package."""
 
-    __slots__ = ("_ws", "attach", "closed_error", "detach", "never_waits", "push", "push_in_turn", "send")
+    __slots__ = ("_channel", "attach", "closed_error", "detach", "never_waits", "push", "push_in_turn", "send")
 
     def __init__(self, ws: WebSocket) -> None:
-        self._ws = ws
-        self.closed_error = ws._closed_error
-        self.send = ws._send_attached
-        self.attach = ws._attach
-        self.detach = ws._detach
-        self.push, self.push_in_turn = _push_of(ws._send_event)
-        self.never_waits = ws._on_daphne
+        self._channel = channel = channel_of(ws)
+        self.closed_error = channel.lifecycle.closed_error
+        self.send = channel.send_attached
+        self.attach = channel.attach
+        self.detach = channel.detach
+        self.push, self.push_in_turn = _push_of(channel.send_event)
+        self.never_waits = channel.on_daphne
 
     def close(self, code: int, reason: str) -> None:
-        if not self._ws.closed:
-            self._ws._begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
+        if not self._channel.lifecycle.closed:
+            self._channel.begin_close(code, reason, FORCED_CLOSE_TIMEOUT)
 
     def close_slow(self) -> None:
-        self._ws._end(_SLOW)
+        self._channel.close_for(_SLOW)
 
 
 class ForeignSocket:
@@ -145,10 +146,10 @@ class ForeignSocket:
     def closed_error(self) -> ConnectionClosed:
         return ConnectionClosed(*self._ending)
 
-    def attach(self, attached: Attached) -> None:
+    def attach(self, attached: AttachedSender) -> None:
         """Nothing tells of its end."""
 
-    def detach(self, attached: Attached) -> None:
+    def detach(self, attached: AttachedSender) -> None:
         """Nobody is told."""
 
 
@@ -162,7 +163,7 @@ def check_open(candidate: Candidate) -> None:
     ws = candidate.ws
     if isinstance(ws, WebSocket):
         if ws.closed:
-            raise ws._closed_error()
+            raise channel_of(ws).lifecycle.closed_error()
         if ws.application_state is not WebSocketState.CONNECTED:
             raise LifecycleError("join()", ws.application_state.name, "call accept() first")
     elif ws is not None:

@@ -12,7 +12,7 @@ from .._aio.scopes import Block
 from .._asgi import Broadcast
 from ..brokers.base import HistoryPage, Position
 from ..errors import ConnectionClosed, HubNotRunning, LifecycleError, WrongLoop, show
-from ..websocket.websocket import CLOSE_TIMEOUT
+from ..websocket.channel import CLOSE_TIMEOUT
 from .adapters import ForeignSocket, Socket, is_disconnect, log_failure
 from .joinable import Joinable, Key
 from .outbox import Outbox, Pace

@@ -14,8 +14,6 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any, Final, Protocol
 
-from .._aio.deadline import Deadline
-
 # Set to a token in the context that an application is run in. Every task that the application starts inherits it.
 OWNER: Final[ContextVar[object]] = ContextVar("asgi_ws.testing.OWNER")
 
@@ -233,20 +231,13 @@ def _chain(awaitable: object) -> Iterator[types.FrameType]:
                 frame, awaitable = awaitable.cr_frame, awaitable.cr_await
             case types.GeneratorType():
                 frame = awaitable.gi_frame
-                awaitable = awaitable.gi_yieldfrom or _driven_by_hand(frame)
+                awaitable = awaitable.gi_yieldfrom
             case types.AsyncGeneratorType():
                 frame, awaitable = awaitable.ag_frame, awaitable.ag_await
             case _:
                 return
         if frame is not None:
             yield frame
-
-
-def _driven_by_hand(frame: types.FrameType | None) -> object:
-    """What the package's own deadline awaits: no `yield from` tells, where it takes the first step of its work."""
-    if frame is None or frame.f_code is not Deadline.__await__.__code__:
-        return None
-    return frame.f_locals.get("steps")
 
 
 def _inspectable(awaitable: object) -> object:

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from .._aio.deadline import Deadline
 from .._asgi import HeadersLike, Receive, Scope, Send
 from ..close_codes import CloseCode
 from ..connection import client_key
@@ -24,7 +23,7 @@ from ..limits import Limits, Refusal, Statistics, Usage
 from ..security import Policy, Refused
 from .channel import FORCED_CLOSE_TIMEOUT
 from .state import WebSocketState
-from .websocket import WebSocket
+from .websocket import WebSocket, channel_of
 
 logger = logging.getLogger("asgi_ws")
 
@@ -85,12 +84,15 @@ class WebSocketApp:
             self._usage.failed += isinstance(error, Exception)
             raise
         finally:
+            channel = channel_of(ws)
             try:
-                if not ws._is_settled:
+                if not channel.is_settled:
                     await self._settle(ws, is_cancelled=isinstance(failure, asyncio.CancelledError))
             finally:
-                if ws._on_end is not None:
-                    await self._tell_end(ws, ws._on_end, failure)
+                if (on_disconnect := channel.on_disconnect) is not None:
+                    # It refers to the WebSocket, and so to the channel.
+                    channel.on_disconnect = None
+                    await self._call_on_disconnect(on_disconnect, ws.close_code, failure)
                 # An exception that this frame keeps would keep this frame.
                 del failure
 
@@ -100,15 +102,14 @@ class WebSocketApp:
             await self._deny(ws, 500, "Internal Server Error")
         elif ws.application_state is WebSocketState.CONNECTED:
             await ws.close(CloseCode.INTERNAL_ERROR, timeout=FORCED_CLOSE_TIMEOUT)
-        await ws._finish(FORCED_CLOSE_TIMEOUT if is_cancelled else None)
+        await channel_of(ws).finish_closing(FORCED_CLOSE_TIMEOUT if is_cancelled else None)
 
-    async def _tell_end(
-        self, ws: WebSocket, on_end: Callable[[int], Awaitable[None]], failure: BaseException | None
+    async def _call_on_disconnect(
+        self, on_disconnect: Callable[[int], Awaitable[None]], code: int | None, failure: BaseException | None
     ) -> None:
         """Call `on_disconnect`, whose endpoint was entered. Of two failures the handler's goes on."""
-        ws._on_end = None
         try:
-            await on_end(CloseCode.ABNORMAL if ws.close_code is None else ws.close_code)
+            await on_disconnect(CloseCode.ABNORMAL if code is None else code)
         except Exception as error:
             if all(isinstance(cause, PeerError) for cause in leaves(error)):
                 return
@@ -119,15 +120,12 @@ class WebSocketApp:
 
     async def _run(self, ws: WebSocket) -> None:
         seconds = self._limits.accept_timeout
-        deadline: Deadline | None = None
+        deadline = channel_of(ws).watch_handshake(seconds)
         is_late = False
         try:
-            work = self._handler(ws)
-            deadline = ws._deadline = Deadline(work, seconds, ws._loop, ws._current_task, ws._client_leaves)
             try:
-                await deadline
+                await self._handler(ws)
             finally:
-                ws._deadline = None
                 is_late = await deadline.end()
         except asyncio.CancelledError:
             if is_late:
@@ -143,7 +141,7 @@ class WebSocketApp:
             raise
         except Exception as error:
             is_cleanup = isinstance(error, TimeoutError) and ws.application_state is WebSocketState.CONNECTING
-            if is_cleanup and deadline is not None and deadline.expired:
+            if is_cleanup and deadline.expired:
                 # Cleaning up after our cancellation took the handler too long as well.
                 await self._refuse_late(ws)
             elif not await self._answer(error, ws):

@@ -1,31 +1,36 @@
 """One connection's exchange with its server: events in the right state, sent in order, read by one task.
 
-This is the part of `WebSocket` that levels the servers. What a handler calls, and what it gets, is in `websocket`.
+`WebSocket` has one of these. What differs between servers is levelled here.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from types import CoroutineType
-from typing import Any, Final, NoReturn, Protocol, Self
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
-from .._aio.deadline import Deadline, ended, ended_within
+from .._aio.deadline import Deadline
 from .._aio.fair_lock import FairLock
+from .._aio.futures import ended, ended_within, outlived, retrieve_exception
 from .._asgi import Event, Receive, Scope, Send
 from ..close_codes import CloseCode, as_private_code
 from ..errors import ConcurrentReceiveError, ConnectionClosed, LifecycleError
-from ..extensions import ABORT_EXTENSION, MESSAGE_BYTES_EXTENSION
+from ..extensions import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
 from ..limits import Limits, Refusal, Usage
 from ..sizes import size_of
 from .idle import IdleTimer, measure_of
-from .queues import Kept, PendingReceive
-from .state import SHUT, Shut, States, WebSocketState, means_gone
+from .pending_receive import PendingReceive
+from .servers import is_of_daphne, means_gone
+from .state import CLOSABLE, Lifecycle, WebSocketState
+from .unread import UnreadMessages
 
 logger = logging.getLogger("asgi_ws")
 
-# How long an ending that the handler did not ask for may try to get its close frame out, in seconds.
+# Seconds that a close frame or a denial may take.
+CLOSE_TIMEOUT: Final = 10.0
+# Seconds that a close frame may take where the handler did not ask for it.
 FORCED_CLOSE_TIMEOUT: Final = 1.0
 
 _CONNECTING: Final = WebSocketState.CONNECTING
@@ -35,408 +40,498 @@ _DISCONNECTED: Final = WebSocketState.DISCONNECTED
 _LONGEST_CHARACTER: Final = 4
 _UNLIMITED: Final = 2**63
 
+NO_TASK: Final = "a WebSocket is used from a task of its event loop"
 
-class Attached(Protocol):
-    """Who sends on a connection besides its handler."""
+_W = TypeVar("_W")
+
+
+class AttachedSender(Protocol):
+    """Sends on a connection besides its handler: the outbox of a hub."""
 
     def on_end(self) -> None:
-        """The connection has ended, or is about to: take no more messages. Those that wait are still sent."""
+        """The connection has ended, or is about to: take no more messages. Pending messages are still sent."""
 
     async def flush(self) -> None:
-        """Wait until what waits is sent. It is bounded by a time-out, which cancels this."""
+        """Wait until pending messages are sent. The close time-out cancels this."""
 
     def on_gone(self) -> None:
-        """Nothing can be sent any more, also what is being sent now."""
+        """Nothing can be sent any more, including the message that is being sent."""
 
 
-# Most connections have nobody.
-_NOBODY: Final[list[Attached]] = []
+class Channel:
+    """Order and endings of one WebSocket, over the `receive` and `send` of its server.
 
+    The attributes are for `WebSocket`, in which `receive` and `send` are written out: one more call for each message
+    would cost a class endpoint about 4 % (`python -m benchmarks instructions`).
 
-class Channel(States):
-    """Order and endings of one WebSocket, over the `receive` and `send` of its server."""
+    Attributes:
+        lifecycle: the state of both sides. Its transitions are made here.
+        is_ready: whether a message may go either way at once: the connection is accepted and open, and no unread
+            message goes first.
+        reader: the task that waits for a message now. An ending of ours cancels it and sets this to None.
+        is_sending: whether an event is being sent.
+        senders: the senders that wait for their turn after it; None while nobody does.
+        loop: the event loop that the connection belongs to.
+        receive_event: `receive` of the server. It is replaced only before accept.
+        send_event: `send` of the server.
+        measure: counts each message received, and returns the limit that it exceeds; None where no limit needs it.
+        unmeasured: a text up to this length is within the limit of its size.
+        on_disconnect: called with the close code after the end; set by an endpoint before its `on_connect`.
+        deadline: the time to accept; None without one, and after accept or refusal.
+    """
 
     __slots__ = (
-        "_at_rest",
         "_attached",
         "_closer",
-        "_deadline",
         "_idle",
-        "_interrupted",
         "_is_flushing",
-        "_kept",
-        "_largest",
         "_limits",
-        "_loop",
-        "_measure",
-        "_on_end",
         "_pending",
-        "_reader",
-        "_receive_event",
-        "_send_event",
-        "_sending",
-        "_turns",
-        "_unmeasured",
+        "_scope",
+        "_unread",
         "_usage",
+        "deadline",
+        "is_ready",
+        "is_sending",
+        "lifecycle",
+        "loop",
+        "measure",
+        "on_disconnect",
+        "reader",
+        "receive_event",
+        "send_event",
+        "senders",
+        "unmeasured",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits, usage: Usage) -> None:
-        super().__init__(scope)
-        self._receive_event = receive
-        self._send_event = send
+        self._scope = scope
         self._limits = limits
         self._usage = usage
-        # What the next two are at rest: None while messages may pass, SHUT before accept, after the end, and while
-        # messages are kept. One look at them tells `receive` and `send` whether they need a closer one.
-        self._at_rest: Shut | None = SHUT
-        # The task that waits for a message now.
-        self._reader: asyncio.Task[Any] | Shut | None = SHUT
-        # Whether we have cancelled the reader, which it has not met yet.
-        self._interrupted = False
-        # The event that is being sent.
-        self._sending: Event | Shut | None = SHUT
-        # Who waits to send after it; None while nobody does.
-        self._turns: FairLock | None = None
+        self.loop = asyncio.get_running_loop()
+        self.lifecycle = Lifecycle()
+        self.is_ready = False
+        self.reader: asyncio.Task[Any] | None = None
+        self.is_sending = False
+        self.senders: FairLock | None = None
+        self.receive_event = receive
+        self.send_event = send
+        self.measure = measure_of(limits, self.loop)
+        largest = _UNLIMITED if limits.max_message_bytes is None else limits.max_message_bytes
+        self.unmeasured = largest // _LONGEST_CHARACTER
+        self.on_disconnect: Callable[[int], Awaitable[None]] | None = None
+        self.deadline: Deadline | None = None
         # Keeps what was received when the reader is cancelled, on a server that would lose it; None on the others.
         self._pending: PendingReceive | None = None
-        # Messages that came while nobody wanted them.
-        self._kept = Kept()
-        self._largest = _UNLIMITED if limits.max_message_bytes is None else limits.max_message_bytes
-        # A text up to this length needs no closer look.
-        self._unmeasured = self._largest // _LONGEST_CHARACTER
-        self._loop = asyncio.get_running_loop()
-        # What counts every message received, and tells if it is one too many; None where nothing has to.
-        self._measure = measure_of(limits, self._loop)
+        # Messages that came while nobody received; None while there are none.
+        self._unread: UnreadMessages | None = None
         # Runs from accept to the end where there is an idle limit.
         self._idle: IdleTimer | None = None
+        if limits.idle_timeout is not None:
+            self._idle = IdleTimer(limits.idle_timeout, partial(self.close_for, Refusal.IDLE))
+            self.send_event = self._idle.noting_sends(send)
+            self.measure = self._idle.noting_messages(self.measure)
         # Sends the close frame, or the denial; None until there is one.
         self._closer: asyncio.Task[None] | None = None
-        # Set by whoever imposes a time to accept; accept and refusal lift it.
-        self._deadline: Deadline | None = None
-        # Who else sends here, and is told of the end.
-        self._attached: list[Attached] = _NOBODY
+        self._attached: tuple[AttachedSender, ...] = ()
         # Whether these may still send, though the end has begun: their messages go before the close frame.
         self._is_flushing = False
-        # What to call with the close code after the end; set by an endpoint when its `on_connect` is entered.
-        self._on_end: Callable[[int], Awaitable[None]] | None = None
 
     # -- states
 
-    def _seen(self, event: Event) -> None:
-        super()._seen(event)
+    @property
+    def on_daphne(self) -> bool:
+        """Whether the server is daphne."""
+        return is_of_daphne(self._scope)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the connection has ended and nothing is left to wait for: most were closed by the peer."""
+        return self.lifecycle.closed and self._closer is None and self._pending is None
+
+    @property
+    def _extensions(self) -> Mapping[str, Any]:
+        extensions: Mapping[str, Any] = self._scope.get("extensions") or {}
+        return extensions
+
+    def _on_send(self, event_type: str, call: str) -> None:
+        """Make the transition of an event that `call` is about to send; errors as of `Lifecycle.on_send`."""
+        self.lifecycle.on_send(event_type, call)
+        self._update_ready()
+        self._stop_deadline()
+
+    def _on_receive(self, event: Event) -> None:
+        """Make the transition of an event other than a message that the server delivered."""
+        self.lifecycle.on_receive(event)
         if MESSAGE_BYTES_EXTENSION in event:
             # The server has ended the connection for our limit, before the message was whole.
             self._usage.refused[Refusal.MESSAGE_BYTES.name] += 1
+        if self.lifecycle.closed:
+            self._on_gone()
 
-    def _apply(self, event_type: str, call: str) -> None:
-        super()._apply(event_type, call)
-        self._come_to_rest()
-        self._lift_deadline()
+    def _on_lost(self) -> None:
+        """Make the transition of a lost connection."""
+        self.lifecycle.on_lost(CloseCode.ABNORMAL, "")
+        self._on_gone()
 
-    def _come_to_rest(self) -> None:
-        """Open the way for messages, or shut it, after a change of the state or of what is kept."""
-        is_open = self.application_state is _CONNECTED and not self._kept
-        before, self._at_rest = self._at_rest, None if is_open else SHUT
-        if self._reader is before:
-            self._reader = self._at_rest
-        if self._sending is before:
-            self._sending = self._at_rest
-
-    def _lift_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.lift()
-            self._deadline = None
-
-    def _ended(self, code: int, reason: str) -> None:
-        super()._ended(code, reason)
-        self._come_to_rest()
-        self._lift_deadline()
-        if self._turns is not None:
-            self._turns.fail(self._closed_error())
-        if self._reader is not self._at_rest:
-            self._interrupt()
-        for attached in tuple(self._attached):
+    def _on_gone(self) -> None:
+        """Notify everyone that nothing can be sent any more."""
+        self._on_end()
+        self._update_ready()
+        self._stop_deadline()
+        if self.senders is not None:
+            self.senders.fail(self.lifecycle.closed_error())
+        self._interrupt()
+        for attached in self._attached:
             attached.on_gone()
 
-    def _told_end(self, code: int, reason: str) -> None:
-        super()._told_end(code, reason)
+    def _on_end(self) -> None:
+        """Notify everyone that the connection has ended, or is about to."""
         if self._idle is not None:
             self._idle.stop()
-        for attached in tuple(self._attached):
+        for attached in self._attached:
             attached.on_end()
 
-    def _attach(self, attached: Attached) -> None:
-        """Let somebody else send here, by `_in_turn`, and tell him when the connection ends."""
-        self._attached = [*self._attached, attached]
+    def _update_ready(self) -> None:
+        self.is_ready = self.lifecycle.application is _CONNECTED and self._unread is None
 
-    def _send_attached(self, event: Event) -> Awaitable[None]:
-        """Send a message of who is attached, after those that wait already; errors as of `_in_turn`."""
-        return self._in_turn(event, control=self._is_flushing)
+    def _stop_deadline(self) -> None:
+        if self.deadline is not None:
+            self.deadline.stop()
+            self.deadline = None
 
-    def _detach(self, attached: Attached) -> None:
-        """Tell him no more."""
-        self._attached = [other for other in self._attached if other is not attached] or _NOBODY
+    # -- the handshake
 
-    def _check_lost(self, error: Exception) -> None:
-        """Raise ConnectionClosed if the server could not send because the peer is gone."""
-        if means_gone(error, self.scope):
-            self._ended(CloseCode.ABNORMAL, "")
-            raise self._closed_error() from None
+    def watch_handshake(self, seconds: float | None) -> Deadline:
+        """Cancel the current task when it does not answer the handshake in time, or its client leaves before."""
+        self.deadline = Deadline(self._current_task(), seconds, self._client_leaves)
+        return self.deadline
 
-    # -- events out
-
-    async def _in_turn(self, event: Event, *, control: bool = False) -> None:
-        """Send an event after those that wait already: not every server keeps concurrent sends in order.
-
-        A message needs an open connection; an event whose transition was made already is `control`.
+    async def accept(self, subprotocol: str | None, headers: list[tuple[bytes, bytes]]) -> None:
+        """Accept the handshake. Cancelling the call while the server answers ends the connection.
 
         Raises:
-            ConnectionClosed: when the peer is gone (ASGI, "WebSocket": send raises an OSError from version 2.4 on).
-            LifecycleError: for a message before accept.
+            LifecycleError: when the connection was accepted or refused before.
+            ConnectionClosed: when the client is gone.
         """
-        if self.application_state is not _CONNECTED and not control:
-            self._apply(event["type"], "send()")
-        if self._sending is not self._at_rest:
-            if self._turns is None:
-                self._turns = FairLock()
-            await self._turns.wait(self._free)
-        self._sending = event
+        await self._connect()
+        self._on_send("websocket.accept", "accept()")
+        event: Event = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
+        if self._limits.max_message_bytes is not None and MESSAGE_BYTES_EXTENSION in self._extensions:
+            event[MESSAGE_BYTES_EXTENSION] = self._limits.max_message_bytes
         try:
-            await self._send_event(event)
-        except (OSError, RuntimeError) as error:
-            self._check_lost(error)
+            await self.send(event)
+        except asyncio.CancelledError:
+            # The server may have accepted or not. A close ends the connection in either case.
+            if not self.lifecycle.closed:
+                self.begin_close(CloseCode.INTERNAL_ERROR, "", FORCED_CLOSE_TIMEOUT)
             raise
-        finally:
-            self._pass_on()
+        self._usage.accepted += 1
+        if self._idle is not None and not self.lifecycle.closed:
+            self._idle.start()
 
-    def _pass_on(self) -> None:
-        if self._turns is None or not self._turns.pass_on():
-            self._turns = None
-            self._free()
+    async def deny(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Refuse the handshake with an HTTP response. Cancelling the call does not take it back.
 
-    def _free(self) -> None:
-        self._sending = self._at_rest
+        Raises:
+            LifecycleError: when the connection was accepted or refused before.
+            ConnectionClosed: when the client is gone.
+        """
+        if self.lifecycle.application is _CONNECTED:
+            # The close that stands for a denial below would be legal here.
+            raise LifecycleError("deny()", self.lifecycle.application.name)
+        if DENIAL_EXTENSION in self._extensions:
+            self._on_send("websocket.http.response.start", "deny()")
+            start: Event = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+            denial = self._send_denial(start, {"type": "websocket.http.response.body", "body": body})
+        else:
+            self._on_send("websocket.close", "deny()")
+            self._on_denied()
+            denial = self._send_denial({"type": "websocket.close", "code": CloseCode.NORMAL, "reason": ""}, None)
+        await outlived(self._start_closer(denial, "asgi_ws denial"))
 
-    def _begin_close(self, code: int, reason: str, seconds: float) -> "asyncio.Task[None]":
-        """Make the transition of a close frame, and begin to send it, in bounded time; `_finish` waits for it."""
-        self._apply("websocket.close", "close()")
-        # At once: who is attached may send the next message before the task that flushes has begun.
-        self._is_flushing = True
-        self._told_end(code, reason)
-        return self._start_closer(self._send_close(code, reason, seconds), "asgi_ws close")
-
-    async def _send_close(self, code: int, reason: str, seconds: float) -> None:
-        """Wake the reader, and send the close frame after what waits, here and with who is attached."""
-        # First, since granian's close waits for the end of a receive. A handler that ends now ends no earlier than this
-        # task does: see `_finish`.
-        self._interrupt()
-        if self._on_daphne:
-            code = as_private_code(code)
+    async def _send_denial(self, first: Event, body: Event | None) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                if self._pending is not None:
-                    self._pending.give_up()
-                await self._flush()
-                await self._in_turn({"type": "websocket.close", "code": code, "reason": reason}, control=True)
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.send(first, is_control=True)
+                if body is not None:
+                    self._on_send(body["type"], "deny()")
+                    self._on_denied()
+                    await self.send(body, is_control=True)
         except TimeoutError:
             await self._drop()
-        except ConnectionClosed:
-            pass
-        except Exception:
-            # What a server makes of a close frame to a peer in an odd state is its own affair: ours is that it ends.
-            logger.debug("the server did not take a close frame", exc_info=True)
+        # uvicorn's websockets-sansio class logs an error when an application returns before the transport, which is
+        # closed now, has notified it: that is what the loop does next.
+        await asyncio.sleep(0)
 
-    async def _flush(self) -> None:
-        try:
-            for attached in tuple(self._attached):
-                await attached.flush()
-        finally:
-            self._is_flushing = False
-
-    async def _drop(self) -> None:
-        """Let go of the connection; what is still to be sent is lost."""
-        self._ended(CloseCode.ABNORMAL, "")
-        if ABORT_EXTENSION in self._extensions:
-            # Out of turn: a send that is stuck is what this is for.
-            with suppress(OSError, RuntimeError):
-                await self._send_event({"type": ABORT_EXTENSION})
-
-    # -- events in
+    def _on_denied(self) -> None:
+        self.lifecycle.on_end(CloseCode.ABNORMAL, "")
+        self._on_end()
 
     async def _connect(self) -> None:
         """Take the connect event, which comes first (ASGI, "WebSocket": Connect)."""
-        if self._deadline is not None:
-            watcher = self._deadline.stop_watching(cancel=self.client_state is not _CONNECTING)
+        if self.deadline is not None:
+            watcher = self.deadline.stop_watching(cancel=self.lifecycle.client is not _CONNECTING)
             if watcher is not None:
                 await ended(watcher)
         await self._take_connect()
-        if self.client_state is _DISCONNECTED:
-            raise self._closed_error()
+        if self.lifecycle.client is _DISCONNECTED:
+            raise self.lifecycle.closed_error()
 
     async def _take_connect(self) -> None:
-        if self.client_state is not _CONNECTING:
+        if self.lifecycle.client is not _CONNECTING:
             return
-        connect = self._receive_event()
+        connect = self.receive_event()
         if not isinstance(connect, CoroutineType | Coroutine):
             # granian gives a future of its own: once that was asked for, the next message is lost with it.
-            self._pending = PendingReceive(self._receive_event, connect)
-            self._receive_event = self._pending.receive
-            connect = self._receive_event()
-        self._seen(await connect)
+            self._pending = PendingReceive(self.receive_event, connect)
+            self.receive_event = self._pending.receive
+            connect = self.receive_event()
+        self._on_receive(await connect)
 
     async def _client_leaves(self) -> bool:
         """Wait for the client to leave before its handshake is answered. False if that cannot be seen any more.
 
         A connection that is not open any more would keep its place, and its handler running, until the time to accept
-        is over. granian tells nothing before accept.
+        is over. granian sends no event before accept.
         """
         await self._take_connect()
-        if self.client_state is not _DISCONNECTED:
-            if self._pending is not None or self._deadline is None or self._deadline.is_in_vain is None:
+        if self.lifecycle.client is not _DISCONNECTED:
+            if self._pending is not None or self.deadline is None or self.deadline.is_in_vain is None:
                 return False
-            event = await self._receive_event()
+            event = await self.receive_event()
             if event["type"] != "websocket.disconnect":
                 # No client may send yet (RFC 6455 section 4.1), but uvicorn's default class lets it.
-                self._receive_event = _beginning_with(event, self._receive_event)
+                self.receive_event = _beginning_with(event, self.receive_event)
                 return False
-            self._seen(event)
+            self._on_receive(event)
         return True
 
-    async def receive(self) -> str | bytes:
-        """The next message: text as str, binary as bytes.
+    # -- events out
+
+    async def send(self, event: Event, *, is_control: bool = False) -> None:
+        """Send an event after those that wait already: not every server keeps concurrent sends in order.
+
+        A message needs an open connection; an event whose transition was made already is `is_control`.
 
         Raises:
-            ConnectionClosed: when the connection has ended; also when a message broke a limit, with that limit's code.
-            ConcurrentReceiveError: when another task is receiving.
-            LifecycleError: before accept.
+            ConnectionClosed: when the peer is gone (ASGI, "WebSocket": send raises an OSError from version 2.4 on).
+            LifecycleError: for a message before accept.
         """
-        if self._reader is not None:
-            return self._kept_message()
-        self._reader = reader = self._current_task()
-        cancellations = reader.cancelling()
+        if self.lifecycle.application is not _CONNECTED and not is_control:
+            self._on_send(event["type"], "send()")
+        if self.is_sending:
+            if self.senders is None:
+                self.senders = FairLock()
+            await self.senders.wait(self._on_idle)
+        self.is_sending = True
         try:
-            event = await self._receive_event()
-        except asyncio.CancelledError:
-            self._check_interrupted(reader, cancellations)
+            await self.send_event(event)
+        except (OSError, RuntimeError) as error:
+            self.raise_if_lost(error)
             raise
         finally:
-            self._reader = self._at_rest
-        data: str | bytes | None = event.get("text")
-        if data is None or len(data) > self._unmeasured:
-            data = self._admit(event, data)
-        if self._measure is not None and (refusal := self._measure(data)) is not None:
-            self._refuse(refusal)
-        return data
+            self.pass_on()
 
-    async def _feed(self, handle: Callable[[Self, Any], Awaitable[object]]) -> None:
-        """Give every message to `handle`, one after the other, until the peer leaves.
+    def pass_on(self) -> None:
+        """Let the next sender send, after an event was sent."""
+        if self.senders is None or not self.senders.pass_on():
+            self.senders = None
+            self._on_idle()
 
-        `receive` in a loop, written out once more: a call for each message is what would double the cost of a class
-        endpoint over a bare loop. Raises what `receive` does, but for the usual end, which is no exception here: it
-        would go through all that serves the connection.
+    def _on_idle(self) -> None:
+        self.is_sending = False
+
+    def raise_if_lost(self, error: Exception) -> None:
+        """Raise ConnectionClosed if the server could not send because the peer is gone."""
+        if means_gone(error, self._scope):
+            self._on_lost()
+            raise self.lifecycle.closed_error() from None
+
+    def attach(self, attached: AttachedSender) -> None:
+        """Notify another sender of the end. It sends with `send_attached`."""
+        self._attached = (*self._attached, attached)
+
+    def detach(self, attached: AttachedSender) -> None:
+        """Stop notifying a sender."""
+        self._attached = tuple(other for other in self._attached if other is not attached)
+
+    def send_attached(self, event: Event) -> Awaitable[None]:
+        """Send a message of an attached sender, after those that wait already; errors as of `send`."""
+        return self.send(event, is_control=self._is_flushing)
+
+    # -- events in
+
+    async def feed(self, ws: _W, handle: Callable[[_W, Any], Awaitable[object]]) -> None:
+        """Call `handle(ws, message)` for each message, one after the other, until the peer leaves.
+
+        `WebSocket.receive` in a loop, written out once more: a call for each message is what would double the cost of a
+        class endpoint over a bare loop. Raises the errors of `receive`, but for the usual end: an exception would go
+        through everything that serves the connection.
         """
         reader = self._current_task()
         cancellations = reader.cancelling()
-        receive_event, unmeasured = self._receive_event, self._unmeasured
+        receive_event, unmeasured, measure = self.receive_event, self.unmeasured, self.measure
         while True:
-            if self._reader is not None:
-                await handle(self, self._kept_message())
+            if self.reader is not None or not self.is_ready:
+                await handle(ws, self.unread_message())
                 continue
-            self._reader = reader
+            self.reader = reader
             try:
                 event = await receive_event()
             except asyncio.CancelledError:
-                self._check_interrupted(reader, cancellations)
+                self.raise_if_interrupted(reader, cancellations)
                 raise
             finally:
-                self._reader = self._at_rest
+                self.reader = None
             data: str | bytes | None = event.get("text")
             if data is None or len(data) > unmeasured:
                 if data is None and event["type"] == "websocket.disconnect":
-                    self._seen(event)
+                    self._on_receive(event)
                     return
-                data = self._admit(event, data)
-            if self._measure is not None and (refusal := self._measure(data)) is not None:
-                self._refuse(refusal)
-            await handle(self, data)
+                data = self.admit(event, data)
+            if measure is not None and (refusal := measure(data)) is not None:
+                self.refuse(refusal)
+            await handle(ws, data)
 
-    def _kept_message(self) -> str | bytes:
-        """A message that came while nobody wanted it; without one, the error that keeps `receive` from waiting."""
-        if self._reader is not SHUT:
+    def unread_message(self) -> str | bytes:
+        """Return a message that came while nobody received, or raise why `receive` cannot wait for one."""
+        if self.reader is not None:
             raise ConcurrentReceiveError("receive()")
-        if self._kept:
-            data = self._kept.take()
-            self._come_to_rest()
+        if self._unread is not None:
+            data = self._unread.take()
+            self.keep_unread(self._unread)
             return data
-        if self.closed:
-            raise self._closed_error()
-        raise LifecycleError("receive()", self.application_state.name, "call accept() first")
+        if self.lifecycle.closed:
+            raise self.lifecycle.closed_error()
+        raise LifecycleError("receive()", self.lifecycle.application.name, "call accept() first")
+
+    def take_unread(self) -> UnreadMessages:
+        """Return the unread messages, and receive from the server from now on."""
+        unread, self._unread = self._unread, None
+        self._update_ready()
+        return UnreadMessages() if unread is None else unread
+
+    def keep_unread(self, unread: UnreadMessages) -> None:
+        """Receive these messages first from now on."""
+        self._unread = unread or None
+        self._update_ready()
+
+    def on_dropped(self) -> None:
+        """Count a message that came while nobody received, past the bound."""
+        self._usage.dropped_messages += 1
 
     def _current_task(self) -> "asyncio.Task[Any]":
-        # With the loop at hand this costs half as much on Python 3.11.
-        task = asyncio.current_task(self._loop)
+        task = asyncio.current_task(self.loop)
         if task is None:
-            raise RuntimeError("a WebSocket is used from a task of its event loop")
+            raise RuntimeError(NO_TASK)
         return task
 
     def _interrupt(self) -> None:
-        """Wake the reader: after a close some servers never tell it, and a dead peer never will."""
-        if self._reader not in (None, SHUT) and not self._interrupted:
-            self._interrupted = True
-            self._reader.cancel()
+        """Wake the reader: after a close some servers never notify it, and a dead peer never will."""
+        reader, self.reader = self.reader, None
+        if reader is not None:
+            reader.cancel()
 
-    def _check_interrupted(self, reader: "asyncio.Task[Any]", cancellations: int) -> None:
+    def raise_if_interrupted(self, reader: "asyncio.Task[Any]", cancellations: int) -> None:
         """Raise ConnectionClosed if the cancellation that the reader met was ours alone, and take it back.
 
         `cancellations` is how many the task had on its account before.
         """
-        interrupted, self._interrupted = self._interrupted, False
-        if interrupted and reader.uncancel() <= cancellations:
-            raise self._closed_error() from None
+        if self.reader is not reader and reader.uncancel() <= cancellations:
+            raise self.lifecycle.closed_error() from None
 
     # -- limits
 
-    def _admit(self, event: Event, data: str | bytes | None) -> str | bytes:
-        """The message in an event, if it is not too long; `data` is its text, if it has any.
+    def admit(self, event: Event, data: str | bytes | None) -> str | bytes:
+        """Return the message in an event, if it is not too long; `data` is its text, if it has any.
 
         Raises:
-            ConnectionClosed: when it is no message but the disconnect; also when the connection is ended for its size.
+            ConnectionClosed: when it is the disconnect; also when the connection is ended for the message's size.
         """
         # ASGI, "WebSocket", receive: one of the two is not None, and both keys may be there. "" and b"" are messages.
         if data is None:
             data = event.get("bytes")
         if data is None:
-            self._seen(event)
-            raise self._closed_error()
-        if len(data) > self._unmeasured and size_of(data) > self._largest:
-            self._refuse(Refusal.MESSAGE_BYTES)
+            self._on_receive(event)
+            raise self.lifecycle.closed_error()
+        largest = self._limits.max_message_bytes
+        if len(data) > self.unmeasured and largest is not None and size_of(data) > largest:
+            self.refuse(Refusal.MESSAGE_BYTES)
         return data
 
-    def _refuse(self, refusal: Refusal) -> NoReturn:
-        self._end(refusal)
-        raise self._closed_error()
+    def refuse(self, refusal: Refusal) -> NoReturn:
+        """Close the connection by policy, and raise ConnectionClosed."""
+        self.close_for(refusal)
+        raise self.lifecycle.closed_error()
 
-    def _end(self, refusal: Refusal) -> None:
-        """End an accepted connection by policy; `_finish` waits for the close frame."""
-        if not self.closed:
+    def close_for(self, refusal: Refusal) -> None:
+        """Begin to close an accepted connection by policy; `finish_closing` waits for the close frame."""
+        if not self.lifecycle.closed:
             self._usage.refused[refusal.name] += 1
-            self._begin_close(refusal.close_code, refusal.reason, FORCED_CLOSE_TIMEOUT)
+            self.begin_close(refusal.close_code, refusal.reason, FORCED_CLOSE_TIMEOUT)
 
-    def _watch_idle(self, seconds: float) -> None:
-        """Start the idle limit. What is sent counts from here on, at no cost to who has no limit."""
-        if self.closed:
-            return
-        idle = self._idle = IdleTimer(seconds, partial(self._end, Refusal.IDLE))
-        self._send_event = idle.noting_sends(self._send_event)
-        self._measure = idle.noting_messages(self._measure)
+    # -- the end
 
-    @property
-    def _is_settled(self) -> bool:
-        """Whether the connection has ended without anything left to wait for: most were closed by the peer."""
-        return self.closed and self._closer is None and self._pending is None
+    def begin_close(self, code: int, reason: str, seconds: float) -> "asyncio.Task[None]":
+        """Make the transition of a close frame, and return the task that sends it, in bounded time."""
+        self._on_send("websocket.close", "close()")
+        # At once: an attached sender may send the next message before the task that flushes has begun.
+        self._is_flushing = True
+        self.lifecycle.on_end(code, reason)
+        self._on_end()
+        return self._start_closer(self._send_close(code, reason, seconds), "asgi_ws close")
 
-    async def _finish(self, seconds: float | None = None) -> None:
-        """Wait until a close frame or a denial that was begun is out, but not for longer; let go of what is pending.
+    async def _send_close(self, code: int, reason: str, seconds: float) -> None:
+        """Wake the reader, and send the close frame after pending messages, those of attached senders included."""
+        # First, since granian's close waits for the end of a receive. A handler that ends now ends no earlier than this
+        # task does: see `finish_closing`.
+        self._interrupt()
+        if self.on_daphne:
+            code = as_private_code(code)
+        try:
+            async with asyncio.timeout(seconds):
+                if self._pending is not None:
+                    self._pending.abort()
+                await self._flush()
+                await self.send({"type": "websocket.close", "code": code, "reason": reason}, is_control=True)
+        except TimeoutError:
+            await self._drop()
+        except ConnectionClosed:
+            pass
+        except Exception:
+            # A server may raise anything for a close frame to a peer in an odd state. The connection ends all the same.
+            logger.debug("the server did not take a close frame", exc_info=True)
+
+    async def _flush(self) -> None:
+        try:
+            for attached in self._attached:
+                await attached.flush()
+        finally:
+            self._is_flushing = False
+
+    async def abort(self) -> None:
+        """End an accepted connection at once where the server can do that, elsewhere within a second."""
+        is_closing = self._closer is not None and not self._closer.done()
+        if (self.lifecycle.application is _CONNECTED or is_closing) and ABORT_EXTENSION in self._extensions:
+            if not is_closing:
+                self._on_send(ABORT_EXTENSION, "abort()")
+            await self._drop()
+        elif is_closing:
+            await self.finish_closing(FORCED_CLOSE_TIMEOUT)
+        elif self.lifecycle.application in CLOSABLE:
+            await outlived(self.begin_close(CloseCode.INTERNAL_ERROR, "", FORCED_CLOSE_TIMEOUT))
+
+    async def _drop(self) -> None:
+        """Lose the connection; what is still to be sent is lost with it."""
+        self._on_lost()
+        if ABORT_EXTENSION in self._extensions:
+            # Out of turn: this is for a send that is stuck.
+            with suppress(OSError, RuntimeError):
+                await self.send_event({"type": ABORT_EXTENSION})
+
+    async def finish_closing(self, seconds: float | None = None) -> None:
+        """Wait until a close frame or a denial that was begun is sent, for `seconds` at most; abort what is pending.
 
         Cancelling this, however often, leaves it `FORCED_CLOSE_TIMEOUT`: a task that is cancelled twice answers too.
         """
@@ -450,19 +545,13 @@ class Channel(States):
                 await self._drop()
                 await asyncio.wait([closer])
             if self._pending is not None:
-                self._pending.give_up()
+                self._pending.abort()
 
     def _start_closer(self, closing: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         """Begin to send what ends the connection, in a task: its caller may be cancelled, and the peer still hears."""
         self._closer = asyncio.create_task(closing, name=name)
-        self._closer.add_done_callback(_see)
+        self._closer.add_done_callback(retrieve_exception)
         return self._closer
-
-
-def _see(task: "asyncio.Task[None]") -> None:
-    """Look at how a task went, for whoever asked for it and was cancelled since: asyncio logs what nobody has seen."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _beginning_with(event: Event, receive: Receive) -> Receive:

@@ -22,7 +22,7 @@ def measure_of(limits: Limits, loop: asyncio.AbstractEventLoop) -> Measure | Non
 
 
 class IdleTimer:
-    """Calls `on_idle` once, when nothing was touched for `seconds`. One timer of the loop serves a whole connection."""
+    """Calls `on_idle` once, after `seconds` without a message. One timer of the loop serves a whole connection."""
 
     __slots__ = ("_handle", "_last", "_loop", "_on_idle", "_seconds")
 
@@ -30,8 +30,14 @@ class IdleTimer:
         self._loop = asyncio.get_running_loop()
         self._seconds = seconds
         self._on_idle = on_idle
+        self._last = 0.0
+        # None before the start.
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Count from now on."""
         self._last = self._loop.time()
-        self._handle = self._loop.call_at(self._last + seconds, self._check)
+        self._handle = self._loop.call_at(self._last + self._seconds, self._check)
 
     def noting_sends(self, send: Send) -> Send:
         """`send`, and a touch when it is done."""
@@ -52,8 +58,9 @@ class IdleTimer:
         return measure_noted
 
     def stop(self) -> None:
-        """Never call `on_idle`, and let go of it."""
-        self._handle.cancel()
+        """Never call `on_idle`, and drop the reference to it."""
+        if self._handle is not None:
+            self._handle.cancel()
         self._on_idle = _nothing
 
     def _check(self) -> None:

@@ -1,4 +1,4 @@
-"""The lifecycle of one WebSocket: states and legal transitions as tables, and the object that holds them.
+"""The lifecycle of one WebSocket: states and legal transitions as tables, and the object that follows them.
 
 Two machines run side by side, and each sees its own events:
 
@@ -7,17 +7,18 @@ Two machines run side by side, and each sees its own events:
                       └──response.start──► RESPONSE ──response.body──────┘
 
 One transition joins them: once the peer is DISCONNECTED nothing can be sent, so the application is DISCONNECTED too.
+
+The application's transition comes before its event is sent: a second `close()` finds the first one, however long that
+takes. So DISCONNECTED says that nothing new may be sent, and the channel knows what is still on its way (`closer`).
 """
 
-from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final
 
-from .._asgi import Event, Scope
+from .._asgi import Event
 from ..close_codes import CloseCode
-from ..connection import Connection
-from ..errors import ConnectionClosed, LifecycleError, show
+from ..errors import ConnectionClosed, LifecycleError
 from ..extensions import ABORT_EXTENSION
 
 
@@ -67,136 +68,76 @@ APPLICATION_TRANSITIONS: Final = MappingProxyType(
     }
 )
 
-# After an end of our own `send` tells of it, but to answer the handshake again is a mistake.
+# The application's states in which a close is still to be sent.
+CLOSABLE: Final = (_CONNECTING, _CONNECTED)
+# After our own close, send() raises ConnectionClosed, but answering the handshake again is a mistake.
 _HANDSHAKE_CALLS: Final = ("accept()", "deny()")
 
 
-class Gate(Enum):
-    """What is in the place of a reader, or of an event on its way, to keep messages from passing."""
+class Lifecycle:
+    """The state of both sides of one connection, and how it ended.
 
-    SHUT = 0
-
-
-Shut: TypeAlias = Literal[Gate.SHUT]
-SHUT: Final = Gate.SHUT
-
-
-# daphne's scopes have all of these and none of those; what a framework adds does not matter. The scopes of in-process
-# transports that leave out what ASGI lets them differ in one of the two.
-_OF_DAPHNE: Final = frozenset(
-    {
-        "asgi",
-        "client",
-        "headers",
-        "path",
-        "query_string",
-        "root_path",
-        "server",
-        "subprotocols",
-        "type",
-    }
-)
-_NOT_OF_DAPHNE: Final = frozenset({"extensions", "http_version", "scheme"})
-
-
-def is_of_daphne(scope: Scope) -> bool:
-    """Return True if daphne made this scope."""
-    keys = scope.keys()
-    is_like = keys >= _OF_DAPHNE and _NOT_OF_DAPHNE.isdisjoint(keys)
-    # daphne alone of the servers does not name the version of the specification.
-    return is_like and dict(scope["asgi"]) == {"version": "3.0"}
-
-
-# How the RuntimeErrors begin by which granian says that the peer is gone. Its flow has no other error where each event
-# is sent in a state that allows it; an event that it does not know has another text.
-_OF_GRANIAN: Final = ("ASGI flow error: ", "ASGI transport error: ")
-
-
-def means_gone(error: Exception, scope: Scope) -> bool:
-    """Return True for an exception of the server's `send` that means that the peer is gone.
-
-    | server | what its `send` raises then |
-    |---|---|
-    | uvicorn, also with the class of this package; h2corn | an OSError (ASGI, "WebSocket", send: from version 2.4 on) |
-    | daphne | a RuntimeError, from the peer's close frame on, which may be before the event of it came |
-    | granian | a RuntimeError with one of its texts: for the body of a denial, and before 2.8.7 for any message |
-    | hypercorn | nothing |
-
-    Any other RuntimeError is somebody's mistake.
+    Attributes:
+        application: the state that our events have led to.
+        client: the state that the server's events have led to.
+        close_code: how the connection ended; None while it has not.
+        close_reason: likewise.
     """
-    if isinstance(error, OSError):
-        return True
-    return isinstance(error, RuntimeError) and (is_of_daphne(scope) or str(error).startswith(_OF_GRANIAN))
 
+    __slots__ = ("application", "client", "close_code", "close_reason")
 
-class States(Connection):
-    """The peer's state and ours, and what ended the connection."""
-
-    __slots__ = ("application_state", "client_state", "close_code", "close_reason")
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__(scope)
-        # What the server has delivered, and what we have sent.
-        self.client_state = WebSocketState.CONNECTING
-        self.application_state = WebSocketState.CONNECTING
-        # How the connection ended; None while it has not.
+    def __init__(self) -> None:
+        self.application = self.client = _CONNECTING
         self.close_code: int | None = None
         self.close_reason: str | None = None
-
-    def __repr__(self) -> str:
-        return f"<WebSocket {show(self.scope['path'], 200)} from {self.client}, {self.application_state.name}>"
-
-    @property
-    def _extensions(self) -> Mapping[str, Any]:
-        extensions: Mapping[str, Any] = self.scope.get("extensions") or {}
-        return extensions
-
-    @property
-    def _on_daphne(self) -> bool:
-        return is_of_daphne(self.scope)
 
     @property
     def closed(self) -> bool:
         """Whether the connection has ended, on whichever side, or was refused."""
-        return self.application_state is _DISCONNECTED
+        return self.application is _DISCONNECTED
 
-    def _apply(self, event_type: str, call: str) -> None:
+    def on_send(self, event_type: str, call: str) -> None:
         """Make the transition of an event that `call` is about to send.
 
         Raises:
             ConnectionClosed: when the connection has ended.
             LifecycleError: when the state does not allow the event.
         """
-        state = APPLICATION_TRANSITIONS[self.application_state].get(event_type)
+        state = APPLICATION_TRANSITIONS[self.application].get(event_type)
         if state is None:
-            ended_by_us = self.application_state is _DISCONNECTED and call not in _HANDSHAKE_CALLS
-            if ended_by_us or self.client_state is _DISCONNECTED:
-                raise self._closed_error()
-            raise LifecycleError(call, self.application_state.name)
-        self.application_state = state
+            ended_by_us = self.application is _DISCONNECTED and call not in _HANDSHAKE_CALLS
+            if ended_by_us or self.client is _DISCONNECTED:
+                raise self.closed_error()
+            raise LifecycleError(call, self.application.name)
+        self.application = state
 
-    def _seen(self, event: Event) -> None:
-        """Make the transition of an event other than a message that the server delivered."""
-        state = PEER_TRANSITIONS[self.client_state].get(event["type"])
+    def on_receive(self, event: Event) -> None:
+        """Make the transition of an event other than a message that the server delivered.
+
+        Raises:
+            LifecycleError: when the state does not allow the event.
+        """
+        state = PEER_TRANSITIONS[self.client].get(event["type"])
         if state is None:
-            raise LifecycleError(f"the server's {event['type']!r}", self.client_state.name)
+            raise LifecycleError(f"the server's {event['type']!r}", self.client.name)
         if state is _DISCONNECTED:
             # Code and reason may be absent, and daphne has a code of None where the frame had none: that is 1005
             # (RFC 6455 section 7.1.5).
-            self._ended(event.get("code") or CloseCode.NO_STATUS, event.get("reason") or "")
+            self.on_lost(event.get("code") or CloseCode.NO_STATUS, event.get("reason") or "")
         else:
-            self.client_state = state
+            self.client = state
 
-    def _ended(self, code: int, reason: str) -> None:
-        """The peer is gone: nothing can be sent any more."""
-        self.client_state = self.application_state = _DISCONNECTED
-        self._told_end(code, reason)
+    def on_lost(self, code: int, reason: str) -> None:
+        """Make the transition of a peer that is gone, which is that of both sides."""
+        self.client = self.application = _DISCONNECTED
+        self.on_end(code, reason)
 
-    def _told_end(self, code: int, reason: str) -> None:
-        """Remember how the connection ended. Of several endings the first is told."""
+    def on_end(self, code: int, reason: str) -> None:
+        """Keep how the connection ended. The first of several endings counts."""
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
 
-    def _closed_error(self) -> ConnectionClosed:
+    def closed_error(self) -> ConnectionClosed:
+        """Return the error of a call that needs the connection, which has ended."""
         code = CloseCode.ABNORMAL if self.close_code is None else self.close_code
         return ConnectionClosed(code, self.close_reason)

@@ -7,7 +7,8 @@ from typing import Any, Final, Literal, Self, TypeAlias
 from .._aio.futures import outlived
 from .._aio.scopes import EndingWith
 from .._asgi import Event, HeadersLike, Receive, Scope, Send
-from ..close_codes import CloseCode, check_close
+from ..close_codes import check_close
+from ..connection import Connection
 from ..errors import (
     ConnectionClosed,
     InvalidHeader,
@@ -16,23 +17,18 @@ from ..errors import (
     LifecycleError,
     UnexpectedMessageType,
     leaves,
+    show,
 )
-from ..extensions import ABORT_EXTENSION, DENIAL_EXTENSION, MESSAGE_BYTES_EXTENSION
 from ..headers import encode_body, encode_headers
 from ..json_codec import STANDARD_JSON, JSONCodec
 from ..limits import Limits, Usage
 from ..security import check_subprotocol, offered_subprotocols
-from .channel import FORCED_CLOSE_TIMEOUT, Channel
-from .queues import Kept
-from .state import WebSocketState
+from .channel import CLOSE_TIMEOUT, NO_TASK, Channel
+from .state import CLOSABLE, WebSocketState
 
 JSONMode: TypeAlias = Literal["text", "binary"]
 
-CLOSE_TIMEOUT: Final = 10.0
-
 _BYTES_LIKE: Final = (bytes, bytearray, memoryview)
-_CONNECTED: Final = WebSocketState.CONNECTED
-_CLOSABLE: Final = (WebSocketState.CONNECTING, WebSocketState.CONNECTED)
 # RFC 6455 section 4.2.2: what the server answers a handshake with.
 _HANDSHAKE_HEADERS: Final = frozenset(
     {
@@ -46,7 +42,7 @@ _HANDSHAKE_HEADERS: Final = frozenset(
 )
 
 
-class WebSocket(Channel):
+class WebSocket(Connection):
     """The whole lifecycle of a WebSocket as an async API, over one ASGI `scope`, `receive` and `send`.
 
     Handlers get one from `websocket_app` or `WebSocketEndpoint`, which check the origin and close it in every ending.
@@ -57,13 +53,9 @@ class WebSocket(Channel):
 
     Attributes:
         scope: the ASGI scope, for what has no view of its own.
-        application_state: what we have sent of the lifecycle.
-        client_state: what the peer has.
-        close_code: how the connection ended; None while it has not.
-        close_reason: likewise, "" where no reason was given.
     """
 
-    __slots__ = ("_json",)
+    __slots__ = ("_channel", "_json")
 
     def __init__(
         self,
@@ -75,8 +67,37 @@ class WebSocket(Channel):
         json: JSONCodec = STANDARD_JSON,
         usage: Usage | None = None,
     ) -> None:
-        super().__init__(scope, receive, send, limits, Usage(limits) if usage is None else usage)
+        super().__init__(scope)
+        self._channel = Channel(scope, receive, send, limits, Usage(limits) if usage is None else usage)
         self._json = json
+
+    def __repr__(self) -> str:
+        return f"<WebSocket {show(self.scope['path'], 200)} from {self.client}, {self.application_state.name}>"
+
+    @property
+    def application_state(self) -> WebSocketState:
+        """The state that our part of the lifecycle has reached: what we have sent."""
+        return self._channel.lifecycle.application
+
+    @property
+    def client_state(self) -> WebSocketState:
+        """The state that the client's part of the lifecycle has reached."""
+        return self._channel.lifecycle.client
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, on whichever side, or was refused."""
+        return self._channel.lifecycle.closed
+
+    @property
+    def close_code(self) -> int | None:
+        """The code with which the connection ended; None while it has not."""
+        return self._channel.lifecycle.close_code
+
+    @property
+    def close_reason(self) -> str | None:
+        """The reason with which the connection ended, "" where none was given; None while it has not."""
+        return self._channel.lifecycle.close_reason
 
     @property
     def subprotocols(self) -> list[str]:
@@ -102,21 +123,7 @@ class WebSocket(Channel):
         for name, value in raw_headers:
             if name in _HANDSHAKE_HEADERS:
                 raise InvalidHeader(name, value, "the server sets this header of the handshake")
-        await self._connect()
-        self._apply("websocket.accept", "accept()")
-        accept: Event = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": raw_headers}
-        if self._limits.max_message_bytes is not None and MESSAGE_BYTES_EXTENSION in self._extensions:
-            accept[MESSAGE_BYTES_EXTENSION] = self._limits.max_message_bytes
-        try:
-            await self._in_turn(accept)
-        except asyncio.CancelledError:
-            # The server may have accepted or not. A close ends the connection in either case.
-            if not self.closed:
-                self._begin_close(CloseCode.INTERNAL_ERROR, "", FORCED_CLOSE_TIMEOUT)
-            raise
-        self._usage.accepted += 1
-        if self._limits.idle_timeout is not None:
-            self._watch_idle(self._limits.idle_timeout)
+        await self._channel.accept(subprotocol, raw_headers)
 
     async def deny(self, status: int = 403, body: str | bytes = b"", headers: HeadersLike = ()) -> None:
         """Refuse the handshake with an HTTP response (ASGI extension "WebSocket Denial Response").
@@ -133,32 +140,7 @@ class WebSocket(Channel):
         if not isinstance(status, int) or not 300 <= status <= 599:
             raise InvalidStatus(status, "300-599 for a denial")
         raw_body, raw_headers = encode_body(body, headers)
-        if self.application_state is _CONNECTED:
-            # What stands for a denial below, a close, would be legal here.
-            raise LifecycleError("deny()", self.application_state.name)
-        if DENIAL_EXTENSION in self._extensions:
-            self._apply("websocket.http.response.start", "deny()")
-            start: Event = {"type": "websocket.http.response.start", "status": int(status), "headers": raw_headers}
-            denial = self._send_denial(start, {"type": "websocket.http.response.body", "body": raw_body})
-        else:
-            self._apply("websocket.close", "deny()")
-            self._told_end(CloseCode.ABNORMAL, "")
-            denial = self._send_denial({"type": "websocket.close", "code": CloseCode.NORMAL, "reason": ""}, None)
-        await outlived(self._start_closer(denial, "asgi_ws denial"))
-
-    async def _send_denial(self, first: Event, body: Event | None) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._in_turn(first, control=True)
-                if body is not None:
-                    self._apply(body["type"], "deny()")
-                    self._told_end(CloseCode.ABNORMAL, "")
-                    await self._in_turn(body, control=True)
-        except TimeoutError:
-            await self._drop()
-        # uvicorn's websockets-sansio class logs an error when an application returns before the transport, which is
-        # closed now, has told so: that is what the loop does next.
-        await asyncio.sleep(0)
+        await self._channel.deny(int(status), raw_headers, raw_body)
 
     async def close(self, code: int = 1000, reason: str | None = "", timeout: float = CLOSE_TIMEOUT) -> None:  # noqa: ASYNC109 -- bounds the frame, not the caller
         """Close the connection; before accept, refuse it (HTTP 403, the code is kept for the log).
@@ -175,11 +157,11 @@ class WebSocket(Channel):
             InvalidCloseReason: when the reason takes more than 123 bytes of UTF-8 (section 5.5).
         """
         # First, so that a handler may pass on what ended the connection, such as 1005, which cannot be sent.
-        if self.application_state not in _CLOSABLE:
+        if self.application_state not in CLOSABLE:
             return
         reason = "" if reason is None else reason
         check_close(code, reason)
-        await outlived(self._begin_close(int(code), reason, timeout))
+        await outlived(self._channel.begin_close(int(code), reason, timeout))
 
     async def abort(self) -> None:
         """End the connection at once, without waiting for what is still to be sent.
@@ -188,17 +170,39 @@ class WebSocket(Channel):
         1006 unless a close came first. Elsewhere this is `close(1011)` with one second to go, also for a close that is
         under way, and what is stuck stays with the server.
         """
-        is_closing = self._closer is not None and not self._closer.done()
-        if (self.application_state is _CONNECTED or is_closing) and ABORT_EXTENSION in self._extensions:
-            if not is_closing:
-                self._apply(ABORT_EXTENSION, "abort()")
-            await self._drop()
-        elif is_closing:
-            await self._finish(FORCED_CLOSE_TIMEOUT)
-        else:
-            await self.close(CloseCode.INTERNAL_ERROR, timeout=FORCED_CLOSE_TIMEOUT)
+        await self._channel.abort()
 
     # -- messages in
+
+    async def receive(self) -> str | bytes:
+        """The next message: text as str, binary as bytes.
+
+        Raises:
+            ConnectionClosed: when the connection has ended; also when a message broke a limit, with that limit's code.
+            ConcurrentReceiveError: when another task is receiving.
+            LifecycleError: before accept.
+        """
+        channel = self._channel
+        if channel.reader is not None or not channel.is_ready:
+            return channel.unread_message()
+        # With the loop at hand this costs half as much on Python 3.11.
+        channel.reader = reader = asyncio.current_task(channel.loop)
+        if reader is None:
+            raise RuntimeError(NO_TASK)
+        cancellations = reader.cancelling()
+        try:
+            event = await channel.receive_event()
+        except asyncio.CancelledError:
+            channel.raise_if_interrupted(reader, cancellations)
+            raise
+        finally:
+            channel.reader = None
+        data: str | bytes | None = event.get("text")
+        if data is None or len(data) > channel.unmeasured:
+            data = channel.admit(event, data)
+        if channel.measure is not None and (refusal := channel.measure(data)) is not None:
+            channel.refuse(refusal)
+        return data
 
     async def receive_text(self) -> str:
         """The next message, which has to be text.
@@ -282,17 +286,15 @@ class WebSocket(Channel):
         if self.application_state is WebSocketState.CONNECTING:
             raise LifecycleError("wait_closed()", self.application_state.name, "call accept() first")
         # Out of the way of `receive`, which would give them back.
-        kept, self._kept = self._kept, Kept()
-        self._come_to_rest()
+        unread = self._channel.take_unread()
         try:
             while True:
-                if not kept.put(await self.receive()):
-                    self._usage.dropped_messages += 1
+                if not unread.put(await self.receive()):
+                    self._channel.on_dropped()
         except ConnectionClosed:
             return
         finally:
-            self._kept = kept
-            self._come_to_rest()
+            self._channel.keep_unread(unread)
 
     def until_closed(self) -> EndingWith:
         """A block (`async with`) that is cancelled when the connection ends, and ends quietly: for who only sends.
@@ -326,21 +328,21 @@ class WebSocket(Channel):
             event = {"type": "websocket.send", "bytes": bytes(data)}
         else:
             raise InvalidMessage("send()", "str or bytes", data)
-        if self._sending is not None:
-            await self._in_turn(event)
+        channel = self._channel
+        if channel.is_sending or not channel.is_ready:
+            await channel.send(event)
             return
-        # The rest is `_in_turn` where nobody else sends, without the cost of another call for each message.
-        self._sending = event
+        channel.is_sending = True
         try:
-            await self._send_event(event)
+            await channel.send_event(event)
         except (OSError, RuntimeError) as error:
-            self._check_lost(error)
+            channel.raise_if_lost(error)
             raise
         finally:
-            if self._turns is None:
-                self._sending = self._at_rest
+            if channel.senders is None:
+                channel.is_sending = False
             else:
-                self._pass_on()
+                channel.pass_on()
 
     async def send_text(self, data: str) -> None:
         """Send one text message; errors as of `send`."""
@@ -363,3 +365,8 @@ class WebSocket(Channel):
 def _check_mode(call: str, mode: JSONMode | None) -> None:
     if mode not in ("text", "binary", None):
         raise InvalidMessage(call, 'a mode of "text" or "binary"', mode)
+
+
+def channel_of(ws: WebSocket) -> Channel:
+    """Return the channel of a WebSocket, for the modules of this package that close it and send on it themselves."""
+    return ws._channel  # noqa: SLF001 -- not an attribute without underscore: those are the users' to set

@@ -13,7 +13,7 @@ def holds_nothing(hub: Hub) -> bool:
 
 def knows_hubs(ws: WebSocket) -> bool:
     """Return True if a hub would hear of the end of the WebSocket."""
-    return bool(ws._attached)
+    return bool(ws._channel._attached)
 
 
 @pytest.fixture

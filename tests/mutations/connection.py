@@ -65,7 +65,7 @@ the peer's doings are failures of on_disconnect
 +             pass
 
 a cleanup that is too slow is a mistake
-- if is_cleanup and deadline is not None and deadline.expired:
+- if is_cleanup and deadline.expired:
 + if False:
 
 # websocket/websocket.py: tests/websocket
@@ -74,27 +74,14 @@ headers of the handshake itself may be set
 - if name in _HANDSHAKE_HEADERS:
 + if False:
 
-a cancelled accept does not end the connection
--             if not self.closed:
--                 self._begin_close(CloseCode.INTERNAL_ERROR, "", FORCED_CLOSE_TIMEOUT)
-+             pass
-
 a denial of 299 may be sent
 - not 300 <= status <= 599
 + not 200 <= status <= 599
 
-a denial after accept is a close
-- if self.application_state is _CONNECTED:
-+ if False:
-
 a close is not idempotent
--         if self.application_state not in _CLOSABLE:
+-         if self.application_state not in CLOSABLE:
 -             return
 +         pass
-
-abort drops nothing where a close is under way
-- if (self.application_state is _CONNECTED or is_closing) and
-+ if self.application_state is _CONNECTED and
 
 text passes for binary
 -         if isinstance(data, bytes):
@@ -117,22 +104,44 @@ a view of bytes goes to the server as it is
 - "bytes": bytes(data)}
 + "bytes": data}
 
+# websocket/channel.py: tests/websocket tests/test_limits.py
+
+a cancelled accept does not end the connection
+-             if not self.lifecycle.closed:
+-                 self.begin_close(CloseCode.INTERNAL_ERROR, "", FORCED_CLOSE_TIMEOUT)
++             pass
+
+a denial after accept is a close
+- if self.lifecycle.application is _CONNECTED:
++ if False:
+
+abort drops nothing where a close is under way
+- if (self.lifecycle.application is _CONNECTED or is_closing) and
++ if self.lifecycle.application is _CONNECTED and
+
 messages dropped while waiting are not counted
 - self._usage.dropped_messages += 1
 + pass
 
-# websocket/channel.py: tests/websocket tests/test_limits.py
+an interrupted reader is left waiting
+-         if reader is not None:
+-             reader.cancel()
++         pass
+
+an attached sender cannot send once the end has begun
+- self._is_flushing = True
++ pass
 
 daphne gets codes that it cannot send
 - code = as_private_code(code)
 + pass
 
 a lost connection is an error of the handler
-- if means_gone(error, self.scope):
+- if means_gone(error, self._scope):
 + if False:
 
 a message before the answer is lost
-- self._receive_event = _beginning_with(event, self._receive_event)
+- self.receive_event = _beginning_with(event, self.receive_event)
 + pass
 
 a second reader is let in
@@ -311,7 +320,7 @@ a redirect may be any status
 # endpoints.py: tests/websocket/test_endpoint.py tests/websocket/test_on_disconnect.py tests/test_callables.py
 
 on_disconnect is not called
-- ws._on_end = partial(on_disconnect, ws)
+- channel.on_disconnect = partial(on_disconnect, ws)
 + pass
 
 any encoding will do

@@ -15,8 +15,7 @@ from asgi_ws import (
 from asgi_ws._asgi import Event
 from asgi_ws.extensions import ABORT_EXTENSION
 from asgi_ws.testing import ApplicationEnded, Denied, VirtualClock, WebSocketCommunicator
-from asgi_ws.websocket.channel import FORCED_CLOSE_TIMEOUT
-from asgi_ws.websocket.websocket import CLOSE_TIMEOUT
+from asgi_ws.websocket.channel import CLOSE_TIMEOUT, FORCED_CLOSE_TIMEOUT
 
 from ..asgi import websocket_scope
 from ..hanging import HANGING

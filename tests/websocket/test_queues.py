@@ -10,7 +10,8 @@ import pytest
 from asgi_ws._aio.fair_lock import FairLock
 from asgi_ws._asgi import Event
 from asgi_ws.sizes import size_of
-from asgi_ws.websocket.queues import KEPT_BYTES, Kept, PendingReceive
+from asgi_ws.websocket.pending_receive import PendingReceive
+from asgi_ws.websocket.unread import UNREAD_BYTES, UnreadMessages
 
 
 async def test_a_turn_that_came_in_the_moment_of_a_cancellation_goes_to_the_next() -> None:
@@ -167,15 +168,15 @@ async def test_a_pending_call_can_be_given_up() -> None:
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.wait([caller])
-    pending.give_up()
+    pending.abort()
     assert call.cancelled()
-    pending.give_up()
+    pending.abort()
 
 
 def test_what_was_taken_makes_room_for_more() -> None:
-    kept = Kept()
+    kept = UnreadMessages()
     for character in ("x", "é", "😀"):
-        assert kept.put(character * (KEPT_BYTES // len(character.encode())))
+        assert kept.put(character * (UNREAD_BYTES // len(character.encode())))
         assert not kept.put("y")
-        assert size_of(kept.take()) == KEPT_BYTES
+        assert size_of(kept.take()) == UNREAD_BYTES
     assert not kept

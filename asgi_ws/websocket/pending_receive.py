@@ -1,42 +1,11 @@
-"""Received messages: those kept while nobody wants them, and a call of `receive` that outlives its task."""
+"""A call of `receive` that outlives its task."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextvars import Context
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from .._asgi import Event, Receive
-from ..sizes import size_of
-
-# What may wait unread while `wait_closed` or `until_closed` reads; past either bound messages are dropped and counted.
-KEPT_MESSAGES: Final = 1024
-KEPT_BYTES: Final = 256 * 1024
-
-
-class Kept(list[str | bytes]):
-    """Messages that came while nobody wanted them, oldest first, bounded in number and in size."""
-
-    __slots__ = ("_size",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        # The bytes that they took on the wire.
-        self._size = 0
-
-    def put(self, data: str | bytes) -> bool:
-        """Keep a message; False if it is past a bound."""
-        size = size_of(data)
-        if len(self) >= KEPT_MESSAGES or self._size + size > KEPT_BYTES:
-            return False
-        self.append(data)
-        self._size += size
-        return True
-
-    def take(self) -> str | bytes:
-        """The oldest message. Raises IndexError if there is none."""
-        data = self.pop(0)
-        self._size -= size_of(data)
-        return data
 
 
 class PendingReceive:
@@ -108,7 +77,7 @@ class PendingReceive:
         self._asyncio_future_blocking = True
         return self
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Cancel the call that is under way."""
         self._steps = None
         if self._waits_for is not None:
