@@ -849,9 +849,9 @@ _CONNECTIONS: Final = (
     Mutation(
         "send waits for ever",
         "uvicorn_protocol/writer.py",
-        "        self.is_full = False\n        self.must_wait",
-        "        self.must_wait",
-        _PRESSURE,
+        "        self._free()\n        owed, self._owed_pong",
+        "        owed, self._owed_pong",
+        _WRITES,
     ),
     Mutation(
         "a transport that was full counts as empty",

@@ -104,12 +104,6 @@ async def send_for_another(call: Call) -> None:
         await ended.text("late")
 
 
-async def send_much_and_listen(call: Call) -> None:
-    await call.accept()
-    await call.data(bytes(16 * _MIB))
-    await call.receive()
-
-
 _ALL: Final[tuple[Callable[[Call], Awaitable[object]], ...]] = (
     return_a_value,
     change_the_client,
@@ -119,7 +113,6 @@ _ALL: Final[tuple[Callable[[Call], Awaitable[object]], ...]] = (
     deny_at_length,
     fail_in_a_denial,
     send_for_another,
-    send_much_and_listen,
 )
 _BY_NAME: Final = {function.__name__: function for function in _ALL}
 

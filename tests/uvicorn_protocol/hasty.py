@@ -1,4 +1,4 @@
-"""The class under test with less patience, by the attributes that a subclass may change."""
+"""The class under test with less patience and with more, by the attributes that a subclass may change."""
 
 from asgi_ws.uvicorn_protocol import WebSocketProtocol
 
@@ -13,3 +13,9 @@ class HastyProtocol(WebSocketProtocol):
     max_headers = 10
     max_head_bytes = 48 * 1024
     server_context_takeover = False
+
+
+class PatientProtocol(WebSocketProtocol):
+    """For what takes long on a busy machine."""
+
+    close_timeout = 600.0

@@ -19,6 +19,8 @@ PROBE: Final = "tests.uvicorn_protocol.probe:app"
 PROTOCOL: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
 # The same with less patience, for what would make a test slow.
 HASTY: Final = "tests.uvicorn_protocol.hasty:HastyProtocol"
+# And with more, for what takes long on a busy machine.
+PATIENT: Final = "tests.uvicorn_protocol.hasty:PatientProtocol"
 
 _POLL_SECONDS: Final = 0.02
 

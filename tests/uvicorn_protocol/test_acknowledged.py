@@ -202,6 +202,9 @@ class Open(Behind):
     def __init__(self) -> None:
         self.pings: list[bytes] = []
 
+    def get_write_buffer_size(self) -> int:
+        return 100_000
+
     def write(self, data: bytes) -> None:
         self.pings.append(data[2:])
 
@@ -234,3 +237,29 @@ async def test_a_peer_is_gone_a_time_out_after_the_first_ping_that_it_does_not_a
         await clock.advance(0.2)
         assert silent == ["silent"]
     assert len(set(both.pings)) == pongs + 1
+
+
+async def test_a_peer_that_took_everything_at_last_is_asked_again() -> None:
+    silent: list[str] = []
+    with VirtualClock() as clock:
+        both = Open()
+        both.is_full = True
+        keepalive.KeepAlive(
+            cast("Any", both),
+            cast("Any", both),
+            asyncio.get_running_loop(),
+            interval=2,
+            timeout=3,
+            on_silence=lambda: silent.append("silent"),
+            on_ping=lambda: None,
+        )
+        # A ping is due, for which the transport has no space.
+        await clock.advance(2.5)
+        assert both.pings == []
+        both.is_full = False
+        await clock.advance(2.6)
+        assert len(both.pings) == 1
+        await clock.advance(2.8)
+        assert silent == []
+        await clock.advance(0.2)
+        assert silent == ["silent"]

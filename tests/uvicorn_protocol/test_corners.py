@@ -9,7 +9,7 @@ import pytest
 from tests.servers.client import SECONDS
 
 from .conftest import Serve, Start
-from .peer import BINARY, PING, PONG, TEXT, asking, close, frame, opened, text
+from .peer import PING, PONG, TEXT, asking, close, frame, opened, text
 from .served import Uvicorn
 
 _APP: Final = "tests.uvicorn_protocol.corners:app"
@@ -162,21 +162,6 @@ async def test_without_a_time_for_the_pong_silence_is_no_end(serve: Serve) -> No
         frames = [await peer.frame() for _ in range(2)]
     assert len(set(payloads)) == 3
     assert b"still here?" in [each.payload for each in frames]
-
-
-async def test_a_peer_that_took_everything_at_last_is_asked_again(serve: Serve) -> None:
-    server = serve("--ws-ping-interval=0.3", "--ws-ping-timeout=1.2", app=_APP)
-    async with opened(server, "send_much_and_listen", receive_buffer=4096) as peer:
-        peer.stop_reading()
-        # Until a ping was due, for which there was no room.
-        await asyncio.sleep(0.6)
-        peer.go_on_reading()
-        assert (await peer.frame()).opcode == BINARY
-        ping = await peer.frame()
-        assert ping.opcode == PING
-        peer.send(frame(PONG, ping.payload))
-        ping = await peer.frame()
-        assert ping.opcode == PING
 
 
 async def test_an_idle_connection_gives_back_what_compresses(serve: Serve) -> None:

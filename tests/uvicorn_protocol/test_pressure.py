@@ -12,7 +12,7 @@ from tests.servers.client import Probe
 from .conftest import Serve
 from .peer import Peer, asking, dialled, opened, request
 from .pressure import LARGE
-from .served import HAS_PEAK, KIB, MIB, Uvicorn
+from .served import HAS_PEAK, KIB, MIB, PATIENT, Uvicorn
 
 _APP: Final = "tests.uvicorn_protocol.pressure:app"
 _SIZE: Final = 64 * KIB
@@ -29,7 +29,7 @@ _CORES: Final = [
 
 @pytest.fixture
 def pressed(serve: Serve) -> Uvicorn:
-    return serve(app=_APP)
+    return serve(app=_APP, ws=PATIENT)
 
 
 def _has_responded(probe: Probe, times: int) -> bool:
@@ -51,9 +51,10 @@ async def test_an_upgrade_behind_an_unread_response_waits_for_it(
     if tls:
         file, key = certificate
         context = ssl.create_default_context(cafile=file)
-        server = serve(*core.split(), f"--ssl-certfile={file}", f"--ssl-keyfile={key}", app=_APP, tls=context)
+        files = (f"--ssl-certfile={file}", f"--ssl-keyfile={key}")
+        server = serve(*core.split(), *files, app=_APP, ws=PATIENT, tls=context)
     else:
-        server = serve(*core.split(), app=_APP)
+        server = serve(*core.split(), app=_APP, ws=PATIENT)
     # The layer of TLS has a buffer of its own, in front of the transport's.
     responses = 2 if tls else 1
     probe = Probe(server, "storm")
