@@ -87,6 +87,19 @@ async def test_two_hubs_have_nothing_to_do_with_each_other() -> None:
     assert peer.taken == ["here"]
 
 
+def test_a_hub_that_has_stopped_in_one_loop_is_entered_in_the_next() -> None:
+    hub = Hub()
+
+    async def use() -> list[str]:
+        peer = Peer()
+        async with hub:
+            hub.join(peer.send, ROOM)
+            await hub.publish(ROOM, "hello")
+        return peer.taken
+
+    assert [asyncio.run(use()) for _ in range(3)] == [["hello"]] * 3
+
+
 @pytest.mark.parametrize("stop_fails", [False, True])
 def test_a_hub_that_nobody_stopped_or_that_was_only_looked_at_starts_again_in_the_next_loop(stop_fails: bool) -> None:
     broker = ScriptedBroker()

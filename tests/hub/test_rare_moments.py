@@ -8,6 +8,7 @@ import pytest
 
 from asgi_ws import Hub, OutboxLimits
 from asgi_ws._asgi import Event
+from asgi_ws.brokers import Envelope, RoomEvent
 from asgi_ws.uvicorn_protocol.writer import Writer
 
 from ..outcomes import until
@@ -35,6 +36,30 @@ async def test_a_hub_that_stops_during_a_message_waits_for_its_broker_and_cancel
     assert (peers[0].taken, peers[-1].taken) == (["1"], [])
     assert [await task for task in publishing] == [None, None]
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_hub_that_is_stopped_by_a_send_sends_that_message_to_no_other_member() -> None:
+    hub, peer = Hub(), Peer()
+    await hub.__aenter__()
+    stopped = asyncio.Event()
+
+    async def stopping(event: Event) -> None:
+        asyncio.get_running_loop().call_soon(stopped.set)
+        await hub.__aexit__(None, None, None)
+
+    hub.join(stopping, ROOM)
+    hub.join(peer.send, ROOM)
+    await hub.publish(ROOM, "hello")
+    await stopped.wait()
+    assert (peer.taken, hub.statistics().members) == ([], 0)
+
+
+async def test_an_event_of_a_room_that_has_gone_is_nobodys() -> None:
+    broker = ScriptedBroker()
+    hub, peer = Hub(broker), Peer()
+    hub.join(peer.send, ROOM)
+    await broker.deliver("another", RoomEvent(Envelope("late")))
+    assert peer.taken == []
 
 
 async def test_a_message_that_comes_in_the_moment_of_a_failure_goes_to_those_that_are_left() -> None:

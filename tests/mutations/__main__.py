@@ -1,7 +1,7 @@
 """Run the mutations: `python -m tests.mutations [NAME...] [--jobs 2]`; see the package.
 
 The work tree is copied into a temporary folder and the faults are put into the copy, so nothing is left broken by an
-interruption. Without NAME all rows run. A NAME is an area, a row's name, or a part of one.
+interruption. Without NAME all rows run. A NAME is an area, a file of the package, a row's name, or a part of one.
 """
 
 import argparse
@@ -155,7 +155,7 @@ def _chosen(names: Iterable[str]) -> dict[str, Mutation]:
     chosen: dict[str, Mutation] = {}
     for name in names:
         found = {full: row for full, row in every.items() if full.startswith(f"{name}:")} or {
-            full: row for full, row in every.items() if name in full
+            full: row for full, row in every.items() if name in full or name == row.file
         }
         if not found:
             sys.exit(f"there is no mutation {name!r}")
@@ -196,7 +196,9 @@ def _run(rows: dict[str, Mutation], jobs: int, *, trusts_tests: bool) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="an area, or a part of a row's name")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="an area, a file of the package, or a part of a row's name"
+    )
     parser.add_argument("--jobs", type=int, choices=(1, 2), default=1, help="how many run at a time")
     parser.add_argument("--trust", action="store_true", help="do not run the tests without a mutation first")
     arguments = parser.parse_args()
