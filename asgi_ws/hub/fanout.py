@@ -34,9 +34,12 @@ _GRACE_ITERATIONS: Final = 4
 class Recipient(Source, Protocol):
     """A member of a room, as a message sees it."""
 
-    active: bool
     outbox: Outbox
     origin: str
+
+    @property
+    def ending(self) -> object | None:
+        """Why it is not a member any more; None while it is."""
 
 
 class _Message(Broadcast):
@@ -317,7 +320,7 @@ class Fanout:
                 # The clock will be read. The slices of small rooms begin at the end of publish().
                 self._slice.begin()
         for recipient in rest:
-            if recipient.active and recipient.origin != exclude:
+            if recipient.ending is None and recipient.origin != exclude:
                 outbox = recipient.outbox
                 if outbox.writer is not None:
                     if outbox.is_crowded(size):

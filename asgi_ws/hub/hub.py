@@ -15,9 +15,10 @@ from ..close_codes import check_close
 from ..errors import AlreadyJoined, HubNotRunning, InvalidEndpoint, InvalidMessage, WrongLoop
 from ..json_codec import STANDARD_JSON, JSONCodec
 from .adapters import check_open, socket_of
+from .connection import HubConnection
 from .encoder import Encoder, check_encoder, checked_payload
 from .joinable import Joinable, Key, candidate_of, key_of
-from .membership import Data, Exclude, HubConnection, Membership, Room
+from .membership import Data, Exclude, Membership, Room
 from .overflow import OutboxLimits, Overflow, overflow_of
 from .presence import Member
 from .room import check_room

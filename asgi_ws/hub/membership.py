@@ -1,22 +1,18 @@
-"""Membership of a connection in a room, and what all memberships of one connection share."""
+"""Membership of a connection in a room, and a room by its name: the two objects through which a user publishes."""
 
 import asyncio
-from collections.abc import Callable
-from enum import Enum
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
-from .._aio.eager import Starter
 from .._aio.futures import is_running_in, resolve
 from .._aio.scopes import Block
 from .._asgi import Broadcast
 from ..brokers.base import HistoryPage, Position
-from ..errors import ConnectionClosed, HubNotRunning, LifecycleError, WrongLoop, show
-from ..websocket.channel import CLOSE_TIMEOUT
-from .adapters import ForeignSocket, Socket, is_disconnect, log_failure
-from .joinable import Joinable, Key
-from .outbox import Outbox, Pace
-from .overflow import OutboxLimits, Overflow
+from ..errors import HubNotRunning, LifecycleError, WrongLoop, show
+from .adapters import is_disconnect
+from .connection import Ending, HubConnection
+from .joinable import Joinable
+from .overflow import Overflow
 from .presence import Member
 from .room import ActiveRoom, check_room
 from .statistics import Counters
@@ -42,132 +38,6 @@ class Publisher(Protocol):
     async def read(self, room: str, since: Position | None = None, limit: int = 100) -> HistoryPage: ...
 
 
-class Ending(Enum):
-    """Why a membership is not active any more."""
-
-    LEFT = "join() again"
-    CLOSED = "its connection has ended"
-    FAILED = "its send raised, see the log; join() again"
-    STOPPED = "the hub has stopped"
-
-
-class HubConnection:
-    """One connection in a hub, with one outbox for all of its rooms.
-
-    Attributes:
-        key: of the connection in the hub.
-        memberships: by the names of their rooms.
-        origin: its name among all connections of all processes.
-    """
-
-    __slots__ = ("_counters", "_forget", "_socket", "key", "memberships", "origin", "outbox")
-
-    def __init__(
-        self,
-        socket: Socket,
-        *,
-        key: Key,
-        origin: str,
-        starter: Starter,
-        limits: OutboxLimits,
-        counters: Counters,
-        forget: "Callable[[HubConnection], None]",
-    ) -> None:
-        self._socket = socket
-        self._counters = counters
-        self._forget = forget
-        self.key = key
-        self.origin = origin
-        self.memberships: dict[str, Membership] = {}
-        self.outbox = Outbox(
-            socket.send,
-            starter,
-            limits,
-            on_overflow=self._on_overflow,
-            on_failure=self._on_failure,
-            on_rest=self._on_rest,
-            push=socket.push,
-            push_in_turn=socket.push_in_turn,
-            pace=Pace(limits.unpaced_bytes_per_second) if socket.never_waits else None,
-        )
-        socket.attach(self)
-
-    def remove(self, membership: "Membership") -> None:
-        """Let a membership go that has ended. Once all have, what waits is sent, and that is all."""
-        del self.memberships[membership.room]
-        if not self.memberships:
-            self.outbox.retire()
-
-    def _on_rest(self) -> None:
-        self._socket.detach(self)
-        self._forget(self)
-
-    def closed_error(self) -> ConnectionClosed:
-        """Return the error of a call that needs the connection, which has ended."""
-        return self._socket.closed_error()
-
-    def withdraw(self) -> "list[Membership]":
-        """Take no more messages; return the memberships, for `end_all`."""
-        self.outbox.shut()
-        memberships, self.memberships = self.memberships, {}
-        return list(memberships.values())
-
-    def on_end(self) -> None:
-        """The connection has ended, or is about to: so do its memberships. Pending messages are still sent."""
-        self._end(Ending.CLOSED)
-
-    def _end(self, ending: Ending) -> "list[Membership]":
-        memberships = self.withdraw()
-        end_all(memberships, ending)
-        if memberships:
-            self.outbox.retire()
-        return memberships
-
-    async def flush(self) -> None:
-        """Wait until what waits is sent, or dropped."""
-        await self.outbox.flush()
-
-    async def finish(self) -> None:
-        """Wait until what waits is sent, where a handler that ends would have its server close before that.
-
-        Messages not sent within the close time-out are dropped. A WebSocket of this package does that when it closes.
-        """
-        if self.memberships or not isinstance(self._socket, ForeignSocket):
-            return
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.outbox.flush()
-        except TimeoutError:
-            self.outbox.abandon()
-
-    def on_gone(self, ending: Ending = Ending.CLOSED) -> None:
-        """Nothing can be sent any more."""
-        self.outbox.abandon()
-        self._end(ending)
-
-    def expel(self, memberships: "list[Membership]", code: int, reason: str) -> None:
-        """Close the connection, whose memberships these were. Pending messages are dropped."""
-        self._abandon(memberships)
-        self.outbox.retire()
-        self._socket.close(code, reason)
-
-    def _on_overflow(self) -> None:
-        self._counters.closed += 1
-        self._abandon(self._end(Ending.CLOSED))
-        self._socket.close_slow()
-
-    def _abandon(self, memberships: "list[Membership]") -> None:
-        # A stuck send would hold the close frame too.
-        self.outbox.abandon()
-        if isinstance(self._socket, ForeignSocket):
-            # It does not hear of our close in `receive`.
-            for membership in memberships:
-                membership.end_block()
-
-    def _on_failure(self, error: BaseException) -> None:
-        self._end(Ending.CLOSED if log_failure(error) else Ending.FAILED)
-
-
 class Membership:
     """A connection's place in a room, from `Hub.join` until `leave`, the end of its block, or that of the connection.
 
@@ -184,22 +54,21 @@ class Membership:
         identity: who the connection belongs to, as it was given or made.
         info: what was given with it.
         overflow: what happens when the connection does not keep up.
-        active: whether it is one still.
         dropped: messages of the room that the connection was too slow for.
         position: that of the newest message when it joined; None in a room without a history.
     """
 
     __slots__ = (
+        "_active_room",
         "_block",
         "_counters",
-        "_ending",
         "_hub",
         "_is_over",
         "_known",
-        "active",
         "announces",
         "connection",
         "dropped",
+        "ending",
         "identity",
         "info",
         "origin",
@@ -207,13 +76,12 @@ class Membership:
         "overflow",
         "position",
         "room",
-        "state",
     )
 
     def __init__(
         self,
         hub: Publisher,
-        state: ActiveRoom,
+        room: ActiveRoom,
         connection: HubConnection,
         counters: Counters,
         *,
@@ -222,31 +90,34 @@ class Membership:
         info: Any,
     ) -> None:
         self._hub = hub
-        self.state = state
+        self._active_room = room
         self.connection = connection
         self._counters = counters
         # From the moment it is entered until the block ends.
         self._block: Block | None = None
         # The future that the block waits for before it begins.
         self._known: asyncio.Future[None] | None = None
-        # None while it is active.
-        self._ending: Ending | None = None
+        # Why it is not active any more; None while it is.
+        self.ending: Ending | None = None
         # Whether the block is to end.
         self._is_over = False
-        self.room = state.name
+        self.room = room.name
         self.identity = identity
         self.info = info
         self.overflow = overflow
-        self.active = True
         self.dropped = 0
         self.outbox = connection.outbox
         self.origin = connection.origin
-        # What a message needs to know of its way, see `backlog.Source` and `delivery.Recipient`.
-        self.announces = state.keeps_history
+        self.announces = room.keeps_history
         self.position: Position | None = None
         connection.memberships[self.room] = self
-        state.add(self, identity, info)
-        self.position = state.subscription.recovery.last
+        room.add(self, identity, info)
+        self.position = room.position
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.ending is None
 
     def __repr__(self) -> str:
         return f"<Membership of {show(self.identity)} in {show(self.room)}{'' if self.active else ', ended'}>"
@@ -276,20 +147,25 @@ class Membership:
             return
         loop = self.outbox.loop
         if loop.is_closed():
-            # Its room is gone with it.
-            self.end(Ending.LEFT)
-            return
-        if not is_running_in(loop):
+            # The room has gone with the loop.
+            self.ending = Ending.LEFT
+        elif is_running_in(loop):
+            self.connection.leave(self)
+        else:
             raise WrongLoop("leave()", "from another thread use loop.call_soon_threadsafe(membership.leave)")
-        self.connection.remove(self)
-        end_all([self], Ending.LEFT)
 
-    def end(self, ending: Ending) -> None:
-        """Make it inactive; see `end_all`."""
-        self.active = False
-        self._ending = ending
+    def end(self, ending: Ending) -> Member | None:
+        """Leave the room without a word; return what its identity was if that has left the room. See `end_all`."""
+        self.ending = ending
         if self._known is not None:
             resolve(self._known)
+        return self._active_room.remove(self, self.identity)
+
+    def on_ended(self, left: Member | None) -> None:
+        """Announce that it has left, and let its room follow."""
+        if left is not None:
+            self._active_room.announce_leave(left, self.origin)
+        self._active_room.subscription.settle()
 
     async def __aenter__(self) -> Self:
         self._check_active()
@@ -297,7 +173,7 @@ class Membership:
             raise LifecycleError("async with membership", "ENTERED", "a membership has one block")
         self._block = Block()
         try:
-            self._known = self.state.subscription.known()
+            self._known = self._active_room.subscription.known()
             if self._known is not None:
                 await self._known
         except BaseException:
@@ -306,14 +182,14 @@ class Membership:
         if not self._is_over:
             self._check_active()
         if self.position is None:
-            self.position = self.state.subscription.recovery.last
+            self.position = self._active_room.position
         await self._block.__aenter__()
         if self._is_over:
             self._block.end()
         return self
 
     def _check_active(self) -> None:
-        ending = self._ending
+        ending = self.ending
         if ending is None:
             return
         if ending is Ending.CLOSED:
@@ -336,7 +212,7 @@ class Membership:
         is_quiet = block is not None and await block.__aexit__(kind, error, traceback)
         # A cancellation, or a client that has left, waits for nothing. An OSError may be its own TimeoutError.
         if error is None or (isinstance(error, Exception) and not is_disconnect(error)):
-            await self.connection.finish()
+            await self.connection.drain()
         return is_quiet
 
     def on_drop(self) -> None:
@@ -346,20 +222,7 @@ class Membership:
 
     def notice(self, missed: int) -> Broadcast | None:
         """Return the notice to send in the place of so many messages, if any."""
-        return self.state.notice(missed)
-
-
-def end_all(memberships: list[Membership], ending: Ending) -> None:
-    """End memberships, all of them before anybody is told: who leaves together does not hear of each other."""
-    left = []
-    for membership in memberships:
-        membership.end(ending)
-        left.append((membership, membership.state.take_out(membership, membership.identity)))
-    for membership, member in left:
-        if member is not None:
-            membership.state.announce_leave(member, membership.origin)
-    for state in dict.fromkeys(membership.state for membership in memberships):
-        state.subscription.settle()
+        return self._active_room.notice(missed)
 
 
 class Room:

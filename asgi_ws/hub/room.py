@@ -100,12 +100,12 @@ class ActiveRoom:
         member, is_first = self.presence.enter(identity, info)
         # A broker may have an event at once, and the member may fail to send it and be taken out again.
         self.subscription.settle()
-        if is_first and recipient.active and self._is_announced(self._services.encoder.join):
+        if is_first and recipient.ending is None and self._is_announced(self._services.encoder.join):
             self.fanout.announce(
                 partial(self._encode, self._services.encoder.join, self.name, member), exclude=recipient.origin
             )
 
-    def take_out(self, recipient: Recipient, identity: str) -> Member | None:
+    def remove(self, recipient: Recipient, identity: str) -> Member | None:
         """Remove a member; return what its identity was if that has left the room. See `announce_leave`."""
         self.fanout.remove(recipient)
         recipients = self._services.identities[identity]
@@ -139,6 +139,11 @@ class ActiveRoom:
             return None
 
     # -- messages
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the newest event that was brought to the members, where there is one."""
+        return self.subscription.recovery.last
 
     def _read(self, since: Position | None, limit: int) -> Any:
         return self._services.broker.read(self.name, since, limit)

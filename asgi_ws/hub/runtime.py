@@ -14,10 +14,11 @@ from .._aio.time_slice import TimeSlice
 from ..brokers.base import Broker
 from ..websocket.channel import FORCED_CLOSE_TIMEOUT
 from .adapters import Socket
+from .connection import Ending, HubConnection, end_all
 from .encoder import Encoder
 from .fanout import Recipient
 from .joinable import Key
-from .membership import Ending, HubConnection, Membership, end_all
+from .membership import Membership
 from .overflow import OutboxLimits
 from .room import ActiveRoom, Rooms
 from .state import RUNTIME_TRANSITIONS, RuntimeState
@@ -171,7 +172,7 @@ class Runtime:
         where they are many: each is some work for its handler, too.
         """
         found = {membership.connection: None for membership in self._memberships(identity, room)}
-        ended = [(connection, connection.withdraw()) for connection in found]
+        ended = [(connection, connection.pop_memberships()) for connection in found]
         end_all([membership for _, memberships in ended for membership in memberships], Ending.CLOSED)
         closing = deque(ended)
         slice_ = self.slice
@@ -179,7 +180,7 @@ class Runtime:
         def close_some() -> bool:
             for _ in range(min(len(closing), _CLOSES_PER_ITERATION)):
                 connection, memberships = closing.popleft()
-                connection.expel(memberships, code, reason)
+                connection.close(memberships, code, reason)
                 if slice_.is_over:
                     break
             return not closing
@@ -222,7 +223,7 @@ class Runtime:
                 self._limits.unpaced_bytes_per_second,
             )
 
-        def forget(connection: HubConnection) -> None:
+        def on_done(connection: HubConnection) -> None:
             self._counters.delivered += connection.outbox.delivered
             connection.outbox.delivered = 0
             if self.connections.get(key) is connection:
@@ -236,7 +237,7 @@ class Runtime:
             starter=self._starter,
             limits=self._limits,
             counters=self._counters,
-            forget=forget,
+            on_done=on_done,
         )
         self.connections[key] = connection
         return connection

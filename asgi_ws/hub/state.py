@@ -38,6 +38,7 @@ fails and events are held, these go on after a notice; where none are held, the 
        └───────────────failed────────────┘
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -59,7 +60,7 @@ class RuntimeState(Enum):
     __hash__ = object.__hash__
 
 
-RUNTIME_TRANSITIONS: Final = MappingProxyType(
+RUNTIME_TRANSITIONS: Final[Mapping[RuntimeState, Mapping[str, RuntimeState]]] = MappingProxyType(
     {
         RuntimeState.NEW: {"start": RuntimeState.STARTING, "loop closed": RuntimeState.NEW},
         RuntimeState.LEFT: {"start": RuntimeState.STARTING, "loop closed": RuntimeState.LEFT},
@@ -89,7 +90,7 @@ class RoomState(Enum):
     __hash__ = object.__hash__
 
 
-ROOM_TRANSITIONS: Final = MappingProxyType(
+ROOM_TRANSITIONS: Final[Mapping[RoomState, Mapping[str, RoomState]]] = MappingProxyType(
     {
         RoomState.UNSUBSCRIBED: {
             "occupied": RoomState.SUBSCRIBING,
@@ -141,7 +142,7 @@ class RecoveryState(Enum):
     __hash__ = object.__hash__
 
 
-RECOVERY_TRANSITIONS: Final = MappingProxyType(
+RECOVERY_TRANSITIONS: Final[Mapping[RecoveryState, Mapping[str, RecoveryState]]] = MappingProxyType(
     {
         RecoveryState.FOLLOWING: {"gap": RecoveryState.DUE, "stop": RecoveryState.STOPPED},
         RecoveryState.DUE: {

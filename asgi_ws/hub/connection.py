@@ -1,0 +1,168 @@
+"""One connection in a hub: its memberships, and the outbox that they share."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Protocol
+
+from .._aio.eager import Starter
+from ..errors import ConnectionClosed
+from ..websocket.channel import CLOSE_TIMEOUT
+from .adapters import ForeignSocket, Socket, log_failure
+from .joinable import Key
+from .outbox import Outbox, Pace
+from .overflow import OutboxLimits
+from .presence import Member
+from .statistics import Counters
+
+
+class Ending(Enum):
+    """Why a membership is not active any more."""
+
+    LEFT = "join() again"
+    CLOSED = "its connection has ended"
+    FAILED = "its send raised, see the log; join() again"
+    STOPPED = "the hub has stopped"
+
+
+class JoinedMember(Protocol):
+    """A membership, as its connection sees it."""
+
+    room: str
+
+    def leave(self) -> None:
+        """Leave the room."""
+
+    def end(self, ending: Ending) -> Member | None:
+        """Leave the room without a word; return what its identity was if that has left the room."""
+        ...
+
+    def on_ended(self, left: Member | None) -> None:
+        """Announce that it has left, and let its room follow."""
+
+    def end_block(self) -> None:
+        """Cancel the block of an `async with`."""
+
+
+def end_all(members: "Iterable[JoinedMember]", ending: Ending) -> None:
+    """End memberships, all of them before anybody is notified: those that leave together do not hear of each other."""
+    for member, left in [(member, member.end(ending)) for member in members]:
+        member.on_ended(left)
+
+
+class HubConnection:
+    """One connection in a hub, with one outbox for all of its rooms.
+
+    Attributes:
+        key: of the connection in the hub.
+        memberships: by the names of their rooms.
+        origin: its name among all connections of all processes.
+    """
+
+    __slots__ = ("_counters", "_on_done", "_socket", "key", "memberships", "origin", "outbox")
+
+    def __init__(
+        self,
+        socket: Socket,
+        *,
+        key: Key,
+        origin: str,
+        starter: Starter,
+        limits: OutboxLimits,
+        counters: Counters,
+        on_done: "Callable[[HubConnection], None]",
+    ) -> None:
+        self._socket = socket
+        self._counters = counters
+        self._on_done = on_done
+        self.key = key
+        self.origin = origin
+        self.memberships: dict[str, JoinedMember] = {}
+        self.outbox = Outbox(
+            socket.send,
+            starter,
+            limits,
+            on_overflow=self._on_overflow,
+            on_failure=self._on_failure,
+            on_rest=self._on_rest,
+            push=socket.push,
+            push_in_turn=socket.push_in_turn,
+            pace=Pace(limits.unpaced_bytes_per_second) if socket.never_waits else None,
+        )
+        socket.attach(self)
+
+    def leave(self, membership: JoinedMember) -> None:
+        """Leave a room. After the last one the pending messages are sent, and nothing more."""
+        del self.memberships[membership.room]
+        if not self.memberships:
+            self.outbox.retire()
+        end_all([membership], Ending.LEFT)
+
+    def _on_rest(self) -> None:
+        self._socket.detach(self)
+        self._on_done(self)
+
+    def closed_error(self) -> ConnectionClosed:
+        """Return the error of a call that needs the connection, which has ended."""
+        return self._socket.closed_error()
+
+    def pop_memberships(self) -> list[JoinedMember]:
+        """Take no more messages; return the memberships, which are the caller's to end."""
+        self.outbox.shut()
+        memberships, self.memberships = self.memberships, {}
+        return list(memberships.values())
+
+    def on_end(self) -> None:
+        """The connection has ended, or is about to: so do its memberships. Pending messages are still sent."""
+        self._end(Ending.CLOSED)
+
+    def _end(self, ending: Ending) -> list[JoinedMember]:
+        memberships = self.pop_memberships()
+        end_all(memberships, ending)
+        if memberships:
+            self.outbox.retire()
+        return memberships
+
+    async def flush(self) -> None:
+        """Wait until what waits is sent, or dropped."""
+        await self.outbox.flush()
+
+    async def drain(self) -> None:
+        """Wait for the pending messages, where a handler that ends would have its server close before they are sent.
+
+        Messages not sent within the close time-out are dropped. A WebSocket of this package does that when it closes.
+        """
+        if self.memberships or not isinstance(self._socket, ForeignSocket):
+            return
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.outbox.flush()
+        except TimeoutError:
+            self.outbox.abandon()
+
+    def on_gone(self, ending: Ending = Ending.CLOSED) -> None:
+        """Nothing can be sent any more."""
+        self.outbox.abandon()
+        self._end(ending)
+
+    def close(self, memberships: list[JoinedMember], code: int, reason: str) -> None:
+        """Close the connection, whose memberships these were. Pending messages are dropped."""
+        self._abort_sends(memberships)
+        self.outbox.retire()
+        self._socket.close(code, reason)
+
+    def _on_overflow(self) -> None:
+        self._counters.closed += 1
+        self._abort_sends(self._end(Ending.CLOSED))
+        self._socket.close_slow()
+
+    def _abort_sends(self, memberships: list[JoinedMember]) -> None:
+        # A stuck send would hold the close frame too.
+        self.outbox.abandon()
+        if isinstance(self._socket, ForeignSocket):
+            # It does not hear of our close in `receive`.
+            for membership in memberships:
+                membership.end_block()
+
+    def _on_failure(self, error: BaseException) -> None:
+        self._end(Ending.CLOSED if log_failure(error) else Ending.FAILED)
