@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Final
 
 import pytest
@@ -165,4 +166,4 @@ def test_the_changelog_names_this_version() -> None:
 def test_the_names_in_backticks_that_look_like_ours_exist(name: str) -> None:
     text = (PROJECT / name).read_text(encoding="utf-8")
     for dotted in re.findall(r"`@?asgi_ws\.(\w+)`", text):
-        assert hasattr(asgi_ws, dotted), dotted
+        assert hasattr(asgi_ws, dotted) or find_spec(f"asgi_ws.{dotted}"), dotted
