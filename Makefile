@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS ?= 3.11 3.12 3.13
+# The environment of the lowest versions of all dependencies, on the lowest Python.
+LOWEST := .venv-lowest
+LOWEST_PYTHON ?= python3.11
 # How many processes run the tests. More than two cores, since a test of a real server mostly waits for it.
 WORKERS ?= 4
 # Where results of benchmarks go.
 BENCH ?= build/benchmarks
 
-.PHONY: help run test test-quick test-3.14 test-all test-long suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
+.PHONY: help run test test-quick test-3.14 test-all test-long test-lowest suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +31,10 @@ test-quick: $(VENV)/.dev ## Run the tests of the package that need no process, w
 
 test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
 	PYTHONS="$(PYTHONS)" ARGS="-n $(WORKERS) $(ARGS)" sh tests/on_each_python.sh
+
+# Without what needs the groups docs and bench of pyproject.toml.
+test-lowest: $(LOWEST)/.installed ## Run the test suite with the lowest versions that pyproject.toml allows, on LOWEST_PYTHON
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --ignore tests/benchmarks --ignore tests/docs $(ARGS)
 
 # No CPython 3.14 but Pyodide's is needed: it has no sockets, threads and processes, and what needs them is skipped.
 PYODIDE := build/pyodide
@@ -105,3 +112,11 @@ $(VENV)/.run: pyproject.toml $(VENV)/.base
 $(VENV)/.dev: pyproject.toml $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[fast,testing]' --group dev
 	touch $@ $(VENV)/.run
+
+$(LOWEST)/.installed: pyproject.toml tests/lowest.py
+	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python tests/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --upgrade pip
+	$(LOWEST)/bin/python -m pip install --quiet --editable '.[fast,testing]' --group test \
+	    --constraint $(LOWEST)/constraints.txt
+	touch $@

@@ -368,7 +368,8 @@ class ConnectionClosed(PeerError):
     def __init__(self, code: int = 1000, reason: str | None = None) -> None:
         self.code = code
         self.reason = reason or ""
-        super().__init__(code, self.reason)
+        # Of a class that is a response too, as in asgi_ws.testing, super() may be that response.
+        Exception.__init__(self, code, self.reason)
 
     def __str__(self) -> str:
         return f"connection closed with code {self.code}" + (f" ({show(self.reason)})" if self.reason else "")
