@@ -41,6 +41,7 @@ async def test_a_close_behind_more_messages_than_the_peer_reads_ahead_is_the_end
         if call != "wait_closed":
             # It ends once it has sent everything, and was told of its own close.
             await ws.wait()
+            assert ws.unread_bytes
         await getattr(ws, call)()
         assert (ws.close_code, ws.close_reason) == (4001, "bye")
         assert await ws.wait_closed() == (4001, "bye")
@@ -58,7 +59,7 @@ async def test_such_a_close_is_the_end_though_the_application_goes_on() -> None:
         await sends_many(scope, receive, send)
         await go_on.wait()
 
-    async with WebSocketCommunicator(app) as ws:
+    async with WebSocketCommunicator(app, timeout=600) as ws:
         await ws.connect()
         assert await ws.wait_closed() == (4001, "bye")
         go_on.set()
