@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import settings
 
-from . import quick
+from . import kit_bounds, quick
 from .eager_tasks import eager_task_factory
 from .shielding import reporting_shield
 
@@ -26,6 +26,7 @@ settings.load_profile("asgi_ws")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    kit_bounds.bound_the_kit()
     config.pluginmanager.register(quick)
     if sys.platform == "emscripten":
         # Pyodide has neither threads nor processes, and no psutil.

@@ -1,8 +1,6 @@
 """The simulation of scale against queueing theory, the command, its pictures and its page."""
 
 import argparse
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +14,6 @@ from benchmarks.scaling.model import Model, distinct
 from benchmarks.scaling.page import PICTURES, rewrite
 from benchmarks.scaling.simulate import Latencies, Plan, offered, rate_for, simulate
 from benchmarks.scaling.tables import Table, all_tables
-from tests.hanging import HANGING
 from tests.servers.program import PROJECT
 
 from .scaling_samples import results
@@ -163,24 +160,24 @@ def test_what_cannot_be_computed_is_one_line_and_exit_status_2(
     assert error.count("\n") == 1
 
 
-def test_a_file_that_holds_no_results_is_one_line_and_exit_status_2(tmp_path: Path) -> None:
+def test_a_file_that_holds_no_results_is_one_line_and_exit_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "other.json").write_text("{}")
     for name in ("other.json", "missing.json"):
-        command_line = [sys.executable, "-m", "benchmarks", "scaling", str(tmp_path / name)]
-        done = subprocess.run(command_line, cwd=PROJECT, capture_output=True, text=True, timeout=HANGING, check=False)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-        assert name in done.stderr
+        assert run(tmp_path / name) == 2
+        out, error = capsys.readouterr()
+        assert (out, error.count("\n")) == ("", 1)
+        assert name in error
 
 
 # -- pictures and the page
 
 
-def test_the_same_model_draws_the_same_bytes(tmp_path: Path) -> None:
-    some = Model(costs_of(results()))
-    first, second = (draw(some, tmp_path / name) for name in ("a", "b"))
-    assert [path.stem for path in first] == list(PICTURES)
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    assert all(path.read_text(encoding="utf-8").startswith("<?xml") for path in first)
+def test_a_model_is_drawn_in_every_picture(tmp_path: Path) -> None:
+    drawn = draw(Model(costs_of(results())), tmp_path)
+    assert [path.stem for path in drawn] == list(PICTURES)
+    assert all(path.read_text(encoding="utf-8").startswith("<?xml") for path in drawn)
 
 
 def test_pictures_that_cannot_be_written_are_said(tmp_path: Path) -> None:

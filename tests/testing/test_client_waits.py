@@ -1,7 +1,6 @@
 """Every wait of the test client has a bound, whatever the application does, and says where that stands."""
 
 import asyncio
-import inspect
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,13 +11,12 @@ import pytest
 from asgi_ws import App, Request, Response, Route, WebSocket, WebSocketRoute, http_app, websocket_app
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import (
-    LifespanManager,
     TestClient,
     WaitTimeout,
     WebSocketTestSession,
-    http_client,
 )
 from asgi_ws.testing.portal import BlockingPortal
+from tests.kit_bounds import USERS_BOUNDS
 
 # What blocks a loop lets go of it here, so that no thread is left for the next test.
 LET_GO = threading.Event()
@@ -88,9 +86,8 @@ def client() -> Iterator[TestClient]:
         yield client
 
 
-def test_five_seconds_are_the_bound() -> None:
-    for kit in (TestClient, http_client, LifespanManager):
-        assert inspect.signature(kit).parameters["timeout"].default == 5.0
+def test_a_wait_of_a_user_is_bounded_by_a_second_or_five() -> None:
+    assert USERS_BOUNDS == {"WebSocketCommunicator": 1.0, "TestClient": 5.0, "LifespanManager": 5.0, "http_client": 5.0}
 
 
 # -- applications that wait
