@@ -144,8 +144,7 @@ class Subscription:
         # A call that was cancelled has not looked at the members.
         if not self._follow():
             self._on("retry")
-        if self._state in _CALLING:
-            self._start_calls()
+        self._start_calls()
 
     def _start_calls(self) -> None:
         self._services.starter.start(iter([self._call()]))
