@@ -210,7 +210,10 @@ async def test_a_room_that_is_joined_again_before_it_is_unsubscribed_is_a_new_on
         await hub.publish(ROOM, "3")
         assert second.position is not None
         assert second.position.offset == 2
-    assert [peer.taken for peer in peers] == [["1"], ["2", "3"]]
+        # And what is missing in it is found.
+        await missed(hub, broker, "4")
+        await asyncio.create_task(hub.publish(ROOM, "5"))
+    assert [peer.taken for peer in peers] == [["1"], ["2", "3", "4", "5"]]
     assert broker.calls.count("subscribe") == 2
 
 
