@@ -8,7 +8,7 @@ import pytest
 
 # Seconds after which something counts as hanging. It is never a measure of speed: nothing that works comes near it, on
 # the busiest machine.
-HANGING: Final = 120.0
+HANGING: Final = 300.0
 
 
 def _seconds(item: pytest.Item) -> float:

@@ -54,7 +54,7 @@ class Guard:
         grace: Seconds that processes have for ending by themselves after the suite.
     """
 
-    def __init__(self, grace: float = HANGING / 4) -> None:
+    def __init__(self, grace: float = HANGING / 10) -> None:
         self._grace = grace
         self._process: subprocess.Popen[str] | None = None
 
