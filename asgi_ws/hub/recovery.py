@@ -24,7 +24,7 @@ class Recovery:
         pass_on: takes an event; what it returns ends when the event has been brought to the members.
         announce: tells the members that so many events are missing here; None where nobody knows how many.
         log: of reads that fail.
-        backoff: of the same.
+        loop: in which a failed read is tried again.
 
     Attributes:
         last: the position of the newest event that was passed on, where there is one.
@@ -52,7 +52,7 @@ class Recovery:
         pass_on: Callable[[RoomEvent], Awaitable[None]],
         announce: Callable[[int | None, Position | None], object],
         log: FailureLog,
-        backoff: Backoff,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._name = name
         self._log = log
@@ -61,7 +61,7 @@ class Recovery:
         self._announce = announce
         self.last: Position | None = None
         self.state = RecoveryState.FOLLOWING
-        self._backoff = backoff
+        self._backoff = Backoff(loop)
         # Events that came while older ones are missing, with what their publishers wait for.
         self._held: deque[tuple[RoomEvent, asyncio.Future[None]]] = deque()
         # Reads the history and passes events on in DUE, READING and REPLAYING; None in the other states.

@@ -4,18 +4,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .._asgi import Broadcast
 from ..brokers.base import Position, RoomEvent
 from ..errors import InvalidRoom, end_of_program
-from .backoff import Backoff
 from .encoder import Encoded, Encoder, Gap, checked_payload
 from .fanout import DONE, Fanout, Recipient
 from .presence import Member, Presence
 from .recovery import Recovery
 from .state import RecoveryState
-from .subscription import Services, Subscription
+from .subscription import BrokerAccess, Subscription
 
 logger = logging.getLogger("asgi_ws")
 
@@ -44,17 +43,25 @@ def check_room(name: object) -> str:
     return name
 
 
+Identities: TypeAlias = dict[str, dict[Recipient, None]]
+
+
 class ActiveRoom:
     """A room that has members, or had until now.
 
     Args:
+        fanout: sends to its members, of whom it has none yet.
+        encoder: turns events into messages.
+        identities: of the members of all rooms.
         keeps_history: whether the broker keeps some of what is published.
         on_empty: called when the last member has gone, and the broker knows.
     """
 
     __slots__ = (
+        "_access",
+        "_encoder",
+        "_identities",
         "_sends_as_published",
-        "_services",
         "fanout",
         "keeps_history",
         "name",
@@ -63,19 +70,29 @@ class ActiveRoom:
     )
 
     def __init__(
-        self, name: str, services: Services, *, keeps_history: bool, on_empty: "Callable[[ActiveRoom], None]"
+        self,
+        name: str,
+        fanout: Fanout,
+        access: BrokerAccess,
+        encoder: Encoder,
+        identities: Identities,
+        *,
+        keeps_history: bool,
+        on_empty: "Callable[[ActiveRoom], None]",
     ) -> None:
         self.name = name
         self.keeps_history = keeps_history
-        self._services = services
+        self._access = access
+        self._encoder = encoder
+        self._identities = identities
         # Most encoders leave messages alone, and then a call of them would be one for each message.
-        self._sends_as_published = getattr(services.encoder.message, "__func__", None) is Encoder.message
-        self.fanout = Fanout(services.loop, services.starter, services.slice)
+        self._sends_as_published = getattr(encoder.message, "__func__", None) is Encoder.message
+        self.fanout = fanout
         self.presence = Presence()
         self.subscription = Subscription(
             name,
-            services,
-            members=self.fanout,
+            access,
+            members=fanout,
             keeps_history=keeps_history,
             new_recovery=self._new_recovery,
             on_end=lambda: on_empty(self),
@@ -87,8 +104,8 @@ class ActiveRoom:
             read=self._read,
             pass_on=self.pass_on,
             announce=self._announce,
-            log=self._services.failure_logs.reading,
-            backoff=Backoff(self._services.loop),
+            log=self._access.failure_logs.reading,
+            loop=self._access.loop,
         )
 
     # -- members
@@ -96,28 +113,26 @@ class ActiveRoom:
     def add(self, recipient: Recipient, identity: str, info: Any) -> None:
         """Add a member. It gets what comes from now on, once the broker knows of it; see `Subscription.known`."""
         self.fanout.add(recipient)
-        self._services.identities.setdefault(identity, {})[recipient] = None
+        self._identities.setdefault(identity, {})[recipient] = None
         member, is_first = self.presence.enter(identity, info)
         # A broker may have an event at once, and the member may fail to send it and be taken out again.
         self.subscription.settle()
-        if is_first and recipient.ending is None and self._is_announced(self._services.encoder.join):
-            self.fanout.announce(
-                partial(self._encode, self._services.encoder.join, self.name, member), exclude=recipient.origin
-            )
+        if is_first and recipient.ending is None and self._is_announced(self._encoder.join):
+            self.fanout.announce(partial(self._encode, self._encoder.join, self.name, member), exclude=recipient.origin)
 
     def remove(self, recipient: Recipient, identity: str) -> Member | None:
         """Remove a member; return what its identity was if that has left the room. See `announce_leave`."""
         self.fanout.remove(recipient)
-        recipients = self._services.identities[identity]
+        recipients = self._identities[identity]
         if len(recipients) > 1:
             del recipients[recipient]
         else:
-            del self._services.identities[identity]
+            del self._identities[identity]
         return self.presence.leave(identity)
 
     def announce_leave(self, member: Member, origin: str) -> None:
         """Tell those who stay that an identity has left."""
-        if self.fanout and self._is_announced(self._services.encoder.leave):
+        if self.fanout and self._is_announced(self._encoder.leave):
             self.fanout.announce(partial(self._encode_leave, member), exclude=origin)
 
     @staticmethod
@@ -125,12 +140,12 @@ class ActiveRoom:
         return getattr(encode, "__func__", None) not in _SILENT
 
     def _encode_leave(self, member: Member) -> Encoded | None:
-        return self._encode(self._services.encoder.leave, self.name, replace(member, connections=0))
+        return self._encode(self._encoder.leave, self.name, replace(member, connections=0))
 
     def _encode(self, encode: Callable[..., str | bytes | None], *arguments: Any) -> Encoded | None:
         try:
             data = encode(*arguments)
-            return None if data is None else (data, checked_payload(type(self._services.encoder).__name__, data))
+            return None if data is None else (data, checked_payload(type(self._encoder).__name__, data))
         except BaseException as error:
             # It has no wait in which it could be cancelled, and it runs for all members.
             if end_of_program(error) is not None:
@@ -146,14 +161,14 @@ class ActiveRoom:
         return self.subscription.recovery.last
 
     def _read(self, since: Position | None, limit: int) -> Any:
-        return self._services.broker.read(self.name, since, limit)
+        return self._access.broker.read(self.name, since, limit)
 
     def pass_on(self, event: RoomEvent) -> Awaitable[None]:
         """Send an event to the members; what this returns ends when all of them have it."""
         envelope = event.envelope
         payload = getattr(envelope, "payload", None) if self._sends_as_published else None
         if payload is None:
-            encoded = self._encode(self._services.encoder.message, self.name, event)
+            encoded = self._encode(self._encoder.message, self.name, event)
             if encoded is None:
                 return DONE
             data, payload = encoded
@@ -163,11 +178,11 @@ class ActiveRoom:
 
     def notice(self, missed: int) -> Broadcast | None:
         """Return the notice for a member that has missed so many messages, if the encoder has one."""
-        encoded = self._encode(self._services.encoder.gap, Gap(self.name, missed, self.subscription.recovery.last))
+        encoded = self._encode(self._encoder.gap, Gap(self.name, missed, self.subscription.recovery.last))
         return None if encoded is None else Broadcast(*encoded)
 
     def _announce(self, missed: int | None, top: Position | None) -> None:
-        encoded = self._encode(self._services.encoder.gap, Gap(self.name, missed, top))
+        encoded = self._encode(self._encoder.gap, Gap(self.name, missed, top))
         if encoded is not None:
             self.fanout.publish(*encoded)
 

@@ -16,14 +16,14 @@ from ..websocket.channel import FORCED_CLOSE_TIMEOUT
 from .adapters import Socket
 from .connection import Ending, HubConnection, end_all
 from .encoder import Encoder
-from .fanout import Recipient
+from .fanout import Fanout, Recipient
 from .joinable import Key
 from .membership import Membership
 from .overflow import OutboxLimits
-from .room import ActiveRoom, Rooms
+from .room import ActiveRoom, Identities, Rooms
 from .state import RUNTIME_TRANSITIONS, RuntimeState
 from .statistics import Counters, HubStatistics
-from .subscription import Services
+from .subscription import BrokerAccess
 
 logger = logging.getLogger("asgi_ws")
 
@@ -41,6 +41,7 @@ class Runtime:
         state: see `state`.
         rooms: by their names; those that have members, or had until now.
         connections: by what joined.
+        identities: the members of all rooms by their identities.
         slice: the hub's time in each iteration of the loop.
         entered: how many `async with` there are.
     """
@@ -69,7 +70,9 @@ class Runtime:
         self._numbers = itertools.count(1)
         self._starter = Starter(loop, "asgi_ws hub")
         self.slice = TimeSlice(loop)
-        self._services = Services(loop, broker, encoder, self._starter, self.slice, self.start)
+        self._access = BrokerAccess(loop, broker, self._starter, self.start)
+        self._encoder = encoder
+        self.identities: Identities = {}
         self._has_warned = False
         self.entered = 0
 
@@ -193,7 +196,7 @@ class Runtime:
     def _memberships(self, identity: str | None, room: str | None) -> Iterable[Membership]:
         recipients: Iterable[Recipient] = ()
         if identity is not None:
-            recipients = self._services.identities.get(identity, ())
+            recipients = self.identities.get(identity, ())
         elif room is not None and room in self.rooms:
             recipients = self.rooms[room].fanout
         # A room knows less of them.
@@ -206,8 +209,15 @@ class Runtime:
         """A room that is about to get a member."""
         room = self.rooms.get(name)
         if room is None:
-            room = ActiveRoom(name, self._services, keeps_history=keeps_history, on_empty=self._on_empty)
-            self.rooms[name] = room
+            room = self.rooms[name] = ActiveRoom(
+                name,
+                Fanout(self.loop, self._starter, self.slice),
+                self._access,
+                self._encoder,
+                self.identities,
+                keeps_history=keeps_history,
+                on_empty=self._on_empty,
+            )
         return room
 
     def _on_empty(self, room: ActiveRoom) -> None:

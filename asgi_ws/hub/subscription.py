@@ -7,12 +7,9 @@ from typing import Final
 
 from .._aio.eager import Starter
 from .._aio.futures import resolve
-from .._aio.time_slice import TimeSlice
 from ..brokers.base import Broker
 from ..errors import HubNotRunning
 from .backoff import MOST_SECONDS, Backoff, FailureLog, FailureLogs, failure_of
-from .encoder import Encoder
-from .fanout import Recipient
 from .recovery import Recovery
 from .state import ROOM_TRANSITIONS, RoomState
 
@@ -25,19 +22,15 @@ _FAILED: Final = (RoomState.SUBSCRIBE_FAILED, RoomState.UNSUBSCRIBE_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """The objects that the rooms of a hub share."""
+class BrokerAccess:
+    """The broker as the rooms of a hub use it."""
 
     loop: asyncio.AbstractEventLoop
     broker: Broker
-    encoder: Encoder
     starter: Starter
-    slice: TimeSlice
     start: Callable[[], Awaitable[None]]
-    """Starts the broker, if nobody has."""
+    """Starts the broker, unless it is started."""
     failure_logs: FailureLogs = field(default_factory=FailureLogs)
-    identities: dict[str, dict[Recipient, None]] = field(default_factory=dict)
-    """The members of all rooms by their identities."""
 
 
 class Subscription:
@@ -57,6 +50,7 @@ class Subscription:
     """
 
     __slots__ = (
+        "_access",
         "_backoff",
         "_has_missed",
         "_keeps_history",
@@ -64,7 +58,6 @@ class Subscription:
         "_name",
         "_new_recovery",
         "_on_end",
-        "_services",
         "_state",
         "_waiters",
         "recovery",
@@ -73,7 +66,7 @@ class Subscription:
     def __init__(
         self,
         name: str,
-        services: Services,
+        access: BrokerAccess,
         *,
         members: Sized,
         keeps_history: bool,
@@ -81,14 +74,14 @@ class Subscription:
         on_end: Callable[[], None],
     ) -> None:
         self._name = name
-        self._services = services
+        self._access = access
         self._members = members
         self._keeps_history = keeps_history
         self._new_recovery = new_recovery
         self._on_end = on_end
         self.recovery = new_recovery()
         self._state = RoomState.UNSUBSCRIBED
-        self._backoff = Backoff(services.loop)
+        self._backoff = Backoff(access.loop)
         # Whether members were there while the broker was not subscribed.
         self._has_missed = False
         # The blocks that wait for the broker to know of their members, and until when.
@@ -110,7 +103,7 @@ class Subscription:
         """
         if self._state is RoomState.SUBSCRIBED:
             return None
-        loop = self._services.loop
+        loop = self._access.loop
         waiter = loop.create_future()
         self._waiters.append((waiter, loop.time() + _ENTER_SECONDS))
         return waiter
@@ -147,7 +140,7 @@ class Subscription:
         self._start_calls()
 
     def _start_calls(self) -> None:
-        self._services.starter.start(iter([self._call()]))
+        self._access.starter.start(iter([self._call()]))
 
     async def _call(self) -> None:
         """Call the broker until it knows of the members, or that there are none, or a call has failed."""
@@ -166,7 +159,7 @@ class Subscription:
         self._release()
 
     def _log_of(self, calling: RoomState) -> FailureLog:
-        logs = self._services.failure_logs
+        logs = self._access.failure_logs
         return logs.subscribing if calling is RoomState.SUBSCRIBING else logs.unsubscribing
 
     def _on_failure(self, calling: RoomState, error: BaseException) -> None:
@@ -193,7 +186,7 @@ class Subscription:
 
     def _raise_for_waiters(self, error: Exception, delay: float) -> None:
         """Raise an error for those who would have to wait for too long."""
-        loop = self._services.loop
+        loop = self._access.loop
         waiters, self._waiters = self._waiters, []
         for waiter, until in waiters:
             if until < loop.time() + delay:
@@ -202,9 +195,9 @@ class Subscription:
                 self._waiters.append((waiter, until))
 
     async def _subscribe(self) -> None:
-        broker, recovery = self._services.broker, self.recovery
+        broker, recovery = self._access.broker, self.recovery
         try:
-            await self._services.start()
+            await self._access.start()
             if self._has_missed and self._keeps_history and recovery.last is None:
                 # Before the first event of the subscription, so that the notice stands where the hole is.
                 recovery.begin_after((await broker.read(self._name, None, 1)).top)
@@ -224,7 +217,7 @@ class Subscription:
         self.recovery.stop()
         self.recovery = self._new_recovery()
         self._has_missed = False
-        await self._services.broker.unsubscribe(self._name)
+        await self._access.broker.unsubscribe(self._name)
 
     def stop(self) -> None:
         """Call the broker no more."""
@@ -236,8 +229,8 @@ class Subscription:
         # The next member of the name makes another room.
         self._backoff.cancel()
         self.recovery.stop()
-        self._services.failure_logs.subscribing.discard(self._name)
-        self._services.failure_logs.unsubscribing.discard(self._name)
+        self._access.failure_logs.subscribing.discard(self._name)
+        self._access.failure_logs.unsubscribing.discard(self._name)
 
     def _release(self, error: Exception | None = None) -> None:
         waiters, self._waiters = self._waiters, []

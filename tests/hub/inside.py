@@ -8,7 +8,7 @@ from asgi_ws import Hub, WebSocket
 def holds_nothing(hub: Hub) -> bool:
     """Return True if a hub has neither rooms nor connections, nor anything of them."""
     runtime = hub._runtime
-    return runtime is None or not (runtime.rooms or runtime.connections or runtime._services.identities)
+    return runtime is None or not (runtime.rooms or runtime.connections or runtime.identities)
 
 
 def knows_hubs(ws: WebSocket) -> bool:

@@ -504,7 +504,7 @@ a name of 255 bytes is too long
 # hub/room.py: tests/hub/test_publishing.py tests/hub/test_crowds.py tests/hub/test_machine.py
 
 identities are not forgotten
--             del self._services.identities[identity]
+-             del self._identities[identity]
 +             pass
 
 all members of an identity leave at once
@@ -602,7 +602,7 @@ a broker is asked twice at once
 + if self._follow() or self._state in _CALLING:
 
 a room is not unsubscribed
--         await self._services.broker.unsubscribe(self._name)
+-         await self._access.broker.unsubscribe(self._name)
 +         pass
 
 a room that is wanted again keeps its positions
