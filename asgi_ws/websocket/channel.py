@@ -61,8 +61,8 @@ class AttachedSender(Protocol):
 class Channel:
     """Order and endings of one WebSocket, over the `receive` and `send` of its server.
 
-    The attributes are for `WebSocket`, in which `receive` and `send` are written out: one more call for each message
-    would cost a class endpoint about 4 % (`python -m benchmarks instructions`).
+    The attributes are for `WebSocket`, in which `receive` and `send` are written out: to await a method of the channel
+    for each answer costs a class endpoint a quarter more (0.69 instead of 0.54 µs, `python -m benchmarks inprocess`).
 
     Attributes:
         lifecycle: the state of both sides. Its transitions are made here.
@@ -214,7 +214,13 @@ class Channel:
             LifecycleError: when the connection was accepted or refused before.
             ConnectionClosed: when the client is gone.
         """
-        await self._connect()
+        if self.deadline is not None:
+            watcher = self.deadline.stop_watching(cancel=self.lifecycle.client is not _CONNECTING)
+            if watcher is not None:
+                await ended(watcher)
+        await self._take_connect()
+        if self.lifecycle.client is _DISCONNECTED:
+            raise self.lifecycle.closed_error()
         self._on_send("websocket.accept", "accept()")
         event: Event = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
         if self._limits.max_message_bytes is not None and MESSAGE_BYTES_EXTENSION in self._extensions:
@@ -268,17 +274,8 @@ class Channel:
         self.lifecycle.on_end(CloseCode.ABNORMAL, "")
         self._on_end()
 
-    async def _connect(self) -> None:
-        """Take the connect event, which comes first (ASGI, "WebSocket": Connect)."""
-        if self.deadline is not None:
-            watcher = self.deadline.stop_watching(cancel=self.lifecycle.client is not _CONNECTING)
-            if watcher is not None:
-                await ended(watcher)
-        await self._take_connect()
-        if self.lifecycle.client is _DISCONNECTED:
-            raise self.lifecycle.closed_error()
-
     async def _take_connect(self) -> None:
+        """Take the connect event, which comes first (ASGI, "WebSocket": Connect)."""
         if self.lifecycle.client is not _CONNECTING:
             return
         connect = self.receive_event()
