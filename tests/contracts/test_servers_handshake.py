@@ -71,7 +71,7 @@ async def test_a_subprotocol_that_was_not_offered_is_an_error_at_the_call(
         assert response.status_code == process.server.denies(500)
         assert (await probe.notes())["end"] == "CONNECTING"
         assert await log.count(f"InvalidSubprotocol: subprotocol '{name}' was not offered") == 1
-    observed(f"`InvalidSubprotocol`, HTTP {response.status_code}")
+        observed(f"`InvalidSubprotocol`, HTTP {response.status_code}")
 
 
 @pytest.mark.row('`deny(401, "who are you?")`')
