@@ -40,8 +40,6 @@ _DISCONNECTED: Final = WebSocketState.DISCONNECTED
 _LONGEST_CHARACTER: Final = 4
 _UNLIMITED: Final = 2**63
 
-NO_TASK: Final = "a WebSocket is used from a task of its event loop"
-
 _W = TypeVar("_W")
 
 
@@ -204,7 +202,7 @@ class Channel:
 
     def watch_handshake(self, seconds: float | None) -> Deadline:
         """Cancel the current task when it does not answer the handshake in time, or its client leaves before."""
-        self.deadline = Deadline(self._current_task(), seconds, self._client_leaves)
+        self.deadline = Deadline(asyncio.current_task(self.loop) or no_task(), seconds, self._client_leaves)
         return self.deadline
 
     async def accept(self, subprotocol: str | None, headers: list[tuple[bytes, bytes]]) -> None:
@@ -366,7 +364,7 @@ class Channel:
         class endpoint over a bare loop. Raises the errors of `receive`, but for the usual end: an exception would go
         through everything that serves the connection.
         """
-        reader = self._current_task()
+        reader = asyncio.current_task(self.loop) or no_task()
         cancellations = reader.cancelling()
         receive_event, unmeasured, measure = self.receive_event, self.unmeasured, self.measure
         while True:
@@ -417,12 +415,6 @@ class Channel:
     def on_dropped(self) -> None:
         """Count a message that came while nobody received, past the bound."""
         self._usage.dropped_messages += 1
-
-    def _current_task(self) -> "asyncio.Task[Any]":
-        task = asyncio.current_task(self.loop)
-        if task is None:
-            raise RuntimeError(NO_TASK)
-        return task
 
     def _interrupt(self) -> None:
         """Wake the reader: after a close some servers never notify it, and a dead peer never will."""
@@ -549,6 +541,11 @@ class Channel:
         self._closer = asyncio.create_task(closing, name=name)
         self._closer.add_done_callback(retrieve_exception)
         return self._closer
+
+
+def no_task() -> NoReturn:
+    """Refuse a call that no task has made."""
+    raise RuntimeError("a WebSocket is used from a task of its event loop")
 
 
 def _beginning_with(event: Event, receive: Receive) -> Receive:

@@ -23,7 +23,7 @@ from ..headers import encode_body, encode_headers
 from ..json_codec import STANDARD_JSON, JSONCodec
 from ..limits import Limits, Usage
 from ..security import check_subprotocol, offered_subprotocols
-from .channel import CLOSE_TIMEOUT, NO_TASK, Channel
+from .channel import CLOSE_TIMEOUT, Channel, no_task
 from .state import CLOSABLE, WebSocketState
 
 JSONMode: TypeAlias = Literal["text", "binary"]
@@ -186,9 +186,7 @@ class WebSocket(Connection):
         if channel.reader is not None or not channel.is_ready:
             return channel.unread_message()
         # With the loop at hand this costs half as much on Python 3.11.
-        channel.reader = reader = asyncio.current_task(channel.loop)
-        if reader is None:
-            raise RuntimeError(NO_TASK)
+        channel.reader = reader = asyncio.current_task(channel.loop) or no_task()
         cancellations = reader.cancelling()
         try:
             event = await channel.receive_event()
