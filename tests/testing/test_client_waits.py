@@ -243,6 +243,20 @@ def test_an_application_that_ends_the_process_ends_the_test() -> None:
         assert ended.value.code == 3
 
 
+def test_one_that_does_so_over_a_websocket_leaves_the_others_alone() -> None:
+    async def exits(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        if (await receive())["type"] == "websocket.receive":
+            sys.exit(3)
+
+    client = TestClient(exits)
+    with client.websocket_connect("/") as other:
+        with client.websocket_connect("/") as websocket, pytest.raises(SystemExit):
+            _say_and_listen(websocket)
+        other.close()
+
+
 def _of_handler(act: Callable[[], object]) -> TestClient:
     """A client of an application that acts outside of its tasks, in a callback of the loop."""
 

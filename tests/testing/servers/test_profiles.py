@@ -9,7 +9,7 @@ import pytest
 
 from asgi_ws import ConnectionClosed
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import ProtocolViolation, Unanswered, WebSocketCommunicator
+from asgi_ws.testing import ApplicationEnded, ProtocolViolation, Unanswered, WebSocketCommunicator
 from asgi_ws.testing.servers.profiles import PROFILES
 
 from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, fails, sends
@@ -130,6 +130,55 @@ async def test_the_longest_message_arrives(server: str, longest: int) -> None:
         await ws.connect()
         await ws.send("x" * longest)
         assert len(await ws.receive()) == longest
+
+
+@pytest.mark.parametrize(
+    ("server", "received", "seen"),
+    [
+        ("spec", [{"code": 4001, "reason": "bye"}], 4001),
+        ("uvicorn", [{"code": 4001, "reason": "bye"}, {"code": 1005}], 4001),
+        ("hypercorn", [{"code": 1006}], 4001),
+        ("daphne", [{"code": 4001}], 1000),
+    ],
+)
+async def test_the_peers_close_is_received_and_answered_as_the_server_does_it(
+    server: str, received: list[Any], seen: int
+) -> None:
+    events: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        events.extend([await receive() for _ in received])
+
+    async with WebSocketCommunicator(app, server=server) as ws:
+        await ws.connect()
+        await ws.close(4001, "bye")
+        assert ws.close_code == seen
+        await ws.wait()
+    assert events == [{"type": "websocket.disconnect", **event} for event in received]
+
+
+@pytest.mark.parametrize(("server", "code"), [("spec", 1006), ("asgi_ws", 1011), ("granian", 1005)])
+async def test_an_application_that_raises_ends_the_connection_with_the_servers_code(server: str, code: int) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accepts(receive, send)
+        raise LookupError
+
+    async with WebSocketCommunicator(app, server=server, raise_server_exceptions=False) as ws:
+        await ws.connect()
+        with pytest.raises(ApplicationEnded) as ended:
+            await ws.receive()
+    assert ended.value.code == code
+
+
+async def test_no_answer_comes_over_a_lost_connection_though_the_server_gives_one() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        ws.lose_connection()
+
+    async with WebSocketCommunicator(app, server="uvicorn") as ws:
+        with pytest.raises(ApplicationEnded):
+            await ws.connect()
 
 
 async def test_a_message_has_both_keys_with_hypercorn() -> None:
