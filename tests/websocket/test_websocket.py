@@ -279,6 +279,19 @@ async def test_deny_answers_with_status_headers_and_one_body() -> None:
         )
 
 
+@pytest.mark.parametrize("server", ["spec", "daphne"])
+async def test_deny_after_accept_is_refused_also_where_it_would_be_a_close(server: str) -> None:
+    @websocket_app
+    async def handler(ws: WebSocket) -> None:
+        await ws.accept()
+        assert str(await outcome(ws.deny())).startswith("deny() is not allowed")
+        await ws.send("still open")
+
+    async with WebSocketCommunicator(handler, server=server) as peer:
+        await peer.connect()
+        assert await peer.receive() == "still open"
+
+
 async def test_deny_is_a_refusal_by_close_where_the_server_has_no_denial_responses() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
