@@ -31,8 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if sys.platform == "emscripten":
         # Pyodide has neither threads nor processes, and no psutil.
         return
+    from xdist.workermanage import NodeManager
+
     from . import hanging, leftovers
 
+    # It kills a worker that has not ended after ten seconds, and what the worker has measured is lost then.
+    NodeManager.EXIT_TIMEOUT = int(hanging.HANGING)
     config.pluginmanager.register(hanging)
     # A worker of pytest-xdist has the mark from the process that started it, and so has a pytest that a test runs.
     if leftovers.MARK not in os.environ:

@@ -13,7 +13,7 @@ from .machine import EagerHubs, HastyHubs, Hubs
 EXAMPLES: Final = int(os.environ.get("ASGI_WS_EXAMPLES", "40"))
 STEPS: Final = 30
 
-pytestmark = [pytest.mark.usefixtures("impatient"), pytest.mark.timeout(60 + EXAMPLES)]
+pytestmark = [pytest.mark.usefixtures("impatient"), pytest.mark.timeout(900 + EXAMPLES)]
 
 
 def run(machine: type[Hubs]) -> None:
