@@ -7,10 +7,11 @@ from typing import Protocol
 
 from .._aio.eager import Starter
 from ..errors import ConnectionClosed
+from ..token_bucket import TokenBucket
 from ..websocket.channel import CLOSE_TIMEOUT
 from .adapters import ForeignSocket, Socket, log_failure
 from .joinable import Key
-from .outbox import Outbox, Pace
+from .outbox import Outbox
 from .overflow import OutboxLimits
 from .presence import Member
 from .statistics import Counters
@@ -78,16 +79,17 @@ class HubConnection:
         self.key = key
         self.origin = origin
         self.memberships: dict[str, JoinedMember] = {}
+        rate = limits.unpaced_bytes_per_second
         self.outbox = Outbox(
             socket.send,
             starter,
             limits,
             on_overflow=self._on_overflow,
             on_failure=self._on_failure,
-            on_rest=self._on_rest,
+            on_closed=self._on_closed,
             push=socket.push,
             push_in_turn=socket.push_in_turn,
-            pace=Pace(limits.unpaced_bytes_per_second) if socket.never_waits else None,
+            pace=TokenBucket(rate, capacity=rate) if socket.never_waits else None,
         )
         socket.attach(self)
 
@@ -95,10 +97,10 @@ class HubConnection:
         """Leave a room. After the last one the pending messages are sent, and nothing more."""
         del self.memberships[membership.room]
         if not self.memberships:
-            self.outbox.retire()
+            self.outbox.leave()
         end_all([membership], Ending.LEFT)
 
-    def _on_rest(self) -> None:
+    def _on_closed(self) -> None:
         self._socket.detach(self)
         self._on_done(self)
 
@@ -108,7 +110,7 @@ class HubConnection:
 
     def pop_memberships(self) -> list[JoinedMember]:
         """Take no more messages; return the memberships, which are the caller's to end."""
-        self.outbox.shut()
+        self.outbox.close()
         memberships, self.memberships = self.memberships, {}
         return list(memberships.values())
 
@@ -119,8 +121,6 @@ class HubConnection:
     def _end(self, ending: Ending) -> list[JoinedMember]:
         memberships = self.pop_memberships()
         end_all(memberships, ending)
-        if memberships:
-            self.outbox.retire()
         return memberships
 
     async def flush(self) -> None:
@@ -138,17 +138,16 @@ class HubConnection:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.outbox.flush()
         except TimeoutError:
-            self.outbox.abandon()
+            self.outbox.abort()
 
     def on_gone(self, ending: Ending = Ending.CLOSED) -> None:
         """Nothing can be sent any more."""
-        self.outbox.abandon()
+        self.outbox.abort()
         self._end(ending)
 
     def close(self, memberships: list[JoinedMember], code: int, reason: str) -> None:
         """Close the connection, whose memberships these were. Pending messages are dropped."""
         self._abort_sends(memberships)
-        self.outbox.retire()
         self._socket.close(code, reason)
 
     def _on_overflow(self) -> None:
@@ -158,7 +157,7 @@ class HubConnection:
 
     def _abort_sends(self, memberships: list[JoinedMember]) -> None:
         # A stuck send would hold the close frame too.
-        self.outbox.abandon()
+        self.outbox.abort()
         if isinstance(self._socket, ForeignSocket):
             # It does not hear of our close in `receive`.
             for membership in memberships:

@@ -3,9 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from enum import Enum
 from itertools import chain
-from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol, cast
 
 from .._aio.eager import Starter, Work
@@ -16,6 +14,7 @@ from ..token_bucket import TokenBucket
 from .encoder import Encoded
 from .outbox import Outbox
 from .overflow import Source
+from .state import FANOUT_TRANSITIONS, FanoutState, OutboxState
 
 # After so many members the clock is looked at.
 _MEMBERS_PER_LOOK: Final = 64
@@ -29,6 +28,9 @@ _PATIENCE_SHARE: Final = 0.01
 # takes a server to write what its transport holds and to take more. On granian that is the work of another thread.
 _LEAST_PATIENCE_SECONDS: Final = 0.001
 _GRACE_ITERATIONS: Final = 4
+
+
+_OUTBOX_IDLE: Final = OutboxState.IDLE
 
 
 class Recipient(Source, Protocol):
@@ -94,36 +96,8 @@ class _Done:
 DONE: Final = cast("Awaitable[None]", _Done())
 
 
-class Sending(Enum):
-    """The state of a fan-out."""
-
-    IDLE = 0
-    """Every message has been sent."""
-    RUNNING = 1
-    """A message is being sent, within a call of the fan-out."""
-    YIELDED = 2
-    """The time slice is over. Sending goes on in the next iteration of the loop."""
-    WAITING = 3
-    """Members whose outboxes are full are given a moment to take the message."""
-
-    # The members are what the table is read by, and Enum's own hash is a Python function.
-    __hash__ = object.__hash__
-
-
-_IDLE: Final = Sending.IDLE
-_RUNNING: Final = Sending.RUNNING
-_YIELDED: Final = Sending.YIELDED
-_WAITING: Final = Sending.WAITING
-
-# By the state, then by what happens.
-TRANSITIONS: Final = MappingProxyType(
-    {
-        _IDLE: {"run": _RUNNING, "yield": _YIELDED, "stop": _IDLE},
-        _RUNNING: {"end": _IDLE, "yield": _YIELDED, "wait": _WAITING, "stop": _IDLE},
-        _YIELDED: {"run": _RUNNING, "stop": _IDLE},
-        _WAITING: {"yield": _YIELDED, "stop": _IDLE},
-    }
-)
+_IDLE: Final = FanoutState.IDLE
+_RUNNING: Final = FanoutState.RUNNING
 
 
 class Fanout:
@@ -239,19 +213,19 @@ class Fanout:
             self._slice.go_on(self._go_on)
 
     def _yield(self) -> None:
-        self._state = TRANSITIONS[self._state]["yield"]
+        self._state = FANOUT_TRANSITIONS[self._state]["yield"]
         self._slice.go_on(self._go_on)
 
     def _go_on(self) -> bool:
         """Send messages until the slice is over; return False if this is to be called again."""
-        self._state = TRANSITIONS[self._state]["run"]
+        self._state = FANOUT_TRANSITIONS[self._state]["run"]
         try:
             end = self._run()
         except BaseException:
             # It ends the program, or tries to.
             self._abort()
             raise
-        self._state = TRANSITIONS[self._state][end]
+        self._state = FANOUT_TRANSITIONS[self._state][end]
         return end != "yield"
 
     def _run(self) -> str:
@@ -322,7 +296,7 @@ class Fanout:
         for recipient in rest:
             if recipient.ending is None and recipient.origin != exclude:
                 outbox = recipient.outbox
-                if outbox.writer is not None:
+                if outbox.state is not _OUTBOX_IDLE:
                     if outbox.is_crowded(size):
                         self._late.append(recipient)
                     else:
@@ -379,7 +353,7 @@ class Fanout:
     def _on_progress(self, outbox: Outbox) -> None:
         if not outbox.is_full(self._full_size):
             del self._full[outbox]
-            outbox.unwatch(self._on_progress)
+            outbox.unwatch(self._on_progress, in_vain=False)
             if not self._full:
                 self._end_wait()
 
@@ -397,8 +371,7 @@ class Fanout:
             self._timer = None
         full, self._full = self._full, {}
         for outbox in full:
-            outbox.unwatch(self._on_progress)
-            outbox.is_stuck = True
+            outbox.unwatch(self._on_progress, in_vain=True)
 
     def stop(self) -> None:
         """Send nothing more, to nobody."""
@@ -417,4 +390,4 @@ class Fanout:
                 message.is_done = True
                 if message.waiter is not None:
                     resolve(message.waiter)
-        self._state = TRANSITIONS[self._state]["stop"]
+        self._state = FANOUT_TRANSITIONS[self._state]["stop"]

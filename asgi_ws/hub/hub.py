@@ -191,7 +191,7 @@ class Hub:
         if connection is None or connection.outbox.is_closed:
             connection = runtime.connect(candidate.key, socket_of(candidate))
         else:
-            connection.outbox.revive()
+            connection.outbox.join()
         return Membership(
             self,
             runtime.room(name, keeps_history=keeps_history),

@@ -101,9 +101,21 @@ class Backlog:
     Attributes:
         messages: that wait.
         size: their bytes.
+        is_stuck: whether a room has waited for it to become less full, and nothing has left it since.
     """
 
-    __slots__ = ("_by_key", "_droppable", "_fronts", "_limits", "_queue", "_serial", "_tails", "messages", "size")
+    __slots__ = (
+        "_by_key",
+        "_droppable",
+        "_fronts",
+        "_limits",
+        "_queue",
+        "_serial",
+        "_tails",
+        "is_stuck",
+        "messages",
+        "size",
+    )
 
     def __init__(self, limits: OutboxLimits) -> None:
         self._limits = limits
@@ -117,6 +129,7 @@ class Backlog:
         self._tails: dict[Source, Waiting] = {}
         self.messages = 0
         self.size = 0
+        self.is_stuck = False
 
     def put(self, source: Source, broadcast: Broadcast, key: str | None, now: float) -> bool:
         """Let a message wait, or drop what its source's policy tells; False if the connection is to be closed."""
@@ -220,8 +233,8 @@ class Backlog:
         """Since when the oldest message waits."""
         return next((waiting.since for waiting in self._queue.values() if waiting.broadcast is not None), None)
 
-    def expire(self, now: float) -> bool:
-        """Drop what has waited for as long as it may; False if the connection is to be closed for it."""
+    def drop_aged(self, now: float) -> bool:
+        """Drop messages that have waited for as long as they may; return False to close the connection for that."""
         for serial, waiting in list(self._queue.items()):
             if waiting.broadcast is not None:
                 # The same sum as the timer's, so that no rounding comes between the two.

@@ -277,7 +277,7 @@ def statistics_of(counters: Counters, runtime: Runtime | None) -> HubStatistics:
         if connection.memberships:
             connections += 1
             members += len(connection.memberships)
-        if outbox.writer is not None:
+        if outbox.is_sending:
             slow += 1
             messages += outbox.messages
             size += outbox.size

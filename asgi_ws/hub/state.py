@@ -2,7 +2,7 @@
 
 A table reads `state: {event: next state}`. An event that a state does not list is a mistake and raises KeyError, so
 nothing changes state in silence. Three machines run one inside the other: a runtime for each event loop, in it the
-subscription of each room, and in that the recovery of the room's events.
+subscription of each room, and in that the recovery of the room's events. Beside them each room has a fan-out, and each connection an outbox.
 
 **The runtime: is the broker started?** A broker starts at the first use of the hub and serves one event loop. A start
 that fails leads back to NEW, and the next call tries again. A stop is final: a hub that is entered again gets a new
@@ -36,6 +36,23 @@ fails and events are held, these go on after a notice; where none are held, the 
     BEHIND ────gap─────┘ └──────gap──────┼─┴───────────────────┘
        ▲                                 │
        └───────────────failed────────────┘
+
+**The fan-out: are messages on their way to the members of a room?** One message after the other is sent to all of them.
+A message that takes longer than the time slice yields to the loop; one that meets full outboxes waits for them a
+moment, and then goes on. A stop leads to IDLE from each state.
+
+    IDLE ──run──► RUNNING ──end──► IDLE
+                   ▲  └──wait──► WAITING
+                  run                │
+                   │                 ▼
+                YIELDED ◄───yield────┴── also from IDLE and RUNNING
+
+**The outbox: does the server of a connection take messages?** It goes back and forth between IDLE and SENDING. After
+the connection has left its last room, or while it is being closed, pending messages are sent; an abort drops them.
+
+    IDLE ──send──► SENDING ──leave──► FLUSHING ──close──► CLOSING ──abort──► ABORTING
+     ▲                │                   │                  │                  │
+     └──────sent──────┘                   └───────sent───────┴───────sent───────┴──► CLOSED
 """
 
 from collections.abc import Mapping
@@ -168,3 +185,96 @@ RECOVERY_TRANSITIONS: Final[Mapping[RecoveryState, Mapping[str, RecoveryState]]]
         RecoveryState.STOPPED: dict.fromkeys(("gap", "answered", "failed", "stop"), RecoveryState.STOPPED),
     }
 )
+
+
+class FanoutState(Enum):
+    """Whether messages are on their way to the members of a room."""
+
+    IDLE = 0
+    """Every message has been sent."""
+    RUNNING = 1
+    """A message is being sent, within a call of the fan-out."""
+    YIELDED = 2
+    """The time slice is over. Sending goes on in the next iteration of the loop."""
+    WAITING = 3
+    """Members whose outboxes are full are given a moment to take the message."""
+
+    __hash__ = object.__hash__
+
+
+FANOUT_TRANSITIONS: Final = MappingProxyType(
+    {
+        FanoutState.IDLE: {
+            "run": FanoutState.RUNNING,
+            "yield": FanoutState.YIELDED,
+            "stop": FanoutState.IDLE,
+        },
+        FanoutState.RUNNING: {
+            "end": FanoutState.IDLE,
+            "yield": FanoutState.YIELDED,
+            "wait": FanoutState.WAITING,
+            "stop": FanoutState.IDLE,
+        },
+        FanoutState.YIELDED: {"run": FanoutState.RUNNING, "stop": FanoutState.IDLE},
+        FanoutState.WAITING: {"yield": FanoutState.YIELDED, "stop": FanoutState.IDLE},
+    }
+)
+
+
+class OutboxState(Enum):
+    """What an outbox does with messages."""
+
+    IDLE = 0
+    """The server has taken everything. The next message is sent at once."""
+    SENDING = 1
+    """A send waits for the server. Further messages wait behind it, within bounds."""
+    FLUSHING = 2
+    """The same, and the connection has left its last room: nothing more comes, unless it joins again."""
+    CLOSING = 3
+    """The same, and the connection is being closed: nothing more comes."""
+    ABORTING = 4
+    """Pending messages are dropped. The send that is under way is being cancelled, or has failed."""
+    CLOSED = 5
+    """Nothing is being sent, and nothing more comes."""
+
+    __hash__ = object.__hash__
+
+
+OUTBOX_TRANSITIONS: Final = MappingProxyType(
+    {
+        OutboxState.IDLE: {
+            "send": OutboxState.SENDING,
+            "join": OutboxState.IDLE,
+            "leave": OutboxState.CLOSED,
+            "close": OutboxState.CLOSED,
+            "abort": OutboxState.CLOSED,
+        },
+        OutboxState.SENDING: {
+            "sent": OutboxState.IDLE,
+            "join": OutboxState.SENDING,
+            "leave": OutboxState.FLUSHING,
+            "close": OutboxState.CLOSING,
+            "abort": OutboxState.ABORTING,
+        },
+        OutboxState.FLUSHING: {
+            "sent": OutboxState.CLOSED,
+            "join": OutboxState.SENDING,
+            "close": OutboxState.CLOSING,
+            "abort": OutboxState.ABORTING,
+        },
+        OutboxState.CLOSING: {
+            "sent": OutboxState.CLOSED,
+            "close": OutboxState.CLOSING,
+            "abort": OutboxState.ABORTING,
+        },
+        OutboxState.ABORTING: {
+            "sent": OutboxState.CLOSED,
+            "close": OutboxState.ABORTING,
+            "abort": OutboxState.ABORTING,
+        },
+        OutboxState.CLOSED: {"close": OutboxState.CLOSED, "abort": OutboxState.CLOSED},
+    }
+)
+
+# In these an outbox takes messages of a room that the connection joins.
+OUTBOX_OPEN: Final = frozenset({OutboxState.IDLE, OutboxState.SENDING, OutboxState.FLUSHING})
