@@ -20,8 +20,8 @@ from .inprocess import Event, Send
 ROOM: Final = "room"
 TEXT: Final = "x" * 64
 BASE: Final = "send in a loop"
-# Connections take a few iterations of the loop to join or to leave.
-_SETTLE_SECONDS: Final = 0.05
+# Connections take less than so many iterations of the loop to join or to leave.
+_SETTLE_ITERATIONS: Final = 50
 _HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + base64.b64encode(bytes(16)) + b"\r\n\r\n"
@@ -96,7 +96,7 @@ class Members:
             protocol.data_received(_HANDSHAKE)
             self._protocols.append(protocol)
             self.sinks.append(sink)
-        await asyncio.sleep(_SETTLE_SECONDS)
+        await _settle()
         _check(len(self.hub.members(ROOM)), count)
 
     async def _member(self, ws: WebSocket) -> None:
@@ -109,7 +109,12 @@ class Members:
         """Drop the connections."""
         for protocol in self._protocols:
             protocol.connection_lost(None)
-        await asyncio.sleep(_SETTLE_SECONDS)
+        await _settle()
+
+
+async def _settle() -> None:
+    for _ in range(_SETTLE_ITERATIONS):
+        await asyncio.sleep(0)
 
 
 class Plain:
