@@ -2,7 +2,8 @@
 
 A table reads `state: {event: next state}`. An event that a state does not list is a mistake and raises KeyError, so
 nothing changes state in silence. Three machines run one inside the other: a runtime for each event loop, in it the
-subscription of each room, and in that the recovery of the room's events. Beside them each room has a fan-out, and each connection an outbox.
+subscription of each room, and in that the recovery of the room's events. Beside them each room has a fan-out, and each
+connection has an outbox.
 
 **The runtime: is the broker started?** A broker starts at the first use of the hub and serves one event loop. A start
 that fails leads back to NEW, and the next call tries again. A stop is final: a hub that is entered again gets a new
