@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import secrets
-import sys
 from collections import OrderedDict, deque
 from collections.abc import Awaitable
 from itertools import islice
@@ -14,10 +13,11 @@ from typing import Final
 from ..errors import LifecycleError
 from ..sizes import MIB, check_bound
 from .base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, Position, RoomEvent, payload_of
-from .workers import worker_processes
 
 logger = logging.getLogger("asgi_ws")
 
+# uvicorn and gunicorn read the first of these where no option names a number, uvicorn the second and granian the third.
+_WORKERS: Final = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS")
 # The name of a room may come from a peer.
 _FAILED: Final = "an event of room %a was not handed over"
 
@@ -193,8 +193,8 @@ class MemoryBroker:
     No call waits for anything but for what `on_event` returned. A position is given, the event is kept and `on_event`
     of all brokers of the store is called without a switch to another task in between, so all see one order.
 
-    Where it can be seen that a server runs several worker processes, starting logs a warning: each of them has rooms of
-    its own.
+    Starting it logs a warning if an environment variable asks the server for several worker processes: each of them has
+    rooms of its own.
 
     Args:
         store: for several brokers that are to behave like several processes on one store; by default one of its own.
@@ -221,7 +221,7 @@ class MemoryBroker:
         if self._on_event is not None:
             raise LifecycleError("start()", self.state.name, "a broker serves one hub")
         self._on_event = on_event
-        workers = worker_processes(sys.argv[1:], os.environ)
+        workers = _worker_processes()
         if workers > 1:
             logger.warning(
                 "%d worker processes, and rooms that are in the memory of each: "
@@ -296,6 +296,12 @@ class MemoryBroker:
         if self._on_event is None:
             raise LifecycleError(call, self.state.name, "start the broker first")
         return self._on_event
+
+
+def _worker_processes() -> int:
+    """Return the number of worker processes that the environment asks for; 1 where it does not."""
+    values = [os.environ.get(name, "") for name in _WORKERS]
+    return max([1, *(int(value) for value in values if value.isdecimal())])
 
 
 def _now() -> float:
