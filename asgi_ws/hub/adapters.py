@@ -73,9 +73,11 @@ class Socket(Protocol):
 class OwnSocket:
     """A WebSocket of this package."""
 
-    __slots__ = ("_channel", "attach", "closed_error", "detach", "never_waits", "push", "push_in_turn", "send")
+    __slots__ = ("_channel", "_ws", "attach", "closed_error", "detach", "never_waits", "push", "push_in_turn", "send")
 
     def __init__(self, ws: WebSocket) -> None:
+        # The key of the connection is the identity of this object, which another one would get.
+        self._ws = ws
         self._channel = channel = channel_of(ws)
         self.closed_error = channel.lifecycle.closed_error
         self.send = channel.send_attached

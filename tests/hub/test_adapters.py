@@ -21,6 +21,7 @@ from asgi_ws.testing import WebSocketCommunicator
 
 from ..asgi import websocket_scope
 from ..outcomes import until
+from .peers import Peer, accepted_by_hand
 
 Handler = Callable[[Any], Awaitable[None]]
 
@@ -373,3 +374,10 @@ async def test_a_send_that_fails_removes_the_member_and_is_logged_unless_the_cli
     if level == logging.WARNING:
         assert record.exc_info is None
         assert ascii(next(leaves(error)).args[0])[1:-1] in record.getMessage()
+
+
+async def test_a_connection_is_not_taken_for_one_whose_websocket_only_the_hub_keeps() -> None:
+    hub = Hub()
+    # Without a reference, the next object would have the identity of the last one.
+    memberships = [hub.join(await accepted_by_hand(Peer()), "room") for _ in range(20)]
+    assert len(hub.members("room")) == len(memberships)
