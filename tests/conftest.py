@@ -36,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from . import hanging, leftovers
 
     # It kills a worker that has not ended after ten seconds, and what the worker has measured is lost then.
-    NodeManager.EXIT_TIMEOUT = int(hanging.HANGING)
+    # Pyright takes the class's constant for the only value that there may be.
+    NodeManager.EXIT_TIMEOUT = int(hanging.HANGING)  # pyright: ignore[reportAttributeAccessIssue]
     config.pluginmanager.register(hanging)
     # A worker of pytest-xdist has the mark from the process that started it, and so has a pytest that a test runs.
     if leftovers.MARK not in os.environ:
