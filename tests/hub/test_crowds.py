@@ -60,6 +60,21 @@ async def test_members_that_are_disconnected_together_do_not_hear_of_each_other_
     await until(lambda: peers[1].close and peers[2].close)
 
 
+async def test_nothing_is_announced_in_a_room_whose_members_are_all_disconnected() -> None:
+    announced = []
+
+    class Listing(Encoder):
+        def leave(self, room: str, member: Member) -> None:
+            announced.append(member)
+
+    hub = Hub(encoder=Listing())
+    memberships = [hub.join(Peer().send, ROOM) for _ in range(3)]
+    memberships.pop().leave()
+    assert len(announced) == 1
+    assert hub.disconnect(room=ROOM) == 2
+    assert len(announced) == 1
+
+
 async def test_members_of_a_room_that_is_disconnected_have_all_left_when_the_call_returns_and_are_closed_in_turn() -> (
     None
 ):
