@@ -18,7 +18,7 @@ from .shielding import reporting_shield
 _COVERAGE: Final = "COVERAGE_PROCESS_CONFIG"
 _coverage_config: Final = os.environ.get(_COVERAGE)
 # Only their servers run lines of the package that no test runs in its own process. Measuring a server makes it slow.
-_MEASURED: Final = ("brokers", "uvicorn_protocol", "test_main.py")
+_MEASURED: Final = ("brokers", "hub", "testing", "uvicorn_protocol", "test_main.py")
 
 # A busy machine makes any example slow.
 settings.register_profile("asgi_ws", deadline=None)

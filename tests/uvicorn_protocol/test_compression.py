@@ -138,3 +138,12 @@ async def test_without_context_takeover_of_the_server_each_message_stands_for_it
         first, second = await peer.frame(), await peer.frame()
     assert first.is_compressed
     assert first == second
+
+
+async def test_an_offer_that_cannot_be_met_is_declined_and_messages_are_plain(server: Uvicorn) -> None:
+    # zlib has no raw stream with a window of 8 bits.
+    offer = DEFLATE.replace(b"deflate", b"deflate; server_max_window_bits=8")
+    async with opened(server, "echo", offer) as peer:
+        peer.send(frame(TEXT, _JSON))
+        got = await peer.frame()
+        assert (got.is_compressed, got.payload) == (False, _JSON)
