@@ -26,6 +26,7 @@ from .runtime import STOPPING_OR_STOPPED, Runtime, statistics_of
 from .state import RUNTIME_TRANSITIONS, RuntimeState
 from .statistics import Counters, HubStatistics
 
+_RUNNING: Final = RuntimeState.RUNNING
 _BYTES_LIKE: Final = (bytes, bytearray, memoryview)
 
 
@@ -294,7 +295,7 @@ class Hub:
         if key is not None and not isinstance(key, str):
             raise InvalidMessage("publish()", "a key that is str", key)
         runtime = self._here("publish()")
-        if runtime.state is not RuntimeState.RUNNING:
+        if runtime.state is not _RUNNING:
             await runtime.start()
         envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
         set_payload(envelope, payload)
@@ -365,7 +366,7 @@ class Hub:
         runtime = self._here("read()")
         page = HistoryPage((), None)
         if self._history_of(name) is not None:
-            if runtime.state is not RuntimeState.RUNNING:
+            if runtime.state is not _RUNNING:
                 await runtime.start()
             page = await self._broker.read(name, since, limit)
         if runtime.slice.is_spent():

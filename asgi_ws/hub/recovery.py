@@ -12,6 +12,7 @@ from .state import RECOVERY_TRANSITIONS, RecoveryState
 
 # Events that are asked for at once when some are missing.
 _PAGE: Final = 500
+_FOLLOWING: Final = RecoveryState.FOLLOWING
 _UNDER_WAY: Final = (RecoveryState.DUE, RecoveryState.READING, RecoveryState.REPLAYING)
 
 
@@ -60,7 +61,7 @@ class Recovery:
         self._pass_on = pass_on
         self._announce = announce
         self.last: Position | None = None
-        self.state = RecoveryState.FOLLOWING
+        self.state = _FOLLOWING
         self._backoff = Backoff(loop)
         # Events that came while older ones are missing, with what their publishers wait for.
         self._held: deque[tuple[RoomEvent, asyncio.Future[None]]] = deque()
@@ -73,7 +74,7 @@ class Recovery:
     def take(self, event: RoomEvent) -> Awaitable[None]:
         """Pass on the next event from the broker, at once or after those that are missing before it."""
         state = self.state
-        if (state is RecoveryState.FOLLOWING and self._follows(event)) or state is RecoveryState.STOPPED:
+        if (state is _FOLLOWING and self._follows(event)) or state is RecoveryState.STOPPED:
             return self._pass(event)
         held = asyncio.get_running_loop().create_future()
         self._held.append((event, held))

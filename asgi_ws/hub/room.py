@@ -22,6 +22,7 @@ logger = logging.getLogger("asgi_ws")
 _MAX_NAME_BYTES: Final = 255
 # Methods that announce nothing.
 _SILENT: Final = (Encoder.join, Encoder.leave)
+_FOLLOWING: Final = RecoveryState.FOLLOWING
 
 
 def check_room(name: object) -> str:
@@ -201,7 +202,7 @@ class Rooms(dict[str, ActiveRoom]):
         if state is None:
             return DONE
         recovery = state.subscription.recovery
-        if event.position is None and recovery.state is RecoveryState.FOLLOWING:
+        if event.position is None and recovery.state is _FOLLOWING:
             # Without a history nothing can be missing.
             return state.pass_on(event)
         return recovery.take(event)

@@ -5,6 +5,9 @@ nothing changes state in silence. Three machines run one inside the other: a run
 subscription of each room, and in that the recovery of the room's events. Beside them each room has a fan-out, and each
 connection has an outbox.
 
+Modules on the path of a message keep members as constants, since Python 3.11 runs a Python function for each look-up in
+an enum.
+
 **The runtime: is the broker started?** A broker starts at the first use of the hub and serves one event loop. A start
 that fails leads back to NEW, and the next call tries again. A stop is final: a hub that is entered again gets a new
 runtime. The loop may be closed at any time, as by the tests of an application: the runtime in the next loop begins with
