@@ -51,11 +51,10 @@ class _Message(Broadcast):
         exclude: the origin of the connection that does not get it.
         key: for members that conflate.
         newest: the number of the newest member when it came.
-        is_done: whether all members have it, or their outboxes.
-        waiter: the future of its publisher, if that took more than an iteration.
+        waiter: awaited by its publisher: DONE once all members have it, or their outboxes.
     """
 
-    __slots__ = ("exclude", "is_done", "key", "newest", "waiter")
+    __slots__ = ("exclude", "key", "newest", "waiter")
 
     def __init__(self, newest: int, data: str | bytes, payload: bytes, key: str | None, exclude: str | None) -> None:
         # As `Broadcast.__init__` does, which would be a call more for each message.
@@ -66,8 +65,13 @@ class _Message(Broadcast):
         self.newest = newest
         self.key = key
         self.exclude = exclude
-        self.is_done = False
-        self.waiter: asyncio.Future[None] | None = None
+        self.waiter: Awaitable[None] | None = None
+
+    def on_done(self) -> None:
+        """Release the publisher, if it waits already."""
+        waiter, self.waiter = self.waiter, DONE
+        if isinstance(waiter, asyncio.Future):
+            resolve(waiter)
 
 
 class _Announcement(NamedTuple):
@@ -194,9 +198,8 @@ class Fanout:
         self._messages.append(message)
         if self._state is _IDLE:
             self._begin()
-        if message.is_done:
-            return DONE
-        message.waiter = self._loop.create_future()
+        if message.waiter is None:
+            message.waiter = self._loop.create_future()
         return message.waiter
 
     def announce(self, make: Callable[[], Encoded | None], *, exclude: str) -> None:
@@ -262,9 +265,10 @@ class Fanout:
         if self._late:
             self._wait_for_late(message.size)
             return "wait"
-        message.is_done = True
-        if message.waiter is not None:
-            resolve(message.waiter)
+        if message.waiter is None:
+            message.waiter = DONE
+        else:
+            message.on_done()
         return None
 
     def _made(self, announcement: _Announcement) -> _Message | None:
@@ -387,7 +391,5 @@ class Fanout:
         self._late = []
         for message in messages:
             if isinstance(message, _Message):
-                message.is_done = True
-                if message.waiter is not None:
-                    resolve(message.waiter)
+                message.on_done()
         self._state = FANOUT_TRANSITIONS[self._state]["stop"]

@@ -247,7 +247,7 @@ the end of a time slice is the end of the message
 +                     return
 
 a publisher that waits is not released
--             resolve(message.waiter)
+-             message.on_done()
 -         return None
 +             pass
 +         return None
@@ -265,9 +265,10 @@ a message with nothing to say is sent empty
 # hub/fanout.py: tests/hub/test_rare_moments.py tests/hub/test_patience.py
 
 a stop does not release publishers
--                 if message.waiter is not None:
--                     resolve(message.waiter)
+-                 message.on_done()
+-         self._state
 +                 pass
++         self._state
 
 # hub/fanout.py: tests/hub/test_crowds.py tests/hub/test_machine.py
 
