@@ -140,6 +140,19 @@ async def test_a_publisher_that_is_cancelled_has_published_to_all_or_none() -> N
             own.clear()
 
 
+async def test_a_member_that_leaves_before_its_turn_does_not_get_the_message_though_it_is_in_another_room() -> None:
+    hub, second = Hub(), Peer()
+
+    async def first(event: Event) -> None:
+        membership.leave()
+
+    hub.join(first, ROOM)
+    membership = hub.join(second.send, ROOM)
+    hub.join(second.send, "another")
+    await hub.publish(ROOM, "hello")
+    assert second.taken == []
+
+
 @pytest.mark.usefixtures("no_slice")
 async def test_a_member_that_leaves_during_a_message_may_miss_it_and_one_that_joins_gets_the_next() -> None:
     hub, late = Hub(), Peer()

@@ -8,7 +8,7 @@ ROWS: Final = rows_of(r"""
 # websocket/app.py: tests/websocket
 
 a refused handshake keeps its place
--             self._usage.leave(client)
+-             self._usage.discard(client)
 +             pass
 
 a handler's exception is not counted
@@ -368,9 +368,9 @@ a mounted application's failure to start is ignored
 # application.py: tests/test_application.py tests/test_lifespan.py tests/test_lifespan_loops.py
 
 on_error hides the handler's exception
--                 self._tell(self._on_error, error, scope)
+-                 self._call_hook(self._on_error, error, scope)
 -             raise
-+                 self._tell(self._on_error, error, scope)
++                 self._call_hook(self._on_error, error, scope)
 +                 return
 +             raise
 
@@ -385,7 +385,7 @@ the state of the server is overwritten
 # lifespan.py: tests/test_lifespan.py tests/test_lifespan_loops.py tests/test_lifespan_of_mounts.py
 
 a start that failed is not forgotten
--             self._forget(run)
+-             self._discard(run)
 +             pass
 
 a stopped application starts again for a late connection
