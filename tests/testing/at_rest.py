@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from asgi_ws.testing import clock
 
+from ..hanging import HANGING
+
 # A shorter bound is that of a wait in vain.
 BRIEF: Final = 1.0
-# A longer bound is only there against hanging.
-_PATIENCE: Final = 30
 # After so many iterations without another callback a loop is at rest; after so many with one it will never be.
 _AT_REST: Final = 20
 _NEVER_AT_REST: Final = 300
@@ -51,5 +51,5 @@ def after(seconds: float, callback: Callable[[], object]) -> AtRest | clock.Real
     """Take the place of the kit's own `after`."""
     loop = asyncio.get_running_loop()
     if seconds >= BRIEF or clock.active(loop) is not None or not isinstance(loop, asyncio.BaseEventLoop):
-        return clock.after(seconds if seconds < BRIEF else seconds * _PATIENCE, callback)
+        return clock.after(seconds if seconds < BRIEF else max(seconds, HANGING), callback)
     return AtRest(seconds, callback)
