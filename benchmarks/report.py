@@ -206,8 +206,10 @@ def notes(results: Results, scenario: str) -> list[str]:
 def _late(results: Results, scenario: str) -> Iterator[str]:
     """Where what the generator sent late, which is in the latency, may be much of it."""
     for figure in results.figures:
+        if (figure.scenario, figure.metric) != (scenario, "late"):
+            continue
         p99 = results.figure(scenario, figure.case, figure.contestant, "p99")
-        if (figure.scenario, figure.metric) == (scenario, "late") and p99 and figure.median > p99.median / 2:
+        if p99 and figure.median > p99.median / 2:
             yield (
                 f"{figure.contestant}: the load generator itself was late by {number(figure.median)} ms (p99), "
                 f"which is much of the latency's p99: {figure.case}"
