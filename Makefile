@@ -43,7 +43,8 @@ test-3.14: $(VENV)/.dev ## Run what needs no socket on the Python 3.14 of Pyodid
 	$(BIN)/python -m pip install --quiet --upgrade --target $(PYODIDE)/site --platform any --implementation py --abi none \
 	    --python-version 3.14 --only-binary :all: asgiref httpx2 httpx2-jsfetch hypothesis pytest pytest-asyncio \
 	    pytest-timeout starlette websockets
-	node tests/pyodide/run.mjs $(PYODIDE) -q -p no:cacheprovider -m "not process and not long" tests $(ARGS)
+	node tests/pyodide/run.mjs $(PYODIDE) -q -p no:cacheprovider -m "not process and not long" \
+	    $(addprefix tests/,aio brokers demo http hub routing testing websocket wire) tests/test_*.py $(ARGS)
 
 test-long: $(VENV)/.dev ## Run what takes minutes: 2,000 examples of the state machine of the hub, and the soaks
 	ASGI_WS_EXAMPLES=2000 $(BIN)/python -m pytest tests/hub/test_machine.py $(ARGS)

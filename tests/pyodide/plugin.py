@@ -45,6 +45,10 @@ class Loop(asyncio.SelectorEventLoop):
     def _write_to_self(self) -> None: ...
 
 
+if not hasattr(time, "thread_time"):
+    # The one thread has all of the time.
+    time.thread_time = time.process_time
+
 # Pyodide runs Python inside its own loop, which would refuse another one.
 asyncio._set_running_loop(None)
 
@@ -59,11 +63,13 @@ with warnings.catch_warnings():
     asyncio.set_event_loop_policy(_Policy())
 
 
+_DEEP_JSON: Final = "the machine's stack ends before Python's bound"
 # Tests that end or hang the whole run, and why.
 _SKIPPED: Final = {
     "test_an_application_that_never_waits_ends_in_time": "a signal or a thread would have to end it",
-    "test_a_body_that_is_not_what_was_asked_for_is_400": "the machine's stack ends before Python's bound",
-    "test_what_is_no_json_is_an_error_that_keeps_the_data": "the machine's stack ends before Python's bound",
+    "test_a_request_that_cannot_be_answered_gets_an_error_and_the_next_one_its_answer": _DEEP_JSON,
+    "test_a_body_that_is_not_what_was_asked_for_is_400": _DEEP_JSON,
+    "test_what_is_no_json_is_an_error_that_keeps_the_data": _DEEP_JSON,
 }
 
 
