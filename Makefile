@@ -107,17 +107,17 @@ $(VENV)/.base:
 	touch $@
 
 $(VENV)/.run: pyproject.toml $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[fast]'
+	$(BIN)/python -m pip install --quiet --editable '.[speedups]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[fast,testing]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[speedups,testing]' --group dev
 	touch $@ $(VENV)/.run
 
 $(LOWEST)/.installed: pyproject.toml tests/lowest.py
 	$(LOWEST_PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python tests/lowest.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --upgrade pip
-	$(LOWEST)/bin/python -m pip install --quiet --editable '.[fast,testing]' --group test \
+	$(LOWEST)/bin/python -m pip install --quiet --editable '.[speedups,testing]' --group test \
 	    --constraint $(LOWEST)/constraints.txt
 	touch $@

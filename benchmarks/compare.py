@@ -241,7 +241,11 @@ def _differences(old: Results, new: Results) -> Iterator[str]:
         yield f"Python differs: {texts}; all is compared as ratios to the base"
     bases = {base.casefold() for results in (old, new) for names in results.bases.values() for base in names}
     versions = [
-        {name: number for name, number in results.versions.items() if name not in _PYTHONS and name != "asgi-ws"}
+        {
+            name: number
+            for name, number in results.versions.items()
+            if name not in _PYTHONS and name != "asgi-websockets"
+        }
         for results in (old, new)
     ]
     of_bases = {name for each in versions for name in each if any(name.casefold() in base for base in bases)}

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import psutil
 
 PACKAGES: Final = (
-    "asgi-ws",
+    "asgi-websockets",
     "starlette",
     "fastapi",
     "uvicorn",
@@ -96,7 +96,7 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     if commit := _said(["git", "describe", "--always", "--dirty", "--abbrev=9"]):
-        found["asgi-ws"] += f" ({commit})"
+        found["asgi-websockets"] += f" ({commit})"
     if node := _said(["node", "--version"]):
         found["Node.js"] = node.removeprefix("v")
         ws = NODE_PEER / "node_modules" / "ws" / "package.json"

@@ -22,7 +22,7 @@ for version in $PYTHONS; do
     environment=.venv-$version
     [ -x "$environment/bin/python" ] || "$python" -m venv "$environment"
     "$environment/bin/python" -m pip install --quiet --upgrade pip
-    "$environment/bin/python" -m pip install --quiet --editable '.[fast,testing]' --group test --group docs
+    "$environment/bin/python" -m pip install --quiet --editable '.[speedups,testing]' --group test --group docs
     echo "== $("$environment/bin/python" --version)"
     "$environment/bin/coverage" run -m pytest ${ARGS:-}
     reporter=$environment/bin/coverage

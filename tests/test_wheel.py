@@ -45,7 +45,7 @@ async def test_the_wheel_alone_serves_the_whole_application(tmp_path: Path) -> N
     assert {f"asgi_ws/demo/{name}" for name in PAGE_FILES} | {"asgi_ws/py.typed"} <= names
     assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
     # A `tests` package in site-packages would hide the user's own.
-    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"asgi_ws"}
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"asgi_ws", "asgi_websockets"}
     assert [name for name in names if "__pycache__" in name] == []
 
     run(sys.executable, "-m", "venv", "--without-pip", "venv", cwd=tmp_path)

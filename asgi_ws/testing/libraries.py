@@ -1,4 +1,4 @@
-"""The libraries that the kit stands on, imported in one place: who lacks one is told the line that installs it."""
+"""The libraries that the kit needs, imported in one place: the error for a missing one gives the line that installs it."""
 
 try:
     import httpx2
@@ -6,7 +6,7 @@ try:
 except ModuleNotFoundError as error:
     library = str(error.name).partition(".")[0]
     raise ImportError(
-        f"asgi_ws.testing needs {library}, which the extra 'testing' of asgi-ws brings: pip install {library}",
+        f"asgi_ws.testing needs {library}, part of the extra 'testing': pip install {library}",
         name=library,
     ) from error
 

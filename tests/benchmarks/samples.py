@@ -59,7 +59,7 @@ def results(*, count: int = 5) -> Results:
         },
         versions={
             "CPython": "3.11.7",
-            "asgi-ws": "0.3.0",
+            "asgi-websockets": "0.3.0",
             "starlette": "1.0.0",
             "uvicorn": "0.54.0",
             "websockets": "16.0",

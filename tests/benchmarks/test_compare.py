@@ -140,7 +140,7 @@ def test_a_difference_of_the_conditions_is_warned_of(field: str, name: str, text
 
 def test_another_version_of_our_own_is_what_one_compares() -> None:
     new = echo()
-    new.versions["asgi-ws"] = "9.9"
+    new.versions["asgi-websockets"] = "9.9"
     assert compare(echo(), new).warnings == []
 
 

@@ -74,7 +74,7 @@ def test_a_generator_that_was_the_limit_is_told_once_for_each_contestant() -> No
 def test_machine_versions_date_and_command_stand_below() -> None:
     text = printed(results(), "echo")
     assert "2 cores, 8 GiB" in text
-    assert "CPython 3.11.7, asgi-ws 0.3.0" in text
+    assert "CPython 3.11.7, asgi-websockets 0.3.0" in text
     assert f"2025-11-22 19:48 UTC: {COMMAND}" in text
 
 
