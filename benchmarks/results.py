@@ -160,7 +160,8 @@ class Results:
     @property
     def taken(self) -> str:
         """When it was taken, of which version of this package, by which command."""
-        return f"{self.when[:16].replace('T', ' ')} UTC, asgi-websockets {self.versions.get('asgi-websockets', 'unknown')}: {self.command}"
+        version = self.versions.get("asgi-websockets", "unknown")
+        return f"{self.when[:16].replace('T', ' ')} UTC, asgi-websockets {version}: {self.command}"
 
     def cases(self, scenario: str) -> Sequence[str]:
         """The cases of a scenario, in their order."""

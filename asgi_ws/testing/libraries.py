@@ -1,4 +1,4 @@
-"""The libraries that the kit needs, imported in one place: the error for a missing one gives the line that installs it."""
+"""The libraries that the kit needs, imported in one place: the error for a missing one says how to install it."""
 
 try:
     import httpx2
