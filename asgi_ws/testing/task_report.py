@@ -195,7 +195,11 @@ def _waiting(task: asyncio.Task[Any], stack: list[types.FrameType], seen: set[as
 
 def _awaited_by_graph(task: asyncio.Task[Any], capture: CaptureCallGraph) -> list[asyncio.Task[Any]]:
     """Return the tasks that a task waits for, by the graph that the event loop keeps."""
-    graphs = [capture(other, limit=0) for other in asyncio.all_tasks(task.get_loop())]
+    try:
+        graphs = [capture(other, limit=0) for other in asyncio.all_tasks(task.get_loop())]
+    except RecursionError:
+        # asyncio follows tasks that wait for each other without end.
+        return []
     found = [graph.future for graph in graphs if graph and any(waiter.future is task for waiter in graph.awaited_by)]
     return [other for other in found if isinstance(other, asyncio.Task)]
 

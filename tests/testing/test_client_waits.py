@@ -224,7 +224,7 @@ def test_a_loop_that_cannot_be_made_is_an_error(monkeypatch: pytest.MonkeyPatch)
     def fails() -> None:
         raise OSError("too many open files")
 
-    monkeypatch.setattr(asyncio.get_event_loop_policy(), "new_event_loop", fails)
+    monkeypatch.setattr(asyncio.events, "new_event_loop", fails)
     with pytest.raises(OSError, match="too many open files"):
         TestClient(app).get("/")
 

@@ -126,7 +126,19 @@ async def test_a_task_is_followed_by_the_loops_own_graph_where_python_keeps_one(
     monkeypatch.setattr(task_report, "capture_call_graph", capture)
     assert calls(stands_at(task)) == ["inner", "inner"]
     assert "which waits for task 'other':" in stands_at(task)
-    # A task that the graph does not tell of may be known otherwise.
+    # A task that is not in the graph may be known otherwise.
     group = start(groups_with_anyio())
+    await turns()
+    assert "which waits for task 'first':" in stands_at(group)
+
+
+async def test_tasks_are_followed_without_the_loops_graph_where_it_never_ends(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def capture(future: "asyncio.Future[Any]", /, *, limit: int) -> CallGraph | None:
+        raise RecursionError
+
+    monkeypatch.setattr(task_report, "capture_call_graph", capture)
+    group = start(groups())
     await turns()
     assert "which waits for task 'first':" in stands_at(group)
