@@ -40,7 +40,7 @@ test-lowest: $(LOWEST)/.installed ## Run the test suite with the lowest versions
 PYODIDE := build/pyodide
 test-3.14: $(VENV)/.dev ## Run what needs no socket on the Python 3.14 of Pyodide, which needs Node.js and npm
 	npm install --silent --no-package-lock --no-save --prefix $(PYODIDE) pyodide@314
-	$(BIN)/python -m pip install --quiet --upgrade --target $(PYODIDE)/site --platform any --implementation py --abi none \
+	$(BIN)/python -m pip install --quiet --upgrade --target $(PYODIDE)/site-packages --platform any --implementation py --abi none \
 	    --python-version 3.14 --only-binary :all: asgiref httpx2 httpx2-jsfetch hypothesis pytest pytest-asyncio \
 	    pytest-timeout starlette websockets
 	node tests/pyodide/run.mjs $(PYODIDE) -q -p no:cacheprovider -m "not process and not long" \
