@@ -84,7 +84,7 @@ peers: $(VENV)/.dev ## Install the servers for `bench-all` that not every machin
 	-$(BIN)/python -m pip install --quiet socketify h2corn
 	-npm install --silent --no-package-lock --prefix benchmarks/peers/node
 
-servers-table: $(VENV)/.dev ## Write docs/servers-table.md anew from what the contract suite sees, on Python 3.11
+servers-table: $(VENV)/.dev ## Write the table of servers in the docs from a run of the contract suite, on Python 3.11
 	$(BIN)/python -m tests.contracts.write_table
 
 docs: $(VENV)/.dev ## Build the documentation into site/

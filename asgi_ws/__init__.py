@@ -77,7 +77,7 @@ from .websocket.websocket import WebSocket
 if TYPE_CHECKING:
     from .demo import app
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "SAME_ORIGIN",

@@ -1,1 +1,1 @@
-"""What a message costs, as ratios within one run: `python -m benchmarks`."""
+"""Measurements of what a message costs, as ratios within one run: `python -m benchmarks`."""

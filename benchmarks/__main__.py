@@ -8,12 +8,12 @@ from typing import Final
 from . import command, compare, show
 from .scaling import command as scaling
 
-# What reads results, and does not measure.
+# Commands that read results and do not measure.
 READERS: Final = {"compare": compare, "show": show, "scaling": scaling}
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Run the command line."""
     whole = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in {"all": "All of these, but for the import.", **command.SUMMARIES}.items():

@@ -1,4 +1,4 @@
-"""What this package may cost, as ratios within one run, and whether it does."""
+"""Budgets of this package, as ratios within one run, and their verdicts."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class Budget:
         contestant: who keeps to it.
         metric: of what.
         base: the other; None for a budget in the metric's own unit.
-        most: of the median of the repetitions' ratios; without a base, of every repetition.
+        most: of the ratio of the medians; without a base, of every repetition.
         cases: a regular expression, searched for in a case's name.
         beyond_spread: the budget is missed only where the ranges of the repetitions, the base's taken `most` times, do
             not overlap.
@@ -33,13 +33,13 @@ class Budget:
     beyond_spread: bool = False
 
     def is_about(self, figure: Figure) -> bool:
-        """Whether it says something of this figure."""
+        """Return True if the budget is about this figure."""
         own = (self.scenario, self.contestant, self.metric)
         return (figure.scenario, figure.contestant, figure.metric) == own and bool(re.search(self.cases, figure.case))
 
 
 class Verdict(NamedTuple):
-    """What one figure says of a budget."""
+    """The verdict of one figure on a budget."""
 
     budget: Budget
     figure: Figure
@@ -52,11 +52,11 @@ class Verdict(NamedTuple):
             return self.ratio.high <= self.budget.most
         if self.budget.beyond_spread:
             return min(self.figure.samples) <= self.budget.most * max(self.base.samples)
-        return self.ratio.median <= self.budget.most
+        return self.ratio.middle <= self.budget.most
 
 
 def _no_slower(scenario: str, *, metric: str = "cpu", suffix: str = "") -> Budget:
-    """On the same class of uvicorn this package takes no more than Starlette."""
+    """Return a budget of at most Starlette's figure, on the same class of uvicorn."""
     return Budget(
         scenario=scenario,
         contestant=f"asgi_ws{suffix}",
@@ -68,7 +68,7 @@ def _no_slower(scenario: str, *, metric: str = "cpu", suffix: str = "") -> Budge
 
 
 def _fast(scenario: str, most: float, cases: str = "", *, metric: str = "cpu", base: str = "starlette") -> Budget:
-    """What this package takes on its own class, against Starlette on uvicorn's default, or a server without ASGI."""
+    """Return a budget on this package's class, against Starlette on uvicorn's default, or a server without ASGI."""
     return Budget(scenario=scenario, contestant="asgi_ws-fast", metric=metric, base=base, most=most, cases=cases)
 
 
@@ -105,13 +105,13 @@ BUDGETS: Final = (
 
 
 CAPTION: Final = (
-    "The ratio is the median of the repetitions' (lowest-highest); the ranges are those of the two contestants' own "
-    "figures. Of figures that are equal, three repetitions lie apart by chance in one of twenty."
+    "The ratio is that of the medians (lowest-highest of the repetitions' own). The ranges are those of the two "
+    "contestants' figures. Three repetitions of equal figures lie apart by chance in one of twenty runs."
 )
 
 
 def verdicts(results: Results, scenario: str) -> Iterator[Verdict]:
-    """Of every budget of a scenario, on every figure that it is about and that has its base beside it."""
+    """Yield a verdict for each budget of a scenario and each figure with a base that it is about."""
     for budget in BUDGETS:
         if budget.scenario != scenario:
             continue
@@ -138,12 +138,12 @@ def _most(budget: Budget) -> str:
 
 
 def rows(results: Results, scenario: str) -> list[list[str]]:
-    """The verdicts as a table."""
+    """Return the verdicts as rows of a table."""
     return [
         [
             f"{verdict.figure.case}: {verdict.figure.contestant}{_UNIT.get(verdict.budget.metric, '')}",
             _most(verdict.budget),
-            f"{verdict.ratio.median:.2f} ({verdict.ratio.low:.2f}-{verdict.ratio.high:.2f})",
+            f"{verdict.ratio.middle:.2f} ({verdict.ratio.low:.2f}-{verdict.ratio.high:.2f})",
             "kept" if verdict.kept else "MISSED",
         ]
         for verdict in verdicts(results, scenario)

@@ -7,7 +7,7 @@ from functools import cache
 
 @cache
 def _ways(lower: int, higher: int, pairs: int) -> int:
-    """In how many orders of so many samples exactly so many pairs are the other way round."""
+    """Return the number of orders of the samples in which exactly `inversions` pairs are reversed."""
     if pairs < 0:
         return 0
     if not lower or not higher:
@@ -16,7 +16,7 @@ def _ways(lower: int, higher: int, pairs: int) -> int:
 
 
 def chance(lower: Sequence[float], higher: Sequence[float]) -> float:
-    """The probability of samples that are apart as much as these, or more, if nothing had changed.
+    """Return the probability of samples at least this far apart if nothing changed.
 
     Equal samples count as the other way round, which makes a verdict rarer, never more frequent.
     """
@@ -26,5 +26,5 @@ def chance(lower: Sequence[float], higher: Sequence[float]) -> float:
 
 
 def smallest(lower: int, higher: int) -> float:
-    """The least that `chance` can give for so many samples: all of the one are below all of the other."""
+    """Return the least value of `chance`: all samples of one run are below all of the other."""
     return 1 / math.comb(lower + higher, lower)

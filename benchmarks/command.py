@@ -42,7 +42,7 @@ _ALWAYS: Final = ("asgi_ws", "starlette")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of everything that measures."""
+    """Add the options of the commands that measure."""
     parser.add_argument("--quick", action="store_true", help="fewer cases, contestants and repetitions")
     parser.add_argument(
         "--peers",
@@ -88,7 +88,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def effort_of(arguments: argparse.Namespace) -> Effort:
-    """The effort that the options ask for."""
+    """Return the effort that the options ask for."""
     effort = QUICK if arguments.quick else FULL
     given = {
         "repetitions": arguments.repetitions,
@@ -100,14 +100,14 @@ def effort_of(arguments: argparse.Namespace) -> Effort:
 
 
 def chosen(name: str, *, quick: bool) -> Sequence[str]:
-    """The scenarios that a name on the command line stands for."""
+    """Return the scenarios that a name on the command line stands for."""
     if name != "all":
         return [name]
     return QUICK_SET if quick else [each for each in SUMMARIES if each != "imports"]
 
 
 def who(scenario: Scenario, effort: Effort, peers: Sequence[str] | None) -> list[Contestant]:
-    """The contestants that the options ask for.
+    """Return the contestants that the options ask for.
 
     Raises:
         UnknownContestantError: for a name that nobody has.
@@ -133,6 +133,8 @@ def main(scenarios: Sequence[str], arguments: argparse.Namespace) -> int:
         machine=describe(cores),
         versions=versions(),
     )
+    if "other work" in results.machine:
+        console.print(f"warning: this machine is {results.machine['other work']}; expect disturbed figures")
     try:
         if arguments.update and arguments.json is None:
             raise ResultsError("--update needs a file to update: --json FILE")
@@ -176,7 +178,7 @@ def _kill_children() -> None:
 
 
 def _folders(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Where results go: better to know now that they cannot than after an hour."""
+    """Yield the folders that results go to, so that a bad one is found now and not after an hour."""
     if arguments.json is not None:
         if arguments.json.is_dir():
             raise ResultsError(f"{arguments.json} is a directory")
@@ -193,7 +195,7 @@ def _made(folder: Path) -> None:
 
 
 def _allow_open_files() -> None:
-    """Each connection is one, in the servers as here: as many as the system lets us have."""
+    """Raise the limit of open files: each connection takes one, here and in the servers."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -46,7 +46,7 @@ _PYTHONS: Final = frozenset({"CPython", "PyPy", "GraalVM"})
 
 
 class Verdict(Enum):
-    """What became of a figure, the gravest first."""
+    """The verdicts on a figure, the gravest first."""
 
     REGRESSION = "REGRESSION"
     WORSE = "worse"
@@ -76,7 +76,7 @@ class Change:
     @property
     def moved(self) -> float:
         """How much, as a share of the old median; positive is more, not worse."""
-        return _moved(self.old.median, self.new.median)
+        return _moved(self.old.middle, self.new.middle)
 
 
 @dataclass
@@ -160,11 +160,11 @@ class _Judge:
         return figure.contestant.startswith(self.contestants)
 
     def gates(self, figure: Figure) -> bool:
-        """Whether a regression of it is one of the run."""
+        """Return True if a regression of this figure fails the run."""
         return METRICS[figure.metric].gated and self.ours(figure)
 
     def lost(self, missing: Sequence[Figure]) -> Iterator[str]:
-        """What of ours was measured and no longer could be."""
+        """Yield the figures of this package that could not be measured again."""
         measured = {(figure.scenario, figure.case, figure.contestant) for figure in self.new.figures}
         for figure in missing:
             if self.gates(figure) and (figure.scenario, figure.case, figure.contestant) in measured:
@@ -176,7 +176,7 @@ class _Judge:
                 yield f"{scenario}: {contestant}: {reasons[scenario, contestant]}"
 
     def change(self, old: Figure, new: Figure) -> Change | None:
-        """What became of a figure; None for a base's, which is what the others are measured by."""
+        """Return the change of a figure, or None for that of a base, by which the others are measured."""
         if new.metric in STEADY and _same_machine(self.old, self.new):
             return self._judged(new, None, old.samples, new.samples)
         for base in self.new.bases.get(new.scenario, []):
@@ -193,7 +193,7 @@ class _Judge:
 
     def _verdict(self, figure: Figure, old: Sequence[float], new: Sequence[float]) -> Verdict:
         metric = METRICS[figure.metric]
-        moved = _moved(Spread.of(old).median, Spread.of(new).median)
+        moved = _moved(Spread.of(old).middle, Spread.of(new).middle)
         grew = moved > 0
         provable = smallest(len(old), len(new)) <= CHANCE
         if abs(moved) < min(WORTH_TELLING, self.share):
@@ -214,7 +214,7 @@ def _overlap(old: Sequence[float], new: Sequence[float]) -> bool:
 
 
 def _ratios(results: Results, figure: Figure, base: str) -> tuple[float, ...] | None:
-    """Those that `Results.ratio` takes the median of."""
+    """Return the ratios of the repetitions."""
     other = results.figure(figure.scenario, figure.case, base, figure.metric)
     if other is None or results.ratio(figure, base) is None:
         return None
@@ -234,7 +234,7 @@ def _same_machine(old: Results, new: Results) -> bool:
 
 
 def _differences(old: Results, new: Results) -> Iterator[str]:
-    """Of the conditions, one line for each kind."""
+    """Yield the differences of the conditions, one line for each kind."""
     if texts := _unequal(old.machine, new.machine):
         yield f"the machine differs: {texts}; all is compared as ratios to the base"
     if texts := _unequal(_python(old), _python(new)):
@@ -265,7 +265,7 @@ def _unequal(old: dict[str, str], new: dict[str, str]) -> str:
 
 
 def _settings(scenario: str, old: Results, new: Results) -> str | None:
-    """Why this scenario of the two runs is not the same thing."""
+    """Return why the scenario of the two runs is not comparable."""
     first, second = (
         {name: str(value) for name, value in results.settings[scenario].items() if name not in _HOW_OFTEN}
         for results in (old, new)
@@ -315,7 +315,7 @@ def _table(moved: Sequence[Change]) -> Table:
 
 
 def _shown(change: Change, value: Spread) -> str:
-    """The median, and under it the noise."""
+    """Return the median, and the noise in a second line."""
     if change.base:
         return spread(value).replace(" (", "\n(")
     middle, low, high = (quantity(change.figure.metric, each) for each in value)
@@ -334,7 +334,7 @@ def _summary(comparison: Comparison) -> Iterator[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `compare`."""
+    """Add the options of `compare`."""
     parser.add_argument("old", type=Path, metavar="OLD", help="what --json wrote")
     parser.add_argument("new", type=Path, metavar="NEW", help="the same of the run to judge")
     parser.add_argument(

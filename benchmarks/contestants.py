@@ -1,4 +1,4 @@
-"""Who is measured: the same application on several frameworks and servers, and how each is started."""
+"""The contestants: the same application on several frameworks and servers, and the command that starts each."""
 
 import shutil
 import sys
@@ -16,7 +16,7 @@ class UnknownContestantError(Exception):
 
 
 def _has_modules(*names: str) -> str | None:
-    """What to install for these modules, or None where they are there."""
+    """Return the command that installs the missing ones of these modules, or None."""
     missing = [name for name in names if find_spec(name) is None]
     return f"pip install {' '.join(missing)}" if missing else None
 
@@ -55,7 +55,7 @@ class Contestant:
     only_echoes: bool = False
 
     def started_with(self, *, ping: float) -> Sequence[str]:
-        """Its command, but for the port."""
+        """Return the command without the port."""
         return [part.replace("{ping}", f"{ping:g}") for part in self.command]
 
 
@@ -181,7 +181,7 @@ BY_NAME: Final = {contestant.name: contestant for contestant in CONTESTANTS}
 
 
 def named(names: Sequence[str]) -> list[Contestant]:
-    """The contestants of these names, in the order of the table.
+    """Return the contestants of these names, in the order of the table.
 
     Raises:
         UnknownContestantError: for a name that none has.

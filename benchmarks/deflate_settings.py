@@ -1,4 +1,4 @@
-"""What compression costs with each library and setting: CPU, size and memory.
+"""The price of compression with each library and setting: CPU, size and memory.
 
     python -m benchmarks.deflate_settings
 
@@ -108,7 +108,7 @@ class Cost:
 
 
 def cost(setting: Setting, payloads: Sequence[bytes], times: int) -> Cost:
-    """The least of some rounds, in which the ring of payloads goes around so often after one for warmth."""
+    """Return the time of the fastest round, after one round of warm-up."""
     compress = inflate = float("inf")
     size = 0.0
     for _ in range(ROUNDS):
@@ -127,7 +127,7 @@ def cost(setting: Setting, payloads: Sequence[bytes], times: int) -> Cost:
 
 
 def _inflating(setting: Setting, payloads: Sequence[bytes], times: int) -> float:
-    """Of messages as a browser makes them."""
+    """Return the size of messages compressed as a browser does."""
     sender, receiver = Context(Setting("zlib", "zlib", 6, takeover=setting.takeover)), Context(setting)
     messages = [sender.compress(payload) or b"" for _ in range(times) for payload in payloads]
     start = time.process_time_ns()
@@ -147,7 +147,7 @@ def memory(setting: Setting, payload: bytes, *, inflating: bool) -> float:
 def _resident(use: Callable[[Context], object], setting: Setting) -> float:
     process = psutil.Process()
     contexts = [Context(setting) for _ in range(CONTEXTS)]
-    # What a library keeps once for all of them.
+    # The library allocates once for all contexts.
     use(Context(setting))
     before = process.memory_info().rss
     for context in contexts:
@@ -156,7 +156,7 @@ def _resident(use: Callable[[Context], object], setting: Setting) -> float:
 
 
 def installed(settings: Sequence[Setting]) -> list[Setting]:
-    """Those whose libraries are there."""
+    """Return the settings whose libraries are installed."""
     there = {"asgi_ws"}
     for module in {setting.module for setting in settings} - there:
         with contextlib.suppress(ImportError):
@@ -166,7 +166,7 @@ def installed(settings: Sequence[Setting]) -> list[Setting]:
 
 
 def tables(settings: Sequence[Setting], contents: Sequence[tuple[str, int, int]] = CONTENTS) -> Iterator[str]:
-    """The lines to show."""
+    """Return the lines to show."""
     for content, size, times in contents:
         yield f"\n{content} of {size:,} bytes"
         yield f"{'':44}{'compress, µs':>18}{'bytes':>20}{'inflate, µs':>18}"

@@ -1,11 +1,18 @@
-"""Draw the plots that the pages show from the committed results, before MkDocs looks for them."""
+"""Draw the plots from the committed results, and put them where a page has `<!-- plot: FILE TEXT -->`.
 
+On a forge, where nothing is drawn, the comment does not show.
+"""
+
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Final
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+
+_PLOT: Final = re.compile(r"<!-- plot: (?P<file>\S+) (?P<text>.*?) -->")
 
 
 def on_pre_build(config: MkDocsConfig) -> None:
@@ -20,3 +27,8 @@ def on_pre_build(config: MkDocsConfig) -> None:
         ended = subprocess.run(drawing, cwd=docs.parent, capture_output=True, text=True, check=False)
         if ended.returncode:
             raise PluginError(f"failed to draw the plots: {ended.stderr}")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Show the plots of a page."""
+    return _PLOT.sub(r"![\g<text>](\g<file>)", markdown)

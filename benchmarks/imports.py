@@ -19,7 +19,7 @@ STEPS: Final = REPETITIONS * len(STATEMENTS)
 
 
 def _milliseconds(statement: str) -> float:
-    """What a whole interpreter takes."""
+    """Return the milliseconds that a new interpreter takes for a statement."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", statement], check=True)
     return (time.perf_counter() - start) * 1000

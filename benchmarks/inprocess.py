@@ -33,7 +33,7 @@ ANSWER: Final = "OK!"
 
 
 async def bare_loop(scope: Event, receive: Receive, send: Send) -> None:
-    """The least that can be done: no checks, no states, no errors."""
+    """Echo with the least work: without checks, states and errors."""
     del scope
     await receive()
     await send({"type": "websocket.accept"})
@@ -52,7 +52,7 @@ class Endpoint(WebSocketEndpoint):
 
 
 async def handler(ws: WebSocket) -> None:
-    """This package's function handler."""
+    """Serve with this package's function handler."""
     await ws.accept()
     async for _ in ws:
         await ws.send(ANSWER)
@@ -104,7 +104,7 @@ class Server:
 
 
 def scope() -> Event:
-    """A scope as uvicorn makes them."""
+    """Return a scope as uvicorn makes it."""
     return {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -118,7 +118,7 @@ def scope() -> Event:
 
 
 def cost(app: App, messages: int) -> float:
-    """Microseconds of CPU time for each message.
+    """Return the microseconds of CPU time for each message.
 
     Raises:
         RuntimeError: when a message was not answered.
@@ -151,7 +151,7 @@ class Sizes:
 
 
 def measure(results: Connection, messages: int, repetitions: int) -> None:
-    """What a fresh process does: each contestant in turn, some times over; each result is sent as it comes."""
+    """Measure each contestant in turn, several times, and send each result as it comes. Runs in a fresh process."""
     gc.disable()
     for _ in range(repetitions):
         for name, app in CONTESTANTS.items():
@@ -160,7 +160,7 @@ def measure(results: Connection, messages: int, repetitions: int) -> None:
 
 
 def measured(messages: int, repetitions: int) -> Iterator[tuple[str, float]]:
-    """The results of one fresh process.
+    """Return the results of one fresh process.
 
     Raises:
         RuntimeError: when it ended before it had sent all of them.

@@ -82,11 +82,11 @@ class Counter(Protocol):
     def name(self) -> str: ...
 
     def command(self, output: Path) -> list[str]:
-        """What goes before the command that is counted; a file that it may use."""
+        """Return the words before the command that is counted. `output` is a file that they may use."""
         ...
 
     def count(self, output: Path) -> int:
-        """What it counted, or a ValueError for what it did not."""
+        """Return the count, or raise ValueError if there is none."""
         ...
 
 
@@ -123,7 +123,7 @@ class Callgrind:
 
 
 def counter() -> Counter | None:
-    """The better one of those that work here, or None."""
+    """Return the better counter of those that work here, or None."""
     if shutil.which("perf"):
         with tempfile.TemporaryDirectory() as directory:
             try:
@@ -136,7 +136,7 @@ def counter() -> Counter | None:
 
 
 def _counted(by: Counter, command: list[str], directory: Path) -> int:
-    """The instructions of this command.
+    """Return the instructions of this command.
 
     Raises:
         CountError: when it failed, or nothing was counted.
@@ -199,7 +199,7 @@ def measure(by: Counter, contestants: Iterable[str], messages: int, repetitions:
 
 
 def _all(samples: Iterable[Future[float]], pool: ThreadPoolExecutor) -> Iterator[Future[float]]:
-    """Each as it is done; who is interrupted waits for those that run, and for no others."""
+    """Yield each count as it is done. An interruption waits for the counts under way only."""
     try:
         yield from as_completed(samples)
     except BaseException:

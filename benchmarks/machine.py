@@ -28,6 +28,9 @@ PACKAGES: Final = (
     "granian",
     "h2corn",
 )
+# Seconds for which the machine is watched before a run, and the percentage of its CPU from which it counts as busy.
+_WATCHED: Final = 0.2
+_BUSY: Final = 15.0
 # Where the peer on Node.js keeps what it needs.
 NODE_PEER: Final = Path(__file__).parent / "peers" / "node"
 
@@ -40,7 +43,7 @@ class Cores(NamedTuple):
 
     @classmethod
     def available(cls) -> "Cores":
-        """The first core that this process may use for the server, the last for the generator."""
+        """Return the first core that this process may use for the server, and the last for the generator."""
         if not hasattr(os, "sched_getaffinity"):
             return cls(None, None)
         usable = sorted(os.sched_getaffinity(0))
@@ -54,7 +57,7 @@ class Cores(NamedTuple):
 
 @contextmanager
 def pinned(core: int | None) -> Iterator[None]:
-    """What is started inside the block runs on this core alone, and so does what it starts."""
+    """Pin the processes that are started in the block, and their children, to this core."""
     if core is None:
         yield
         return
@@ -67,7 +70,8 @@ def pinned(core: int | None) -> Iterator[None]:
 
 
 def describe(cores: Cores) -> dict[str, str]:
-    """The machine, as results carry it."""
+    """Return the machine as results carry it, with other work on it where there is some."""
+    used = psutil.cpu_percent(interval=_WATCHED)
     return {
         "processor": _processor(),
         "cores": str(
@@ -76,6 +80,7 @@ def describe(cores: Cores) -> dict[str, str]:
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": " ".join((platform.system(), platform.release().partition("-")[0], platform.machine())),
         "pinning": str(cores),
+        **({"other work": f"busy with other work ({used:.0f} % of its CPU before the run)"} if used > _BUSY else {}),
     }
 
 
@@ -88,7 +93,7 @@ def _processor() -> str:
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Of the interpreter and of everything that can take part and is installed."""
+    """Return the versions of the interpreter and of each installed contestant."""
     found = {platform.python_implementation(): platform.python_version()}
     for package in packages:
         try:
@@ -106,7 +111,7 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 
 def _said(command: Sequence[str]) -> str:
-    """What a program prints; nothing where it is not there or fails."""
+    """Return the output of a program, or nothing if it is missing or fails."""
     if shutil.which(command[0]) is None:
         return ""
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)

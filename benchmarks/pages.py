@@ -1,4 +1,4 @@
-"""Documentation that commands write into: what stands from `<!-- written: NAME -->` to `<!-- /written -->`."""
+"""Pages that commands write into: the places from `<!-- written: NAME -->` to `<!-- /written -->`."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -9,37 +9,35 @@ _PLACE: Final = re.compile(r"<!-- written: (?P<name>[\w-]+) -->\n(?:(?!<!-- writ
 
 
 class PageError(Exception):
-    """A page that has no place for anything, or a place that nothing is for. The text says which."""
+    """A page without places, or with a place that nothing is for. The text says which."""
 
 
-def filled(text: str, parts: Mapping[str, str], *, kept: Collection[str] | None = ()) -> str:
-    """The text of a page with these parts in their places.
+def filled(text: str, parts: Mapping[str, str], *, kept: Collection[str] = ()) -> str:
+    """Return the text of a page with these parts in their places.
 
     Args:
         text: of the page.
         parts: by the names of their places; those that the page has no place for are left out.
-        kept: names of places that are left as they are where no part is given; None is all.
+        kept: names of places that are left as they are where no part is given.
 
     Raises:
-        PageError: when the page has no place, or one that nothing is for.
+        PageError: the page has no place, or one that nothing is for.
     """
 
     def place(match: re.Match[str]) -> str:
         name = match["name"]
         if name in parts:
             return f"<!-- written: {name} -->\n\n{parts[name].strip()}\n\n<!-- /written -->"
-        if kept is None or name in kept:
+        if name in kept:
             return match[0]
         raise PageError(f"the page has a place for {name!r}, and there are {', '.join(parts)}")
 
-    if kept is None and not any(match["name"] in parts for match in _PLACE.finditer(text)):
-        raise PageError(f"the page has a place for none of {', '.join(parts)}")
     if not _PLACE.search(text):
         raise PageError("the page has no place from <!-- written: NAME --> to <!-- /written -->")
     return _PLACE.sub(place, text)
 
 
-def fill(page: Path, parts: Mapping[str, str], *, kept: Collection[str] | None = ()) -> None:
+def fill(page: Path, parts: Mapping[str, str], *, kept: Collection[str] = ()) -> None:
     """Put the parts into their places in a file; see `filled`.
 
     Raises:
@@ -55,11 +53,11 @@ def fill(page: Path, parts: Mapping[str, str], *, kept: Collection[str] | None =
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of plain text, the first column to the left and the others to the right."""
+    """Return a table of plain text, the first column to the left and the others to the right."""
     lines = [list(columns), ["---", *["--:"] * (len(columns) - 1)], *([plain(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
+    """Return the text as Markdown that shows it as it is, in one line."""
     return " ".join(text.split()).replace("|", "\\|").replace("*", "\\*")

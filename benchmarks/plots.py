@@ -74,7 +74,7 @@ class _Page:
     scenario: str
     cases: Sequence[str]
     title: str
-    # What is said below the bars: where and when it was measured.
+    # The text below the bars: place and date of the measurement.
     circumstances: Sequence[str] = ()
 
     def colours(self, contestant: str) -> tuple[str, str]:
@@ -83,7 +83,7 @@ class _Page:
         return BASE if contestant in self.results.bases.get(self.scenario, [])[:1] else OTHER
 
     def sorted(self, case: str, metric: str) -> list[Figure]:
-        """The best first; equal ones in the order of the tables."""
+        """Return the figures, the best first, equal ones in the order of the tables."""
         contestants = contestants_of(self.results, self.scenario, case)
         figures = (self.results.figure(self.scenario, case, contestant, metric) for contestant in contestants)
         sign = 1 if METRICS[metric].better == "less" else -1
@@ -125,7 +125,7 @@ def _save(picture: Picture, path: Path) -> None:
 
 
 def _draw_scenario(results: Results, scenario: str, directory: Path) -> list[Path]:
-    """A picture for each kind of figure; the first kind's has the name of the scenario alone."""
+    """Draw a picture for each kind of figure. The first one is named after the scenario."""
     measured = {case: metrics_of(results, scenario, case) for case in results.cases(scenario)}
     written: list[Path] = []
     for metric in (*BARS, "p50"):
@@ -146,7 +146,7 @@ def _draw_scenario(results: Results, scenario: str, directory: Path) -> list[Pat
 
 
 def _frame(page: _Page, rows: Sequence[Sequence[Figure]], legend: Sequence[Patch | Line2D]) -> list[Axes]:
-    """An empty picture with a place for each case; places are in inches from its top."""
+    """Return an empty picture with a place for each case, in inches from its top."""
     names = [_label(figure.contestant) for figures in rows for figure in figures]
     left = MARGIN + 0.1 + LETTER * max(len(line) for name in names for line in name.split("\n"))
     said = [line for text in page.circumstances for line in textwrap.wrap(text, 118)]
@@ -201,7 +201,7 @@ def _dress(place: Axes, figures: Sequence[Figure]) -> None:
 
 
 def _kinds(page: _Page, rows: Sequence[Sequence[Figure]]) -> list[Patch | Line2D]:
-    """The legend's part that says whose a colour is."""
+    """Return the part of the legend that names the colours."""
     present = {page.colours(figure.contestant) for figures in rows for figure in figures}
     base = next(iter(page.results.bases.get(page.scenario, [])), "")
     texts = {OURS: "asgi_ws", BASE: f"{base} (the base, 1{TIMES})", OTHER: "others"}
@@ -234,7 +234,7 @@ def _bars(page: _Page, metric: str) -> Picture:
 
 
 def _bar(page: _Page, place: Axes, row: int, figure: Figure) -> None:
-    """Of the median, in its parts where they are known, with its range, its figure and its ratio."""
+    """Draw the bar of a median, in parts if they are known, with range, figure and ratio."""
     full, tint = page.colours(figure.contestant)
     middle, low, high = Spread.of(figure.samples)
     user = _split(page, figure) if figure.metric == "cpu" else None
@@ -256,7 +256,7 @@ def _bar(page: _Page, place: Axes, row: int, figure: Figure) -> None:
 
 
 def _split(page: _Page, figure: Figure) -> float | None:
-    """The share of user time in the CPU time; of the medians, which do not add up to the median of the sums."""
+    """Return the share of user time in the CPU time, by the medians of both."""
     user, system = (
         page.results.figure(page.scenario, figure.case, figure.contestant, metric)
         for metric in ("cpu_user", "cpu_system")
@@ -271,11 +271,11 @@ def _against(page: _Page, figure: Figure) -> str:
     ratio = page.results.ratio(figure, bases[0]) if bases else None
     if ratio is None or figure.contestant in bases:
         return ""
-    return f"   {spread(Spread(ratio.median, ratio.median, ratio.median))}{TIMES}"
+    return f"   {spread(Spread(ratio.middle, ratio.middle, ratio.middle))}{TIMES}"
 
 
 def _latencies(page: _Page) -> Picture:
-    """Percentiles side by side on an axis of factors, ordered by the highest that all have."""
+    """Draw percentiles side by side on a logarithmic axis, ordered by the highest that all have."""
     rows = [page.sorted(case, "p99") or page.sorted(case, "p50") for case in page.cases]
     legend = _kinds(page, rows)
     legend += [
@@ -304,7 +304,7 @@ def _latencies(page: _Page) -> Picture:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Powers of ten, and 2 and 5 times those where there is room; none under the texts beyond the highest."""
+    """Set ticks at powers of ten, and at 2 and 5 times those where there is space."""
     steps = (1, 2, 5) if high / low < 1000 else (1,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [step * 10.0**power for power in powers for step in steps]

@@ -31,7 +31,7 @@ _WORSE: Final = " !"
 # As wide; plain spaces at the end of a cell are dropped.
 _NEITHER: Final = "\N{NO-BREAK SPACE}" * 2
 LEGEND: Final = (
-    "Medians of the repetitions; a ratio is the median (lowest-highest) of the repetitions' own ratios. "
+    "Medians of the repetitions. A ratio is that of the medians (lowest-highest of the repetitions' own ratios). "
     "* better, ! worse than that base in every repetition."
 )
 
@@ -47,7 +47,7 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], caption: 
 
 
 def number(value: float) -> str:
-    """Three significant digits, or all of those before the point."""
+    """Return three significant digits, or all of those before the point."""
     size = abs(value)
     if size == 0 or size >= 99.95:
         return f"{value:,.0f}"
@@ -55,55 +55,55 @@ def number(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Rounded so that only 100 is 100."""
+    """Return a percentage in which only 100 is shown as 100."""
     return "100" if value == 100 else f"{min(value, 99.99):.4g}"
 
 
 def quantity(metric: str, value: float) -> str:
-    """A sample of this metric, without its unit."""
+    """Return a sample of this metric as text, without its unit."""
     return percent(value) if METRICS[metric].unit == "%" else number(value)
 
 
 def spread(ratio: Spread) -> str:
-    """The median, and the range where there is one."""
-    digits = 2 if ratio.median >= 0.1 else 3
+    """Return the middle, with the ends where they differ."""
+    digits = 2 if ratio.middle >= 0.1 else 3
     middle, low, high = (f"{value:.{digits}f}" for value in ratio)
     return middle if low == high else f"{middle} ({low}-{high})"
 
 
 def heading(metric: str) -> str:
-    """What a column is called, its unit in a second line."""
+    """Return the title of a column, with its unit in a second line."""
     kind = METRICS[metric]
     return kind.title if kind.unit in {"1", "1/s"} else f"{kind.title}\n{kind.unit}"
 
 
 def main_metric(metrics: Iterable[str]) -> str:
-    """The one of these that a case is judged by."""
+    """Return the metric that a case is judged by."""
     present = list(metrics)
     return next((metric for metric in MAIN_METRICS if metric in present), present[0])
 
 
 def metrics_of(results: Results, scenario: str, case: str) -> list[str]:
-    """Those that anybody has in this case, in the order of METRICS."""
+    """Return the metrics measured in this case, in the order of METRICS."""
     present = {figure.metric for figure in results.figures if (figure.scenario, figure.case) == (scenario, case)}
     return [metric for metric in METRICS if metric in present]
 
 
 def contestants_of(results: Results, scenario: str, case: str) -> list[str]:
-    """Those that have figures in this case, in their order."""
+    """Return the contestants measured in this case, in their order."""
     figures = (figure for figure in results.figures if (figure.scenario, figure.case) == (scenario, case))
     return list(dict.fromkeys(figure.contestant for figure in figures))
 
 
 def scenarios_of(results: Results) -> list[str]:
-    """All that this run knows something about, in their order."""
+    """Return the scenarios of this run, in their order."""
     figures, left_out = results.figures, results.left_out
     names = [*results.settings, *(each.scenario for each in figures), *(each.scenario for each in left_out)]
     return list(dict.fromkeys(names))
 
 
 def circumstances(results: Results) -> list[str]:
-    """Machine; versions; date and command: a line of each."""
+    """Return a line each for the machine, the versions, and date and command."""
     return [
         ", ".join(f"{value} {name}" if value.isdigit() else value for name, value in results.machine.items()),
         ", ".join(f"{name} {number}" for name, number in results.versions.items()),
@@ -119,7 +119,7 @@ class _Group:
     sections: dict[str, list[list[str]]]
 
     def width(self, column: int) -> int:
-        """Of the widest line in it, so that the sections stand under each other."""
+        """Return the width of its widest line, so that the sections align."""
         cells = [self.columns[column], *(row[column] for rows in self.sections.values() for row in rows)]
         return max(len(line) for cell in cells for line in cell.split("\n"))
 
@@ -171,7 +171,7 @@ def _median(figure: Figure | None) -> str:
 
 
 def _ratio(results: Results, figure: Figure | None, base: str) -> str:
-    """Of this figure to the base's, marked where every repetition says the same."""
+    """Return the ratio to the base's figure, marked where all repetitions agree."""
     ratio = None if figure is None else results.ratio(figure, base)
     if figure is None or ratio is None:
         return _NOTHING
@@ -182,7 +182,7 @@ def _ratio(results: Results, figure: Figure | None, base: str) -> str:
 
 
 def _busy(results: Results, scenario: str) -> Iterator[str]:
-    """Where the generator, not the server, may have been the limit."""
+    """Yield the cases in which the generator may have been the limit."""
     busy: dict[str, list[Figure]] = {}
     for figure in results.figures:
         if figure.scenario == scenario and figure.metric == "generator" and figure.median >= BUSY:
@@ -196,7 +196,7 @@ def _busy(results: Results, scenario: str) -> Iterator[str]:
 
 
 def notes(results: Results, scenario: str) -> list[str]:
-    """What has to be said of a scenario's figures: who was left out and why, and where the generator was the limit."""
+    """Return the notes on a scenario: contestants left out and why, and cases limited by the generator."""
     left_out = [f"left out: {each.contestant}: {each.reason}" for each in results.left_out if each.scenario == scenario]
     taken = results.settings.get(scenario, {}).get("taken", results.taken)
     again = [] if taken == results.taken else [f"taken again, {taken}"]
@@ -204,7 +204,7 @@ def notes(results: Results, scenario: str) -> list[str]:
 
 
 def _late(results: Results, scenario: str) -> Iterator[str]:
-    """Where what the generator sent late, which is in the latency, may be much of it."""
+    """Yield the cases in which a late generator makes much of the latency."""
     for figure in results.figures:
         if (figure.scenario, figure.metric) != (scenario, "late"):
             continue
@@ -257,7 +257,7 @@ def print_circumstances(results: Results, to: Console = console) -> None:
 
 
 def markdown(results: Results, scenario: str) -> str:
-    """The same as Markdown, for the docs: a table for each case."""
+    """Return the tables and notes as Markdown."""
     blocks: list[str] = []
     for group in _groups(results, scenario):
         columns = [plain(column) for column in group.columns]
@@ -271,7 +271,6 @@ def markdown(results: Results, scenario: str) -> str:
 
 
 def markdown_circumstances(results: Results) -> str:
-    """Machine, versions, date and command as a paragraph of Markdown."""
+    """Return machine, versions and date as a paragraph of Markdown. The file of the results has the command."""
     machine, versions, taken = circumstances(results)
-    when, _, command = taken.partition(": ")
-    return f"{plain(machine)}; {plain(versions)}; {when}: `{command}`\n"
+    return f"Measured on {taken[:10]}: {plain(machine)}; {plain(versions)}.\n"

@@ -1,4 +1,4 @@
-"""What a run measured, as values: figures with all their samples, ratios within the run, and the JSON of both.
+"""The results of a run as values: figures with all their samples, ratios within the run, and the JSON of both.
 
 A sample is one repetition's. Repetitions are interleaved, so that the samples of one number were taken next to each
 other and can be divided by each other: a ratio is taken for each repetition, and its median and range are shown.
@@ -28,7 +28,7 @@ class Metric:
         title: what a table's column calls it.
         unit: of one sample.
         better: which way is better.
-        gated: whether `compare` fails for it. What depends on the moment more than on the code is shown, not gated.
+        gated: whether `compare` fails for it. A metric that depends on the moment more than on the code is not gated.
     """
 
     title: str
@@ -85,14 +85,14 @@ class Figure:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What makes it the same figure in another run."""
+        """The identity of the figure across runs."""
         return self.scenario, self.case, self.contestant, self.metric
 
 
 class Spread(NamedTuple):
     """The middle and the ends of some samples."""
 
-    median: float
+    middle: float
     low: float
     high: float
 
@@ -135,19 +135,23 @@ class Results:
     left_out: list[LeftOut] = field(default_factory=list)
 
     def figure(self, scenario: str, case: str, contestant: str, metric: str) -> Figure | None:
-        """That figure, or None where it was not taken."""
+        """Return that figure, or None if it was not measured."""
         key = (scenario, case, contestant, metric)
         return next((figure for figure in self.figures if figure.key == key), None)
 
     def ratio(self, figure: Figure, base: str) -> Spread | None:
-        """`figure` divided by the same of `base`, repetition by repetition; None where the base has none."""
+        """Return the quotient of the medians of `figure` and of the base's, or None where the base was not measured.
+
+        The ends are those of the repetitions' own ratios.
+        """
         other = self.figure(figure.scenario, figure.case, base, figure.metric)
         if other is None or len(other.samples) != len(figure.samples) or not all(other.samples):
             return None
-        return Spread.of(ours / theirs for ours, theirs in zip(figure.samples, other.samples, strict=True))
+        ratios = [ours / theirs for ours, theirs in zip(figure.samples, other.samples, strict=True)]
+        return Spread(figure.median / other.median, min(ratios), max(ratios))
 
     def updated(self, newer: "Results") -> "Results":
-        """This run, with the scenarios of a newer one in the place of its own."""
+        """Return this run, with its scenarios replaced by those of a newer one."""
         again = set(newer.settings)
         return dataclasses.replace(
             self,
@@ -159,12 +163,12 @@ class Results:
 
     @property
     def taken(self) -> str:
-        """When it was taken, of which version of this package, by which command."""
+        """The date, the version of this package, and the command."""
         version = self.versions.get("asgi-websockets", "unknown")
         return f"{self.when[:16].replace('T', ' ')} UTC, asgi-websockets {version}: {self.command}"
 
     def cases(self, scenario: str) -> Sequence[str]:
-        """The cases of a scenario, in their order."""
+        """Return the cases of a scenario, in their order."""
         return list(dict.fromkeys(figure.case for figure in self.figures if figure.scenario == scenario))
 
     def save(self, path: Path) -> None:

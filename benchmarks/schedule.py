@@ -1,6 +1,6 @@
 """Run a scenario: everyone in turn, again and again, each time with a fresh server, and read what the generator says.
 
-What fails for one contestant is said, and its row is void; the others go on.
+A failure of one contestant is reported and voids its row. The others continue.
 """
 
 import json
@@ -56,11 +56,11 @@ class Schedule:
     announce: Callable[[str], None] = lambda _: None
     # By case, contestant and metric, a sample for each repetition.
     _samples: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
-    # By contestant and case, why there is no row.
+    # By contestant and case, why the row is missing.
     _void: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def steps(self, contestants: Sequence[Contestant]) -> int:
-        """How many measurements there are, for a progress bar."""
+        """Return the number of measurements, for a progress bar."""
         return self.effort.repetitions * len(contestants) * len(self.cases)
 
     @property
@@ -79,7 +79,7 @@ class Schedule:
         results.left_out += self._left_out(contestants)
 
     def _servings(self, contestant: Contestant) -> Iterator[Sequence[Case]]:
-        """The cases that one server after the other is started for."""
+        """Return the cases of each server that is started."""
         cases = [case for case in self.cases if self._takes_part(contestant, case)]
         self.advance(len(self.cases) - len(cases))
         if self.scenario.fresh:
@@ -94,7 +94,7 @@ class Schedule:
         return (contestant.name, case.name) not in self._void
 
     def _serve(self, contestant: Contestant, cases: Sequence[Case]) -> None:
-        """One server for all of these cases, and a new one after each that failed."""
+        """Measure these cases with one server, and with a new one after each failure."""
         left = deque(cases)
         while left:
             try:
@@ -147,7 +147,7 @@ class Schedule:
             self._samples.setdefault((case.name, contestant.name, metric), []).append(sample)
 
     def _figures(self, contestants: Sequence[Contestant]) -> Iterator[Figure]:
-        """In the order of the cases, then of the contestants; only what every repetition has."""
+        """Return the figures that every repetition has, by case, then by contestant."""
         for case in self.cases:
             for contestant in contestants:
                 if (contestant.name, case.name) in self._void:
@@ -158,7 +158,7 @@ class Schedule:
                         yield Figure(self.scenario.name, case.name, contestant.name, metric, tuple(samples))
 
     def _left_out(self, contestants: Sequence[Contestant]) -> Iterator[LeftOut]:
-        """One line for a contestant that failed alike everywhere, else one for each case."""
+        """Return one line for a contestant that failed alike everywhere, else one for each case."""
         for contestant in contestants:
             reasons = {case: why for (name, case), why in self._void.items() if name == contestant.name}
             if len(reasons) == len(self.cases) and len(set(reasons.values())) == 1:
@@ -169,7 +169,7 @@ class Schedule:
 
 
 def ask(job: Mapping[str, Any], generator: Sequence[str] = GENERATOR) -> dict[str, Any]:
-    """What the load generator, in a process of its own, answers to a job.
+    """Run a job in the load generator, a process of its own, and return its answer.
 
     Raises:
         FailedError: when it ended without an answer.

@@ -23,7 +23,7 @@ async def app(scope: Event, receive: Receive, send: Send) -> None:
 
 
 async def serve_lifespan(receive: Receive, send: Send) -> None:
-    """Nothing needs a start or a stop."""
+    """Answer start and stop at once."""
     while True:
         event = await receive()
         await send({"type": f"{event['type']}.complete"})
@@ -32,7 +32,7 @@ async def serve_lifespan(receive: Receive, send: Send) -> None:
 
 
 async def serve_http(path: str, send: Send) -> None:
-    """`/hello`, or 404."""
+    """Answer `/hello`, and 404 elsewhere."""
     status, body = (200, b"Hello, World!") if path == "/hello" else (404, b"Not Found")
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -55,19 +55,19 @@ async def serve_websocket(path: str, receive: Receive, send: Send) -> None:
 
 
 async def answer(receive: Receive, send: Send) -> None:
-    """The same answer to every message."""
+    """Send the same answer to every message."""
     while (await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": "OK!"})
 
 
 async def echo(receive: Receive, send: Send) -> None:
-    """Every message back, as it came."""
+    """Send every message back."""
     while (event := await receive())["type"] == "websocket.receive":
         await send(sent_back(event))
 
 
 async def take_part(receive: Receive, send: Send, *, flooded: bool) -> None:
-    """One of the room; one who is flooded gets that first."""
+    """Serve a member of the room, which may be sent the flood first."""
     room.add(send)
     try:
         if flooded:
@@ -93,7 +93,7 @@ async def publish(event: Event) -> None:
 
 
 def sent_back(event: Event) -> Event:
-    """The event that sends what came. Exactly one of text and bytes is not None, and each key may be absent."""
+    """Return the event that sends a message back. Either key may be absent, and one of them is not None."""
     text = event.get("text")
     if text is not None:
         return {"type": "websocket.send", "text": text}

@@ -1,6 +1,6 @@
 """The room on Starlette and FastAPI: the class of FastAPI's documentation (Advanced, WebSockets), and with gather.
 
-What differs from the documentation's: text and binary are kept apart, since the room carries both, and what nothing
+Unlike the documentation's, text and binary are kept apart, since the room carries both, and what nothing
 here calls is left out.
 """
 
@@ -12,7 +12,7 @@ from .flood import flood
 
 
 async def receive(websocket: WebSocket) -> str | bytes:
-    """The next message of either kind, as `receive_text` and `receive_bytes` give those of one."""
+    """Receive a message of either kind, as `receive_text` and `receive_bytes` do for one."""
     message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"], message.get("reason"))

@@ -12,13 +12,13 @@ gathering_manager = GatheringConnectionManager()
 
 @app.get("/hello", response_class=PlainTextResponse)
 async def hello() -> str:
-    """HTTP."""
+    """Answer a request."""
     return "Hello, World!"
 
 
 @app.websocket("/ws")
 async def answer(websocket: WebSocket) -> None:
-    """The same answer to every message."""
+    """Send the same answer to every message."""
     await websocket.accept()
     try:
         while True:
@@ -30,7 +30,7 @@ async def answer(websocket: WebSocket) -> None:
 
 @app.websocket("/echo")
 async def echo(websocket: WebSocket) -> None:
-    """Every message back, as it came."""
+    """Send every message back."""
     await websocket.accept()
     try:
         while True:
@@ -45,23 +45,23 @@ async def echo(websocket: WebSocket) -> None:
 
 @app.websocket("/fanout")
 async def fanout(websocket: WebSocket) -> None:
-    """One of the room."""
+    """Serve a member of the room."""
     await take_part(websocket, manager)
 
 
 @app.websocket("/stall")
 async def stall(websocket: WebSocket) -> None:
-    """One of the room, who has to read the flood first."""
+    """Serve a member of the room, which has to read the flood first."""
     await take_part(websocket, manager, flooded=True)
 
 
 @app.websocket("/fanout-gather")
 async def fanout_gather(websocket: WebSocket) -> None:
-    """One of the room that sends with gather."""
+    """Serve a member of the room that sends with gather."""
     await take_part(websocket, gathering_manager)
 
 
 @app.websocket("/stall-gather")
 async def stall_gather(websocket: WebSocket) -> None:
-    """One of the room that sends with gather, who has to read the flood first."""
+    """Serve a member of the room that sends with gather, which has to read the flood first."""
     await take_part(websocket, gathering_manager, flooded=True)

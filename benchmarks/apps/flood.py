@@ -1,4 +1,4 @@
-"""What `/stall` sends: more than the buffers of a kernel and of a server hold, so that who does not read is full."""
+"""The messages of `/stall`: more than kernel and server buffer, so that a client that does not read is full."""
 
 import random
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ FLOOD_MESSAGE_BYTES: Final = 64 * 1024
 
 
 def flood() -> Iterator[bytes]:
-    """The messages, in order; all are the same bytes, which permessage-deflate cannot make smaller."""
+    """Yield the messages: the same bytes each time, which permessage-deflate cannot make smaller."""
     message = random.Random(0).randbytes(FLOOD_MESSAGE_BYTES)  # noqa: S311 -- no secret
     for _ in range(FLOOD_MESSAGES):
         yield message

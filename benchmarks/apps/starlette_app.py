@@ -39,22 +39,22 @@ gathering_manager = GatheringConnectionManager()
 
 
 async def fanout(websocket: WebSocket) -> None:
-    """One of the room."""
+    """Serve a member of the room."""
     await take_part(websocket, manager)
 
 
 async def stall(websocket: WebSocket) -> None:
-    """One of the room, who has to read the flood first."""
+    """Serve a member of the room, which has to read the flood first."""
     await take_part(websocket, manager, flooded=True)
 
 
 async def fanout_gather(websocket: WebSocket) -> None:
-    """One of the room that sends with gather."""
+    """Serve a member of the room that sends with gather."""
     await take_part(websocket, gathering_manager)
 
 
 async def stall_gather(websocket: WebSocket) -> None:
-    """One of the room that sends with gather, who has to read the flood first."""
+    """Serve a member of the room that sends with gather, which has to read the flood first."""
     await take_part(websocket, gathering_manager, flooded=True)
 
 

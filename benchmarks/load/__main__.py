@@ -60,7 +60,7 @@ def pin(core: int | None) -> None:
 
 
 def answer(text: str) -> dict[str, Any]:
-    """The outcome of the job in `text`.
+    """Return the outcome of the job in `text`.
 
     Raises:
         JobError: where it holds none.

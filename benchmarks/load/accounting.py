@@ -77,14 +77,14 @@ class Server:
             raise Failure("died", f"there is no process {pid}, which should be the server") from error
 
     def alive(self) -> bool:
-        """Whether its first process is there."""
+        """Return True if its first process is running."""
         try:
             return bool(self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
 
     def cpu(self) -> Reading:
-        """CPU up to now.
+        """Return the CPU time used so far.
 
         Raises:
             Failure: where the server has ended.
@@ -101,7 +101,7 @@ class Server:
         return Reading(processes)
 
     def memory(self) -> int:
-        """Bytes that its processes have for themselves (USS).
+        """Return the bytes of memory that only these processes use (USS).
 
         Raises:
             Failure: where the server has ended.
@@ -118,7 +118,7 @@ class Server:
         return total
 
     def run_time(self) -> float | None:
-        """Seconds that all its threads ran, to the nanosecond; None where the system does not tell."""
+        """Return the seconds that all its threads ran, to the nanosecond, or None if the system does not report it."""
         try:
             files = [file for each in self._processes() for file in Path(f"/proc/{each.pid}/task").glob("*/schedstat")]
             return sum(int(file.read_text().split()[0]) for file in files) / 1e9 if files else None
@@ -135,7 +135,7 @@ class Server:
 
 
 def scaled(user: float, system: float, exact: float | None) -> tuple[float, float]:
-    """Ticks of 10 ms made to add up to the exact sum, where it is known and is that of the same threads."""
+    """Return the ticks of 10 ms scaled to the exact sum, where the sum is known and counts the same threads."""
     counted = user + system
     if exact is None or abs(exact - counted) > 2 * _TICKS:
         return user, system
@@ -168,7 +168,7 @@ class Section:
         self.began = time.perf_counter()
 
     def stop(self) -> None:
-        """The end, but for the system's account: reading that takes milliseconds, which no message should wait for."""
+        """Mark the end. Reading the system's account takes milliseconds, so it comes after the last message."""
         self.ended = time.perf_counter()
         self.seconds = self.ended - self.began
         self.generator = (time.process_time() - self._own) / self.seconds
@@ -189,7 +189,7 @@ class Section:
         self.user, self.system = scaled(user, system, exact)
 
     def figures(self) -> dict[str, Any]:
-        """What of an `Outcome` was read here."""
+        """Return the fields of an `Outcome` that were read here."""
         names = ("messages", "seconds", "user", "system", "received", "generator")
         return {name: getattr(self, name) for name in names}
 

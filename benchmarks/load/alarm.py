@@ -24,13 +24,13 @@ class Progress:
     missing: Callable[[], int]
 
     def problem(self, patience: float) -> str:
-        """What to say when nothing comes any more."""
+        """Return the message for a run in which replies have stopped."""
         missing, came = self.missing(), self.replies()
         return f"no reply came for {patience:g} s: {missing} of {came + missing} never came"
 
 
 class Connection(Protocol):
-    """What can be ended at once.
+    """Work that can be ended at once.
 
     Attributes:
         closed: done when it is ended.

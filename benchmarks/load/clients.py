@@ -29,12 +29,12 @@ _SPARE: Final = 64
 _ADDRESSES: Final = 64
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
 
-# What picows says about a broken connection is said in the outcome.
+# The outcome already says what picows would log about a broken connection.
 logging.getLogger("picows").setLevel(logging.CRITICAL + 1)
 
 
 def shortened(data: bytes) -> str:
-    """Bytes for an error message."""
+    """Return the bytes as text for an error message."""
     return repr(data) if len(data) <= 40 else f"{data[:40]!r}... ({len(data)} bytes)"
 
 
@@ -71,10 +71,10 @@ class Client(WSListener):
             self.alarm.fail(failure)
 
     def understand(self, frame: WSFrame, kind: WSMsgType, expected: bytes | None) -> int | None:
-        """What is not, byte for byte, the expected reply: compressed, or the end, or wrong.
+        """Handle a frame that does not equal the expected reply: compressed, the end, or wrong.
 
         Returns:
-            For the right message its bytes on the wire; None where the frame was no right message, after reporting it.
+            The bytes on the wire of a right message. None for another frame, which has been reported.
         """
         data = frame.get_payload_as_bytes()
         if frame.msg_type == WSMsgType.CLOSE:
@@ -133,7 +133,7 @@ class Client(WSListener):
         raise Failure("died", "the server closed a connection that was in use")
 
     def pause_writing(self) -> None:
-        """What the server does not read waits here."""
+        """Do nothing: data that the server does not read waits here."""
 
     def resume_writing(self) -> None:
         """See `pause_writing`."""
@@ -170,7 +170,7 @@ class Connector(Generic[C]):
         self._sockets = Sockets(url)
 
     async def open(self) -> C:
-        """One connection.
+        """Open one connection.
 
         Raises:
             Failure: where none could be opened.
@@ -194,7 +194,7 @@ class Connector(Generic[C]):
         return listener  # type: ignore[return-value]  # what `make` made
 
     async def open_all(self, number: int, alarm: Alarm) -> list[C]:
-        """That many, some at a time.
+        """Open that many connections, some at a time.
 
         Raises:
             Failure: where one could not be opened, or something was reported meanwhile.
@@ -223,7 +223,7 @@ class Sockets:
         self._sources = itertools.cycle([f"127.0.0.{last}" for last in range(2, 2 + _ADDRESSES)] if local else [None])
 
     def make(self, receive_buffer: int | None = None) -> socket.socket:
-        """One of them."""
+        """Open one of the connections."""
         made = socket.socket(socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET, socket.SOCK_STREAM)
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -259,7 +259,7 @@ def explained(url: str, patience: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def ended_on_error(used: socket.socket) -> Iterator[None]:
-    """No socket outlives what went wrong with it: picows leaves one open when its handshake is given up."""
+    """Close every socket at the end. picows leaves one open when its handshake is cancelled."""
     try:
         yield
     except BaseException:
@@ -299,7 +299,7 @@ async def together(work: Sequence[Awaitable[T]]) -> list[T]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """No garbage collection within: its pauses would be counted as the server's latency."""
+    """Switch garbage collection off in the block. Its pauses would count as latency of the server."""
     gc.freeze()
     gc.disable()
     try:

@@ -36,13 +36,13 @@ class EchoClient(Client):
         self._fresh = 0  # replies since the last write
 
     def use(self, ring: Ring) -> None:
-        """What to send."""
+        """Keep the payloads to send."""
         self._ring = ring
         self._payloads = ring.payloads
         self._kind = ring.kind
 
     def send(self, number: int, due: float) -> None:
-        """The next messages, in one write."""
+        """Send the next messages in one write."""
         self.dues.extend([due] * number)
         write(self, self._ring, self.sent, number)
         self.sent += number

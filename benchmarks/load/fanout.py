@@ -21,7 +21,7 @@ _ALL_HERE: Final = b"?all here"
 
 
 class Room:
-    """What is published to all, and what of it has come.
+    """The messages published to all, and their deliveries so far.
 
     Attributes:
         members: whom it has; the first one publishes.
@@ -71,7 +71,7 @@ class Room:
         await self._alarm.drain(Progress(lambda: self.ready, lambda: len(members) - self.ready), self._job.patience)
 
     def publish(self, due: float) -> None:
-        """One burst."""
+        """Publish one burst."""
         burst = self._job.burst
         self.dues.extend([due] * burst)
         first, self.published = self.published, self.published + burst
@@ -79,17 +79,17 @@ class Room:
         write(self.members[0], self.ring, first, burst)
 
     def caught_up(self, now: float) -> None:
-        """A member has got everything."""
+        """Note that a member has received everything."""
         self._behind -= 1
         if not self._behind and self.closed_loop:
             self.publish(now)
 
     def missing(self) -> int:
-        """Deliveries that have not come."""
+        """Return the number of deliveries that have not arrived."""
         return self.published * len(self.members) - len(self.recorder)
 
     def progress(self) -> Progress:
-        """For waiting."""
+        """Return a future to wait for."""
         return Progress(lambda: len(self.recorder), self.missing)
 
 
@@ -152,10 +152,10 @@ class Run:
         self._alarm = alarm
 
     async def do(self) -> Outcome:
-        """All of it.
+        """Run the workload.
 
         Raises:
-            Failure: what kept it from being done.
+            Failure: the workload could not be done.
         """
         job, room = self._job, self.room
         before = self.server.memory()
@@ -229,6 +229,6 @@ async def run(job: FanoutJob, alarm: Alarm, server: Server) -> Outcome:
     """Do the job.
 
     Raises:
-        Failure: what kept it from being done.
+        Failure: the workload could not be done.
     """
     return await Run(job, alarm, server).do()

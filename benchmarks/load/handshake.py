@@ -36,7 +36,7 @@ class HandshakeClient(Client):
             self.leave()
 
     def finished(self) -> bool:
-        """Whether the close handshake was completed."""
+        """Return True if the close handshake was completed."""
         shaken = self.transport.close_handshake
         return self._answered and shaken is not None and shaken.recv is not None
 

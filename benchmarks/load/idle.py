@@ -30,7 +30,7 @@ class IdleClient(Client):
         self._due = 0.0
 
     def ask(self, ring: Ring, expected: bytes) -> asyncio.Future[None]:
-        """Send one message. What is returned is done with its reply."""
+        """Send one message. Return a future that its reply completes."""
         self.replied = asyncio.get_running_loop().create_future()
         self._expected = expected
         self._due = time.perf_counter()

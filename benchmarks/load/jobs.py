@@ -1,4 +1,4 @@
-"""What the generator is asked to do and what it answers, as values and as JSON."""
+"""The jobs of the generator and their outcomes, as values and as JSON."""
 
 import dataclasses
 import math
@@ -31,7 +31,7 @@ class Failure(Exception):
         self.error = " ".join(error.split())
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written to the standard output."""
+        """Return the JSON that is written to standard output."""
         return {"error": self.error, "kind": self.kind}
 
 
@@ -41,7 +41,7 @@ def _at_least(least: float) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What all workloads have.
+    """The fields of all workloads.
 
     Attributes:
         url: ws://HOST:PORT/PATH.
@@ -57,7 +57,7 @@ class Job:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """The job in a JSON object.
+        """Return the job in a JSON object.
 
         Raises:
             JobError: for a field that is missing, unknown, or holds what it cannot.
@@ -80,7 +80,7 @@ class Job:
         return job
 
     def check(self) -> None:
-        """What concerns several fields, or the inside of one.
+        """Check conditions on several fields, or on the inside of one.
 
         Raises:
             JobError: see above.
@@ -201,7 +201,7 @@ WORKLOADS: Final[Mapping[str, type[Job]]] = {
 
 
 def parse_job(document: Any) -> Job:
-    """The job in what JSON gave.
+    """Return the job in a decoded JSON value.
 
     Raises:
         JobError: for anything else.
@@ -216,7 +216,7 @@ def parse_job(document: Any) -> Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run measured.
+    """The measurements of a run.
 
     Attributes:
         messages: echoed messages, handshakes, deliveries or connections of the measured section.
@@ -254,7 +254,7 @@ class Outcome:
     waited: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written to the standard output."""
+        """Return the JSON that is written to standard output."""
         return dataclasses.asdict(self)
 
 

@@ -1,7 +1,7 @@
 """Latencies without coordinated omission, and the schedule that they are counted from.
 
-In the open loop messages are due at fixed times. What the server, or the generator, does not manage in time waits, and
-its waiting counts: the latency runs from the moment when the message was due, not from when it could be sent.
+In the open loop messages are due at fixed times. A message that the server or the generator
+delays waits, and its waiting counts: the latency runs from the moment at which the message was due.
 """
 
 import asyncio
@@ -47,21 +47,21 @@ class Recorder:
         return len(self.came)
 
     def received(self, messages: int, extra: int) -> float:
-        """Bytes on the wire for each of `messages`."""
+        """Return the bytes on the wire for each of `messages`."""
         return self.wire + extra / messages if messages else 0.0
 
     def latency(self, which: slice) -> dict[str, float | None]:
-        """The summary of those entries."""
+        """Return the summary of those entries."""
         return summary(came - due for came, due in zip(self.came[which], self.due[which], strict=True))
 
     def latency_of_due(self, within: "Span") -> dict[str, float | None]:
-        """The summary of what was due within that time, also of what came after it."""
+        """Return the summary of the messages due within that time, including late ones."""
         both = zip(self.came, self.due, strict=True)
         return summary(came - due for came, due in both if within.began <= due < within.ended)
 
 
 def summary(seconds: Iterable[float]) -> dict[str, float | None]:
-    """p50, p99, p99.9 and max in milliseconds, and the count."""
+    """Return p50, p99, p99.9 and max in milliseconds, and the count."""
     histogram = HdrHistogram(1, _HOUR, 3)
     # The histogram is plain Python: equal values together make a million of them bearable.
     for microseconds, count in Counter(max(0, round(each * 1_000_000)) for each in seconds).items():
@@ -106,7 +106,7 @@ class Pacer:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGALRM)
 
     def lateness(self) -> dict[str, float | None]:
-        """The summary of `late`."""
+        """Return the summary of `late`."""
         return summary(self.late)
 
     def _ring(self) -> None:

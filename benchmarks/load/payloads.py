@@ -1,4 +1,4 @@
-"""What is sent: rings of different messages, made before the run, so that a reply's place in the order shows in it."""
+"""Rings of different messages, made before the run, so that a reply shows its place in the order."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from websockets.headers import build_extension, parse_extension
 from .jobs import Failure
 
 LENGTH: Final = 64
-# What browsers offer.
+# The offer of browsers.
 FACTORY: Final = ClientPerMessageDeflateFactory(client_max_window_bits=True)
 OFFER: Final = build_extension([(FACTORY.name, FACTORY.get_request_params())])
 _WORDS: Final = ("amber", "birch", "cobalt", "delta", "ember", "fjord", "grove", "harbor", "iris", "juniper", "kelp")
@@ -42,7 +42,7 @@ class Ring:
 
     @classmethod
     def of(cls, payloads: tuple[bytes, ...], *, binary: bool = False, window_bits: int | None = None) -> Self:
-        """The ring of these; compressed where `window_bits`, the size of the window, is given."""
+        """Return the ring of these payloads, compressed if `window_bits` is given."""
         opcode = Opcode.BINARY if binary else Opcode.TEXT
         # Each message is compressed for itself, which one may do also where the context may be kept (RFC 7692, 7.1.1).
         compression = [] if window_bits is None else [PerMessageDeflate(False, True, 15, window_bits)]
@@ -52,14 +52,14 @@ class Ring:
 
 
 def payloads_of(size: int, content: str) -> tuple[bytes, ...]:
-    """As many different payloads as a ring has, of `size` bytes each, the same in every run if they are JSON."""
+    """Return the payloads of a ring, of `size` bytes each. JSON payloads are the same in every run."""
     if content == "random":
         return tuple(b"%02d" % number + os.urandom(size - 2) for number in range(LENGTH))
     return tuple(_json_like(number, size) for number in range(LENGTH))
 
 
 def wire_size(payload: int) -> int:
-    """Bytes of a server's frame."""
+    """Return the size of a server's frame in bytes."""
     return payload + (2 if payload < 126 else 4 if payload < 65536 else 10)
 
 
@@ -80,7 +80,7 @@ def _json_like(number: int, size: int) -> bytes:
 
 @dataclass(frozen=True)
 class Agreed:
-    """What the server accepted of `OFFER`.
+    """The server's answer to `OFFER`.
 
     Attributes:
         window_bits: of what the client sends.
@@ -92,7 +92,7 @@ class Agreed:
 
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> Self:
-        """From the response to the handshake.
+        """Read the agreement from the response to the handshake.
 
         Raises:
             Failure: where the extension was not accepted, or with parameters that cannot be.
@@ -115,17 +115,17 @@ class Agreed:
 
 
 class Inflater:
-    """What a server compressed on one connection."""
+    """A decompressor for the messages of one connection."""
 
     def __init__(self, agreed: Agreed) -> None:
         self._takeover = agreed.takeover
         self._context = zlib.decompressobj(-15)
 
     def inflate(self, data: bytes) -> bytes:
-        """The message (RFC 7692, 7.2.2).
+        """Inflate a message (RFC 7692, 7.2.2).
 
         Raises:
-            zlib.error: for what is no compressed message.
+            zlib.error: `data` is not a compressed message.
         """
         message = self._context.decompress(data + _TAIL)
         if not self._takeover or self._context.eof:

@@ -13,12 +13,12 @@ ROOM: Final = web.AppKey("room", set[web.WebSocketResponse])
 
 
 async def hello(_request: web.Request) -> web.Response:
-    """HTTP."""
+    """Answer a request."""
     return web.Response(text="Hello, World!")
 
 
 async def accept(request: web.Request) -> web.WebSocketResponse:
-    """The handshake."""
+    """Answer the handshake."""
     options = request.app[OPTIONS]
     ws = web.WebSocketResponse(compress=options.deflate, heartbeat=options.ping_interval)
     await ws.prepare(request)
@@ -26,7 +26,7 @@ async def accept(request: web.Request) -> web.WebSocketResponse:
 
 
 async def answer(request: web.Request) -> web.WebSocketResponse:
-    """The same answer to every message."""
+    """Send the same answer to every message."""
     ws = await accept(request)
     async for _ in ws:
         await ws.send_str("OK!")
@@ -34,7 +34,7 @@ async def answer(request: web.Request) -> web.WebSocketResponse:
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
-    """Every message back, as it came."""
+    """Send every message back."""
     ws = await accept(request)
     async for message in ws:
         if message.type is WSMsgType.TEXT:
@@ -45,12 +45,12 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 
 
 async def fanout(request: web.Request) -> web.WebSocketResponse:
-    """One of the room."""
+    """Serve a member of the room."""
     return await take_part(request, flooded=False)
 
 
 async def stall(request: web.Request) -> web.WebSocketResponse:
-    """One of the room, who has to read the flood first."""
+    """Serve a member of the room, which has to read the flood first."""
     return await take_part(request, flooded=True)
 
 
@@ -87,7 +87,7 @@ async def publish(room: set[web.WebSocketResponse], message: WSMessage) -> None:
 
 
 def make_app(options: Options) -> web.Application:
-    """The application."""
+    """Return the application."""
     app = web.Application()
     app[OPTIONS] = options
     app[ROOM] = set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 HOST: Final = "127.0.0.1"
-# What uvicorn is started with, so that a storm of connections finds the same queue everywhere.
+# The value that uvicorn is started with, so that a storm of connections finds the same queue everywhere.
 BACKLOG: Final = 4096
 
 
@@ -19,7 +19,7 @@ class Options:
         name: of the program.
         port: where it listens.
         deflate: permessage-deflate is on.
-        ping_interval: seconds between pings; None is no pings.
+        ping_interval: seconds between pings; None sends no pings.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Options:
     ping_interval: float | None
 
     def listen(self) -> socket.socket:
-        """A listening socket on the port. Where it is taken, one line on stderr and exit status 1."""
+        """Return a listening socket on the port. If it is taken, print one line and exit with status 1."""
         try:
             return socket.create_server((HOST, self.port), backlog=BACKLOG)
         except (OSError, OverflowError) as error:

@@ -28,7 +28,7 @@ room: set[WSTransport] = set()
 
 
 class Listener(WSListener):
-    """What every path does with a frame that is no message, and with a client that reads too slowly."""
+    """A listener that answers control frames and keeps the data of a client that reads slowly."""
 
     def on_other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take part in the closing handshake. Pings and the pongs to ours have their answers from picows."""
@@ -39,13 +39,13 @@ class Listener(WSListener):
             transport.send_close(WSCloseCode.UNSUPPORTED_DATA, b"fragments")
             transport.disconnect()
 
-    # What cannot be written is kept, as in the broadcast of websockets. picows would log a warning each time.
+    # Data that cannot be written is kept, as in the broadcast of websockets. picows would log a warning each time.
 
     def pause_writing(self) -> None:
-        """Nothing waits."""
+        """Do nothing: no sender waits."""
 
     def resume_writing(self) -> None:
-        """Nothing waited."""
+        """Do nothing: no sender waited."""
 
 
 class Answer(Listener):
@@ -101,7 +101,7 @@ LISTENERS = {b"/ws": Answer, b"/echo": Echo, b"/fanout": Member, b"/stall": Floo
 
 
 def route(request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener | None:
-    """The listener of a path; None is 404."""
+    """Return the listener of a path, or None for 404."""
     listener = LISTENERS.get(request.path)
     if listener is not None:
         return listener()

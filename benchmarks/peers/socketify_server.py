@@ -1,6 +1,6 @@
 """The peer on socketify, uWebSockets under Python: its publish and subscribe for the room, and its own event loop.
 
-It is no dependency of the benchmarks, since it needs the system's libuv 1.
+It is not a dependency of the benchmarks, because it needs the system's libuv 1.
 """
 
 import importlib
@@ -21,7 +21,7 @@ Behaviour = dict[str, Any]
 
 
 def load() -> Any:
-    """The package. Where it does not load, one line on stderr and exit status 1."""
+    """Return the package. If it does not load, print one line and exit with status 1."""
     try:
         return importlib.import_module("socketify")
     except ImportError as error:
@@ -31,7 +31,7 @@ def load() -> Any:
 
 
 def behaviours(socketify: Any, compress: bool) -> dict[str, Behaviour]:
-    """What is done at each path."""
+    """Register the handler of each path."""
     opcodes = socketify.OpCode
 
     def answer(ws: Any, _data: str | bytes, _opcode: Any) -> None:
@@ -60,7 +60,7 @@ def behaviours(socketify: Any, compress: bool) -> dict[str, Behaviour]:
 
 
 def idle_timeout(ping_interval: float | None) -> int:
-    """The idle timeout, in seconds, at which uWebSockets pings after this interval without a message; 0 is none.
+    """Return the idle time-out in seconds at which uWebSockets pings after this interval; 0 switches pings off.
 
     It pings 4, 8 or 16 seconds before the timeout, by the timeout's length (its WebSocketContextData.h).
     """

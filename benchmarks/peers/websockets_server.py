@@ -16,19 +16,19 @@ room: set[ServerConnection] = set()
 
 
 async def answer(connection: ServerConnection) -> None:
-    """The same answer to every message."""
+    """Send the same answer to every message."""
     async for _ in connection:
         await connection.send("OK!")
 
 
 async def echo(connection: ServerConnection) -> None:
-    """Every message back, as it came."""
+    """Send every message back."""
     async for message in connection:
         await connection.send(message)
 
 
 async def fanout(connection: ServerConnection) -> None:
-    """One of the room."""
+    """Serve a member of the room."""
     room.add(connection)
     try:
         async for message in connection:
@@ -38,7 +38,7 @@ async def fanout(connection: ServerConnection) -> None:
 
 
 async def stall(connection: ServerConnection) -> None:
-    """One of the room, who has to read the flood first."""
+    """Serve a member of the room, which has to read the flood first."""
     room.add(connection)
     try:
         for message in flood():
@@ -57,7 +57,7 @@ HANDLERS: Final[dict[str, Callable[[ServerConnection], Awaitable[None]]]] = {
 
 
 def process_request(connection: ServerConnection, request: Request) -> Response | None:
-    """Answer what is no WebSocket of ours."""
+    """Answer requests other than our WebSockets."""
     if request.path in HANDLERS:
         return None
     if request.path == "/hello":

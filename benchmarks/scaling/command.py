@@ -23,7 +23,7 @@ _GROUPS: Final = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options: files, whose figures are taken, and one option for each number of the model."""
+    """Add the options: files, contestants, and one option for each number of the model."""
     parser.add_argument("results", type=Path, metavar="RESULTS.json", help="what a run wrote with --json")
     parser.add_argument("--contestant", default=CONTESTANT, help="whose figures are taken (default: %(default)s)")
     parser.add_argument(
@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def computed(arguments: argparse.Namespace) -> tuple[Model, list[Table]]:
-    """The model that was asked for, and its tables.
+    """Return the model that the options describe, and its tables.
 
     Raises:
         ResultsError: where the file holds no results.

@@ -73,7 +73,7 @@ def _empty(title: str, count: int = 1) -> tuple[Picture, list[Axes]]:
 
 
 def _limits(model: Model) -> Picture:
-    """Connections on a machine at which each resource ends, over what a connection says."""
+    """Draw the connections at which each resource of a machine ends, over the messages of a connection."""
     load = model.workload
     picture, (place,) = _empty("Connections on one machine at which each resource ends")
     middle = load.rate or 0.1
@@ -94,7 +94,7 @@ def _limits(model: Model) -> Picture:
 
 
 def _machines(model: Model) -> Picture:
-    """Machines needed, and the load of one broker, over users; rooms spread at random, and sticky."""
+    """Draw the machines needed and the load of one broker over users, for spread and sticky rooms."""
     picture, (left, right) = _empty("Machines needed, and what one broker has to do", 2)
     users = [round(10 ** (4 + step / 4)) for step in range(13)]
     for (colour, dash), (name, sticky) in zip(
@@ -125,7 +125,7 @@ def _machines(model: Model) -> Picture:
 
 
 def _latency(model: Model) -> Picture:
-    """p99 of deliveries over load, for rooms of several sizes."""
+    """Draw the p99 of deliveries over load, for rooms of several sizes."""
     picture, (place,) = _empty(f"p99 of deliveries in simulation, {LOOPS} loops")
     for (colour, dash), members in zip(_LINES, ROOMS, strict=False):
         outcomes = (simulate(plan(model, members, load, _PUBLISHES)) for load in _LOADS)

@@ -14,7 +14,7 @@ CONTESTANT: Final = "asgi_ws"
 
 
 class ScalingError(Exception):
-    """What was asked cannot be computed. The text is one line that says why."""
+    """A case that cannot be computed. The text is one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Lookup:
         metric: of the figures.
         having: the case must match this.
         without: the case must not match this.
-        sizes: how many message sizes are needed; 0 where the size of a message is no part of the case.
+        sizes: how many message sizes are needed; 0 where the size of a message is not part of the case.
     """
 
     title: str
@@ -85,7 +85,7 @@ class Line:
     per_byte: float = 0.0
 
     def at(self, size: float) -> float:
-        """µs for a message of so many bytes."""
+        """Return the microseconds for a message of this many bytes."""
         return self.fixed + self.per_byte * size
 
     @classmethod
@@ -137,7 +137,7 @@ class OpenLoop(NamedTuple):
 
 
 def costs_of(results: Results, contestant: str = CONTESTANT, takes: Mapping[str, str] | None = None) -> Costs:
-    """The figures of a contestant.
+    """Read the figures of a contestant.
 
     Args:
         results: a run.
@@ -178,7 +178,7 @@ def costs_of(results: Results, contestant: str = CONTESTANT, takes: Mapping[str,
 
 
 def open_loops_of(results: Results, contestant: str = CONTESTANT) -> list[OpenLoop]:
-    """The open-loop runs of a room; none where the results have none, or their cases name no size of the room."""
+    """Return the open-loop runs of a room, if the results have any with a size of the room."""
     runs = []
     for figure in _matching(results, OPEN_LOOP, contestant):
         members, rate, size = _MEMBERS.search(figure.case), _RATE.search(figure.case), _size(figure.case)
@@ -191,7 +191,7 @@ def open_loops_of(results: Results, contestant: str = CONTESTANT) -> list[OpenLo
 
 
 def _delivery(points: Mapping[int, float], echo: Line) -> Line:
-    """From one size alone the bytes cost half of what they cost an echo, which has them twice."""
+    """Return the cost by size. From one size only, a byte costs half of a byte of an echo, which has it twice."""
     if len(points) > 1:
         return Line.through(points)
     ((size, cost),) = points.items()
@@ -210,7 +210,7 @@ def _matching(results: Results, lookup: Lookup, contestant: str) -> list[Figure]
 
 
 def _dearest(results: Results, lookup: Lookup, contestant: str) -> dict[int, Figure]:
-    """For each size the dearest of the cases: who plans with it is not surprised by the others."""
+    """Return the most expensive case of each size, so that a plan holds for the others."""
     chosen: dict[int, Figure] = {}
     for figure in _matching(results, lookup, contestant):
         size = _size(figure.case) if lookup.sizes else 0

@@ -1,4 +1,4 @@
-"""What the model is told: the workload, and the assumptions that no benchmark of this project has measured."""
+"""The inputs of the model: the workload, and assumptions that the benchmarks did not measure."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ _RANGES: Final = {"count": (1, math.inf), "positive": (0, math.inf), "share": (0
 
 
 def _given(default: Any, text: str, kind: str = "positive") -> Any:
-    """A field that the command line can set.
+    """Return a field that the command line can set.
 
     Args:
         default: its value.
@@ -36,7 +36,7 @@ def _check(values: "Workload | Assumptions") -> None:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is asked of the machines. Each message that comes is published to one room, its sender among the members."""
+    """The load on the machines. Each message is published to one room, and its sender is a member."""
 
     connections: int = _given(100_000, "connections in all", "count")
     rate: float = _given(0.1, "messages a second that one connection sends", "zero")

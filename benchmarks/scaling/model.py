@@ -14,7 +14,7 @@ MOST_MACHINES: Final = 1 << 30
 
 
 def distinct(members: int, places: int) -> float:
-    """How many of so many places are expected to have one of so many members, spread at random: M(1-(1-1/M)^k)."""
+    """Return the expected number of places with a member, spread at random: M(1-(1-1/M)^k)."""
     if places == 1:
         return 1.0
     # 1-(1-1/M)^k, exact where M is so large that 1-1/M is next to 1.
@@ -23,7 +23,7 @@ def distinct(members: int, places: int) -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a number of connections take, on average, in a second.
+    """The resources that connections take in a second, on average.
 
     Attributes:
         cpu: seconds of CPU by cause.
@@ -44,7 +44,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Broker:
-    """What a broker does in a second.
+    """The work of a broker in a second.
 
     Attributes:
         publishes: events that come.
@@ -83,7 +83,7 @@ class Model:
             raise ScalingError("the results lack memory of an idle connection, deflate")
 
     def for_(self, **changes: Any) -> "Model":
-        """The same for another workload."""
+        """Return the model for another workload."""
         return replace(self, workload=replace(self.workload, **changes))
 
     @property
@@ -111,11 +111,11 @@ class Model:
         return self.workload.size * (self.assumptions.deflate_ratio if self.workload.deflate else 1.0)
 
     def reached(self, processes: int) -> float:
-        """How many processes an event is expected to go to, when there are so many."""
+        """Return the expected number of processes that an event goes to."""
         return 1.0 if self.workload.sticky else distinct(self.workload.room, processes)
 
     def usage(self, machines: int) -> Usage:
-        """What all connections take together, spread over so many machines."""
+        """Return the resources of all connections, spread over this many machines."""
         load, given = self.workload, self.assumptions
         traffic, broker_cpu = self._through_the_broker(machines * given.cores)
         received = load.connections * load.rate
@@ -165,7 +165,7 @@ class Model:
         return self.workload.size * self.workload.batch + self.assumptions.envelope
 
     def broker(self, machines: int) -> Broker:
-        """What the broker does with so many machines."""
+        """Return the load of the broker with this many machines."""
         given, processes = self.assumptions, machines * self.assumptions.cores
         if processes == 1:
             return Broker()
@@ -180,7 +180,7 @@ class Model:
         )
 
     def shares(self, machines: int) -> dict[str, float]:
-        """Of each resource the share that is used of what may be used; above 1 it does not fit."""
+        """Return the used share of each resource. Above 1 it does not fit."""
         given, usage = self.assumptions, self.usage(machines)
         link = given.network_gbits * 1e9 / 8 * given.target
         packets = usage.network.packets_in + usage.network.packets_out
@@ -206,18 +206,18 @@ class Model:
         return given.cores * (given.descriptors * given.memory_target - given.process_descriptors)
 
     def limits(self, machines: int) -> dict[str, float]:
-        """Connections that a machine can hold by each resource, when there are so many machines."""
+        """Return the connections that a machine can hold by each resource, with this many machines."""
         each = self.workload.connections / machines
         return {name: each / share if share else math.inf for name, share in self.shares(machines).items()}
 
     def first_limit(self, machines: int) -> tuple[str, float]:
-        """The resource that ends first, and at how many connections on a machine."""
+        """Return the resource that ends first, and the connections of a machine at that point."""
         limits = self.limits(machines)
         name = min(limits, key=limits.__getitem__)
         return name, limits[name]
 
     def machines(self) -> int:
-        """The fewest machines on which every resource stays within its target.
+        """Return the fewest machines on which every resource stays within its target.
 
         Raises:
             ScalingError: where a billion machines would not do.
@@ -228,11 +228,11 @@ class Model:
         return needed
 
     def brokers(self, machines: int) -> int:
-        """How many brokers the rooms must be spread over, at the target utilisation; 0 where none is needed."""
+        """Return the number of brokers needed at the target utilisation, 0 for one process."""
         return math.ceil(self.broker(machines).load / self.assumptions.target)
 
     def broker_bound(self, most: int = 10**9) -> int | None:
-        """The connections from which one broker is not enough; None where it is up to `most` of them.
+        """Return the connections above which one broker is not enough, or None if it is enough up to `most`.
 
         From there on more machines do not help.
         """
@@ -246,15 +246,15 @@ class Model:
     # -- one room, and everybody at once
 
     def room_seconds(self, processes: int) -> float:
-        """How long one message to one room keeps a process busy, on average of the processes that it goes to."""
+        """Return the mean time for which a message to a room occupies a process."""
         return self.workload.room / self.reached(processes) * self.delivery.at(self.workload.size) * MICRO
 
     def storm_share(self, machines: int) -> float:
-        """The share of all CPU that the handshakes take while everybody comes back."""
+        """Return the share of all CPU that handshakes take while all clients come back."""
         return self._handshake_seconds / self.workload.storm / (machines * self.assumptions.cores)
 
     def storm_least(self, machines: int) -> float:
-        """The fewest seconds in which everybody can come back beside the usual work; infinite where it leaves none."""
+        """Return the fewest seconds in which all clients can come back beside the usual work, or infinity."""
         cores = machines * self.assumptions.cores
         left = cores - self.usage(machines).cpu_total
         return self._handshake_seconds / left if left > 0 else math.inf
@@ -265,7 +265,7 @@ class Model:
 
 
 def _first(holds: Callable[[int], bool], most: int) -> int | None:
-    """The least whole number from 1 of which it holds, when it holds of all above, too."""
+    """Return the least whole number from 1 for which a monotone condition holds."""
     high = 1
     while not holds(high):
         if high >= most:

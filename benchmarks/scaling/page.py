@@ -13,7 +13,7 @@ PICTURES: Final[Mapping[str, str]] = {
     "scaling-machines": "Machines needed and load of one broker, over connections",
     "scaling-latency": "99th percentile of the latency of deliveries, over load, for rooms of several sizes",
 }
-# What this model has no table for: the results have no such run.
+# Tables that need a run which the results do not have.
 _WITHOUT: Final = {"held": "The results have no run of a room at a fixed rate."}
 
 
@@ -30,5 +30,5 @@ def rewrite(page: Path, tables: Sequence[Table], drawn: Sequence[Path]) -> None:
 
 
 def markdown(table: Table) -> str:
-    """A table with its caption below."""
+    """Return a table with its caption below."""
     return markdown_table(table.columns, table.rows) + (f"\n\n{table.caption}\n" if table.caption else "\n")

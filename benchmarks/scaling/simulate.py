@@ -20,7 +20,7 @@ Values: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is simulated. Times are in seconds.
+    """The plan of a simulation. Times are in seconds.
 
     Attributes:
         processes: event loops, all members spread over them at random.
@@ -71,11 +71,11 @@ class Latencies:
     fan_outs: list[tuple[float, float, int]] = field(default_factory=list)
 
     def add(self, start: float, step: float, count: int) -> None:
-        """`count` deliveries, the first at `start + step`, the next each a `step` later."""
+        """Add `count` deliveries, the first at `start + step`, the next each a `step` later."""
         self.fan_outs.append((start, step, count))
 
     def weighed(self) -> tuple[Values, Values]:
-        """The latencies in seconds, and for how many deliveries each stands."""
+        """Return the latencies in seconds, and the number of deliveries of each."""
         start, step, count = np.array(self.fan_outs, dtype=np.float64).T[:, :, np.newaxis]
         weight = count / np.minimum(count, self.most)
         index = np.arange(self.most)
@@ -91,7 +91,7 @@ class Latencies:
         return float(np.average(values, weights=weights))
 
     def percentiles(self, *shares: float) -> list[float]:
-        """The latencies, in seconds, that such shares of the deliveries stay within."""
+        """Return the latencies in seconds within which these shares of the deliveries stay."""
         values, weights = self.weighed()
         order = np.argsort(values)
         sums = np.cumsum(weights[order])
@@ -101,7 +101,7 @@ class Latencies:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a plan.
+    """The outcome of a plan.
 
     Attributes:
         latencies: from the publish's arrival to the end of the write to a member.
@@ -148,17 +148,17 @@ def simulate(plan: Plan) -> Outcome:
 
 
 def offered(plan: Plan, reached: float) -> float:
-    """The utilisation of the loops that the analytic model expects, when an event goes to so many of them."""
+    """Return the utilisation of the loops that the analytic model expects."""
     return plan.rate * (reached * plan.fixed + plan.members * plan.delivery) / plan.processes
 
 
 def rate_for(load: float, plan: Plan, reached: float) -> float:
-    """The publishes a second with which the loops are busy for such a share of the time."""
+    """Return the publishes a second at which the loops are busy for this share of the time."""
     return load * plan.processes / (reached * plan.fixed + plan.members * plan.delivery)
 
 
 def _placed(chance: random.Random, plan: Plan) -> Sequence[tuple[int, int]]:
-    """A room: the processes that have members of it, and how many each."""
+    """Return a room: the processes that have members, and the number of members in each."""
     if plan.processes == 1:
         return [(0, plan.members)]
     return sorted(Counter(chance.choices(range(plan.processes), k=plan.members)).items())

@@ -1,4 +1,4 @@
-"""What the model says, as tables of text: the same for the terminal and for the page."""
+"""The model as tables of text, the same for the terminal and for the page."""
 
 import dataclasses
 import math
@@ -38,7 +38,7 @@ class Table:
 
 
 def all_tables(model: Model, results: Results, file: str, loops: Sequence[OpenLoop]) -> list[Table]:
-    """Every table, in the order of the page."""
+    """Return every table, in the order of the page."""
     machines = model.machines()
     return [
         measured(model, results, file),
@@ -56,7 +56,7 @@ def all_tables(model: Model, results: Results, file: str, loops: Sequence[OpenLo
 
 
 def measured(model: Model, results: Results, file: str) -> Table:
-    """What was taken from the results."""
+    """Return the figures taken from the results."""
     rows = [
         [each.title, each.contestant, each.case, f"{number(each.value)} {each.unit}"] for each in model.costs.sources
     ]
@@ -76,7 +76,7 @@ def _given(name: str, title: str, values: Workload | Assumptions) -> Table:
 
 
 def cpu(model: Model, machines: int) -> Table:
-    """CPU by cause, of all machines and of one."""
+    """Return the CPU by cause, of all machines and of one."""
     usage = model.usage(machines)
     total = usage.cpu_total
     rows = [
@@ -88,7 +88,7 @@ def cpu(model: Model, machines: int) -> Table:
 
 
 def limits(model: Model, machines: int) -> Table:
-    """What a machine uses, and at how many connections each resource ends."""
+    """Return the resources that a machine uses, and the connections at which each ends."""
     given, usage = model.assumptions, model.usage(machines)
     network, bits = usage.network, 8 / machines / 1e6
     memory = usage.memory / machines + given.cores * given.process_mib * (1 << 20)
@@ -117,7 +117,7 @@ def limits(model: Model, machines: int) -> Table:
 
 
 def growth(model: Model) -> Table:
-    """Machines and brokers as users grow."""
+    """Return machines and brokers as users grow."""
     rows = []
     for power in range(4, 8):
         grown = model.for_(connections=10**power, room=min(model.workload.room, 10**power))
@@ -148,7 +148,7 @@ def growth(model: Model) -> Table:
 
 
 def remedies(model: Model) -> Table:
-    """The same workload with one thing changed at a time."""
+    """Return the same workload with one change at a time."""
     load = model.workload
     variants: list[tuple[str, dict[str, Any]]] = [
         ("as it is", {}),
@@ -198,7 +198,7 @@ def storm(model: Model, machines: int) -> Table:
 
 
 def room_times(model: Model) -> Table:
-    """How long one message keeps an event loop from everything else."""
+    """Return the time for which one message occupies an event loop."""
     machines = model.machines()
     processes = machines * model.assumptions.cores
     rows = []
@@ -218,7 +218,7 @@ def room_times(model: Model) -> Table:
 
 
 def plan(model: Model, members: int, load: float, publishes: int = 4_000) -> Plan:
-    """Rooms of one size on a few loops, busy for such a share of the time."""
+    """Return a plan of rooms of one size on a few loops, busy for this share of the time."""
     given, delivery = model.assumptions, model.delivery.at(model.workload.size) * 1e-6
     wanted = Plan(
         processes=LOOPS,
@@ -236,7 +236,7 @@ def plan(model: Model, members: int, load: float, publishes: int = 4_000) -> Pla
 
 
 def simulated(model: Model) -> Table:
-    """p99 of deliveries over load and size of the room."""
+    """Return the p99 of deliveries over load and size of the room."""
     rows = []
     for members in ROOMS:
         outcomes = [simulate(plan(model, members, load)) for load in LOADS]
@@ -251,7 +251,7 @@ def simulated(model: Model) -> Table:
 
 
 def held_against(model: Model, loops: Sequence[OpenLoop]) -> Table:
-    """The simulation beside what was measured: one process, no broker, publishes at a fixed rate."""
+    """Return the simulation beside the measurement: one process, no broker, publishes at a fixed rate."""
     rows = []
     for run in loops:
         delivery = model.costs.delivery.at(run.size) * 1e-6

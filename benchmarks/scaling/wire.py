@@ -1,10 +1,10 @@
-"""What a message is on the wire, from the sizes of the headers."""
+"""The size of a message on the wire, from the sizes of the headers."""
 
 import math
 from dataclasses import dataclass
 from typing import Final
 
-# Ethernet: header 14, checksum 4, preamble and start 8, gap 12. The last 20 are no bytes of the frame, but the link is
+# Ethernet: header 14, checksum 4, preamble and start 8, gap 12. The last 20 are not bytes of the frame, but the link is
 # busy for as long as they would take (IEEE 802.3).
 ETHERNET: Final = 14 + 4 + 8 + 12
 IPV4: Final = 20  # RFC 791, without options
@@ -50,15 +50,15 @@ class Traffic:
 
 
 def frame(payload: float, *, masked: bool) -> float:
-    """Bytes of one WebSocket frame (RFC 6455 section 5.2)."""
+    """Return the bytes of one WebSocket frame (RFC 6455 section 5.2)."""
     header = 2 if payload < 126 else 4 if payload < 65536 else 10
     return payload + header + (MASK if masked else 0)
 
 
 def sent(data: float) -> Traffic:
-    """Data that the server writes to a socket in one go: segments out, and the peer's acknowledgements in.
+    """Return the packets of one write of the server: segments out, and acknowledgements of the peer in.
 
-    A peer acknowledges every second full segment (RFC 9293 section 3.8.6.3), and what is alone after a while.
+    A peer acknowledges every second full segment (RFC 9293 section 3.8.6.3), and a single one after a delay.
     """
     segments = math.ceil(data / SEGMENT)
     acknowledgements = math.ceil(segments / 2)
@@ -66,12 +66,12 @@ def sent(data: float) -> Traffic:
 
 
 def received(data: float) -> Traffic:
-    """Data that comes to the server in one go: segments in, and its acknowledgements out."""
+    """Return the packets of one write of the peer: segments in, and acknowledgements of the server out."""
     return sent(data).turned
 
 
 def handshake() -> Traffic:
-    """One connection opened, upgraded and, some day, closed."""
+    """Return the bytes of one connection opened, upgraded and closed."""
     return Traffic(
         HANDSHAKE_REQUEST + HANDSHAKE_PACKETS * HEADERS,
         HANDSHAKE_RESPONSE + HANDSHAKE_PACKETS * HEADERS,

@@ -1,4 +1,4 @@
-"""What a scenario is made of."""
+"""The parts of a scenario."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ..contestants import CONTESTANTS, Contestant
 
-# What the load generator answers: benchmarks.load says what its fields are.
+# The answer of the load generator, whose fields are those of benchmarks.load.
 Outcome = Mapping[str, Any]
 
 MICROSECONDS: Final = 1e6
@@ -80,7 +80,7 @@ class Case:
     slowed_from: str | None = None
 
     def asked_of(self, contestant: Contestant, port: int) -> dict[str, Any]:
-        """The job for the load generator, but for what it has to know of the server's process."""
+        """Return the job for the load generator, without the server's process."""
         origin = f"ws://127.0.0.1:{port}"
         path = contestant.room if self.path == "room" else self.path
         job = {"workload": self.workload, "url": origin + path, **self.job}
@@ -128,12 +128,12 @@ def cpu(outcome: Outcome) -> dict[str, float]:
 
 
 def rate(outcome: Outcome) -> dict[str, float]:
-    """Messages a second."""
+    """Return the messages a second."""
     return {"rate": outcome["messages"] / outcome["seconds"]}
 
 
 def paced(outcome: Outcome, percentiles: Sequence[str] = ("p50", "p99", "p99.9", "max")) -> dict[str, float]:
-    """At a fixed rate: latencies, what the server spent, and how far the generator kept its own schedule.
+    """Return the figures at a fixed rate: latencies, CPU of the server, and the delay of the generator.
 
     Raises:
         UselessError: when nothing was answered.

@@ -20,7 +20,7 @@ def _deflated(outcome: Outcome) -> Mapping[str, float]:
 
 
 def cases(effort: Effort) -> Sequence[Case]:
-    """As fast as the server answers, and at a fixed rate."""
+    """Return the cases as fast as the server answers, and at a fixed rate."""
     return list(_quick(effort) if effort.quick else _full(effort))
 
 

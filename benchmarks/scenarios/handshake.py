@@ -14,7 +14,7 @@ def _figures(outcome: Outcome) -> Mapping[str, float]:
 
 
 def cases(effort: Effort) -> Sequence[Case]:
-    """One."""
+    """Return the one case."""
     return [
         Case(
             name=f"connect, one message, its answer, close; {LANES} at a time",

@@ -13,7 +13,7 @@ SHORTLY: Final = 0.05
 
 
 def _watched(outcome: Outcome) -> Mapping[str, float]:
-    """CPU for each connection and ping interval."""
+    """Return the CPU for each connection and ping interval."""
     pings = outcome["messages"] * outcome["seconds"] / PING
     each = MICROSECONDS / pings
     return {
@@ -44,12 +44,12 @@ def _case(
 
 
 def idle_cases(effort: Effort) -> Sequence[Case]:
-    """One: nothing but pings and their answers."""
+    """Return the one case: only pings and their answers."""
     return [_case(effort, f"a ping each {PING:g} s", _watched, ping=PING, seconds=2 * PING)]
 
 
 def memory_cases(effort: Effort) -> Sequence[Case]:
-    """Without and with compression negotiated, and after a message on each."""
+    """Return the cases without and with compression, and after a message on each connection."""
     cases = [
         _case(effort, "idle", _memory),
         _case(effort, "idle, deflate negotiated", _memory, deflate=True),

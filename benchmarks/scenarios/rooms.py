@@ -1,4 +1,4 @@
-"""What one member of a room sends, all get: one message, a burst, and with a member that does not read."""
+"""One member of a room sends and all receive: one message, a burst, and with a member that does not read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -27,7 +27,7 @@ def _paced(outcome: Outcome) -> Mapping[str, float]:
 
 def _stalled(outcome: Outcome) -> Mapping[str, float]:
     share = {"delivered": outcome["delivered"] * 100, "memory_peak": outcome["memory_peak"] / MIB}
-    # What was never delivered has no latency, and the others' alone would flatter.
+    # Lost messages have no latency, so the latency of the others alone would flatter.
     return {**_paced(outcome), **share} if outcome["delivered"] == 1 else share
 
 
@@ -52,7 +52,7 @@ def _case(
 
 
 def fanout_cases(effort: Effort) -> Sequence[Case]:
-    """The next message when everybody has the last, and at a fixed rate."""
+    """Return the cases: the next message once all have the last, and at a fixed rate."""
     everybody = f"text of {SIZE} B to {effort.members:,} members"
     return [
         _case(effort, f"{everybody}, one after the other", _closed),
@@ -61,13 +61,13 @@ def fanout_cases(effort: Effort) -> Sequence[Case]:
 
 
 def burst_cases(effort: Effort) -> Sequence[Case]:
-    """One: the messages of a burst are sent in one go."""
+    """Return the one case: the messages of a burst are sent in one write."""
     name = f"{BURST_MESSAGES} texts of {SIZE} B at once to {effort.members:,} members"
     return [_case(effort, name, _closed, burst=BURST_MESSAGES)]
 
 
 def stall_cases(effort: Effort) -> Sequence[Case]:
-    """Without such a member, and with one."""
+    """Return the cases without and with a member that does not read."""
     everybody = f"text of {SIZE} B to {effort.members:,} members, {RATE} a second"
     job: dict[str, Any] = {"rate": RATE, "seconds": effort.paced_seconds}
     all_read = _case(effort, f"{everybody}, all read", _stalled, **job)

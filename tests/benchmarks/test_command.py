@@ -155,4 +155,4 @@ sys.exit(main(["handshake", "--peers", "none", "--seconds", "20"]))
         [sys.executable, "-c", interrupted_start], capture_output=True, text=True, cwd=PROJECT, check=False
     )
     assert ended.returncode == 143, ended.stderr
-    assert not psutil.pid_exists(int(ended.stdout.split()[0]))
+    assert not psutil.pid_exists(int(ended.stdout.split()[-1]))

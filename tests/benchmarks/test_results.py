@@ -16,13 +16,13 @@ def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
     assert Results.load(tmp_path / "run.json") == results()
 
 
-def test_a_ratio_is_taken_repetition_by_repetition() -> None:
+def test_a_ratio_is_that_of_the_medians_between_the_ends_of_the_repetitions() -> None:
     run = results()
     run.figures = [
         Figure("echo", "a case", "asgi_ws", "cpu", (1.0, 8.0, 3.0)),
         Figure("echo", "a case", "starlette", "cpu", (2.0, 10.0, 4.0)),
     ]
-    assert run.ratio(run.figures[0], "starlette") == Spread(median=0.75, low=0.5, high=0.8)
+    assert run.ratio(run.figures[0], "starlette") == Spread(middle=0.75, low=0.5, high=0.8)
 
 
 @pytest.mark.parametrize("samples", [None, (1.0,), (1.0, 0.0)], ids=["missing", "fewer", "zero"])

@@ -26,7 +26,7 @@ Observe: TypeAlias = Callable[[str], None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "row(title): the test observes this row of docs/servers-table.md")
+    config.addinivalue_line("markers", "row(title): the test observes this row of the table of servers")
     config.addinivalue_line("markers", "handler_fails: the server logs an error, which the test accounts for")
     config.addinivalue_line("markers", "server_complains: the server may log an error of its own about the client")
     config.addinivalue_line("markers", "only_where(holds=): the test is for those parameters for which `holds` does")
@@ -62,7 +62,7 @@ def observed(request: pytest.FixtureRequest) -> Observe:
         request.config.stash[matrix.OBSERVED].setdefault(title, {})[server.title] = cell
         if not writes:
             committed = matrix.read().get(title, {}).get(server.title)
-            assert cell == committed, f"docs/servers-table.md has {committed!r}; {matrix.HOW_TO_WRITE}"
+            assert cell == committed, f"the table of servers has {committed!r}; {matrix.HOW_TO_WRITE}"
 
     return observe
 

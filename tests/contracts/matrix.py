@@ -1,4 +1,4 @@
-"""docs/servers-table.md: one row for each behaviour, one column for each server, written from what the tests saw."""
+"""The table of servers in the docs: a row for each behaviour and a column for each server, written from test runs."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -10,19 +10,20 @@ from typing import Final
 
 import pytest
 
+from benchmarks.pages import fill
 from tests.servers.program import PROJECT
 from tests.servers.table import SERVERS
 
 # By the row's title, what was seen on each server, by the server's title.
 Cells = Mapping[str, Mapping[str, str]]
 
-PATH: Final = PROJECT / "docs" / "servers-table.md"
+PAGE: Final = PROJECT / "docs" / "explanation" / "lifecycle.md"
+_PLACE: Final = "servers"
 HOW_TO_WRITE: Final = "write it anew with: python -m tests.contracts.write_table"
 OBSERVED: Final = pytest.StashKey[dict[str, dict[str, str]]]()
 # Set where the table is being written and not compared.
 WRITES: Final = pytest.StashKey[bool]()
 
-_INTRODUCTION: Final = f"<!-- What the contract suite saw; {HOW_TO_WRITE} -->"
 _DISTRIBUTIONS: Final = ("uvicorn", "websockets", "wsproto", "hypercorn", "daphne", "granian")
 
 
@@ -54,26 +55,32 @@ def rows() -> dict[str, list[str]]:
 
 
 def render(cells: Cells) -> str:
-    """The table without the versions. Raises KeyError where a cell was not observed."""
+    """Return the table without the versions. Raises KeyError where a cell was not observed."""
     servers = [server.title for server in SERVERS]
-    lines = [_INTRODUCTION]
+    lines: list[str] = []
     for theme, titles in rows().items():
-        lines += ["", f"## {theme}", "", _line("", *servers), _line(*["---"] * (len(servers) + 1))]
+        lines += ["", f"### {theme}", "", _line("", *servers), _line(*["---"] * (len(servers) + 1))]
         lines += [_line(title, *(cells[title][server] for server in servers)) for title in titles]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).strip() + "\n"
 
 
 def write(cells: Cells) -> None:
     """Write the table, and below it what it was observed with, which is not compared."""
     versions = ", ".join(f"{name} {version(name)}" for name in _DISTRIBUTIONS)
-    PATH.write_text(f"{render(cells)}\nObserved with {versions}.\n")
+    fill(PAGE, {_PLACE: f"{render(cells)}\nObserved with {versions}."})
+
+
+def committed() -> str:
+    """Return the committed table with its versions."""
+    text = PAGE.read_text(encoding="utf-8")
+    return text.partition(f"<!-- written: {_PLACE} -->\n\n")[2].partition("\n\n<!-- /written -->")[0]
 
 
 def read() -> dict[str, dict[str, str]]:
-    """The cells of the committed table."""
+    """Return the cells of the committed table."""
     cells: dict[str, dict[str, str]] = {}
     servers: list[str] = []
-    for line in PATH.read_text().splitlines():
+    for line in committed().splitlines():
         if not line.startswith("|"):
             continue
         title, *values = [part.strip() for part in line.strip("|").split("|")]

@@ -9,7 +9,7 @@ def test_the_committed_table_has_each_row_that_a_test_observes_and_no_other() ->
 
 
 def test_the_committed_table_is_written_as_the_command_writes_it() -> None:
-    table, separator, versions = matrix.PATH.read_text().partition("\nObserved with ")
+    table, separator, versions = matrix.committed().partition("\nObserved with ")
     assert table == matrix.render(matrix.read()), matrix.HOW_TO_WRITE
     assert separator
     assert versions

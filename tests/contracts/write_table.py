@@ -1,4 +1,4 @@
-"""`python -m tests.contracts.write_table`: run the contract suite and write docs/servers-table.md from what it saw."""
+"""`python -m tests.contracts.write_table`: run the contract suite and write its table into the docs."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Code blocks of Markdown pages: where they stand, what language they are in, what they say."""
+"""Code blocks of Markdown pages, with their place, language and text."""
 
 import re
 import shlex
@@ -12,7 +12,9 @@ from tests.servers.program import PROJECT
 PAGES: Final = sorted([PROJECT / "README.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").rglob("*.md")])
 
 _FENCE: Final = re.compile(r"^(?P<indent> *)```(?P<language>\S*)(?P<rest>[^`]*)$")
-_SNIPPET: Final = re.compile(r'^ *--8<-- "(?P<path>[^"]+)"$', re.MULTILINE)
+_EXAMPLE: Final = re.compile(r"^<!-- example: (?P<path>\S+) -->$")
+# Languages of blocks that show the output of the command above them.
+OUTPUT: Final = ("text", "json")
 
 
 @dataclass(frozen=True)
@@ -24,26 +26,26 @@ class Block:
         line: of the first line of its text, counted from 1.
         language: as the fence names it; "" if it does not.
         text: without the indentation of the fence.
+        example: the file of examples/ that it shows, or None.
     """
 
     page: str
     line: int
     language: str
     text: str
+    example: str | None = None
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
 
-    @property
-    def snippets(self) -> list[str]:
-        """The files it includes."""
-        return _SNIPPET.findall(self.text)
-
 
 def blocks_of(page: Path) -> Iterator[Block]:
-    """The fenced blocks of a page, in order. A fence that is never closed is an error."""
+    """Yield the fenced blocks of a page, in order. A fence that is never closed is an error."""
     lines = iter(enumerate(page.read_text(encoding="utf-8").splitlines(), start=1))
+    example = None
     for number, line in lines:
+        if marker := _EXAMPLE.match(line):
+            example = marker["path"]
         fence = _FENCE.match(line)
         if fence is None:
             continue
@@ -54,7 +56,9 @@ def blocks_of(page: Path) -> Iterator[Block]:
             text.append(inner.removeprefix(indent))
         else:
             raise AssertionError(f"{page}:{number}: the fence is never closed")
-        yield Block(str(page.relative_to(PROJECT)), number + 1, fence["language"], "\n".join(text) + "\n")
+        shown = "\n".join(text) + "\n"
+        yield Block(str(page.relative_to(PROJECT)), number + 1, fence["language"], shown, example)
+        example = None
 
 
 ALL_BLOCKS: Final = [block for page in PAGES for block in blocks_of(page)]
@@ -64,8 +68,6 @@ def blocks_in(*languages: str) -> list[Block]:
     return [block for block in ALL_BLOCKS if block.language in languages]
 
 
-def commands(block: Block) -> Iterator[tuple[list[str], list[str]]]:
-    """The commands of a console block, each with the lines that are shown below it."""
-    for command in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        first, *output = command.splitlines()
-        yield shlex.split(first), output
+def commands(block: Block) -> list[list[str]]:
+    """Return the commands of a block for the shell."""
+    return [shlex.split(line) for line in block.text.replace("\\\n", "").splitlines()]

@@ -6,44 +6,28 @@ from typing import Final
 
 import pytest
 
-from benchmarks.__main__ import main
 from benchmarks.budgets import verdicts
 from benchmarks.report import scenarios_of
 from benchmarks.results import Results
+from benchmarks.write_pages import PAGES, write
 from tests.servers.program import PROJECT
 
 RESULTS: Final = PROJECT / "benchmarks" / "results"
 REFERENCE: Final = RESULTS / "reference.json"
-# By file, the prefix of the places that it fills.
-RUNS: Final = {
-    "reference.json": "",
-    "class.json": "class-",
-    "crowd.json": "crowds-",
-    "inprocess-3.12.json": "python312-",
-    "inprocess-3.13.json": "python313-",
-}
 _EMPTY: Final = re.compile(r"<!-- written: ([\w-]+) -->\s*<!-- /written -->")
 
 
-@pytest.mark.parametrize(
-    ("page", "files"),
-    [
-        ("README.md", ["reference.json", "class.json"]),
-        ("docs/benchmarks.md", list(RUNS)),
-        ("docs/how-to/fast.md", ["class.json"]),
-    ],
-    ids=str,
-)
-def test_a_page_shows_the_committed_results(page: str, files: list[str], tmp_path: Path) -> None:
-    committed = (PROJECT / page).read_text(encoding="utf-8")
-    written = tmp_path / "page.md"
-    written.write_text(committed, encoding="utf-8")
-    for file in files:
-        assert main(["show", str(RESULTS / file), "--page", str(written), "--prefix", RUNS[file]]) == 0
-    assert written.read_text(encoding="utf-8") == committed
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_the_committed_results(page: str, tmp_path: Path) -> None:
+    committed = {name: (PROJECT / name).read_text(encoding="utf-8") for name in PAGES}
+    for name, text in committed.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    write(tmp_path)
+    assert (tmp_path / page).read_text(encoding="utf-8") == committed[page]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", "docs/scaling.md", "docs/how-to/fast.md"])
+@pytest.mark.parametrize("page", [*PAGES, "docs/scaling.md"])
 def test_no_place_of_a_page_is_empty(page: str) -> None:
     assert _EMPTY.findall((PROJECT / page).read_text(encoding="utf-8")) == []
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -18,12 +19,13 @@ from tests.autobahn.__main__ import parser as autobahn_parser
 from tests.hanging import HANGING
 from tests.servers.program import PROJECT
 
-from .blocks import ALL_BLOCKS, Block, blocks_in, commands
+from .blocks import ALL_BLOCKS, PAGES, Block, blocks_in, commands
+from .write_examples import with_examples
 
 EXAMPLES: Final = PROJECT / "examples"
 
 # Languages whose blocks are run by a test below.
-RUN: Final = {"python", "console"}
+RUN: Final = {"python", "sh"}
 # Blocks of other languages, by page and language, and why nothing runs them.
 NOT_RUN: Final = {
     ("docs/how-to/authentication.md", "js"): "one line for a browser; test_examples offers the same subprotocols",
@@ -34,6 +36,7 @@ NOT_RUN: Final = {
     ("docs/how-to/testing.md", "text"): "a message; test_the_message_of_a_wait_in_vain_is_as_shown has it",
     ("docs/how-to/testing.md", "toml"): "settings; test_shown_tests runs the page's tests with them",
     ("docs/how-to/origins.md", "text"): "a log line; test_the_log_line_of_a_refused_origin_is_as_shown has it",
+    ("docs/tutorial.md", "text"): "output; test_tutorial compares it",
     ("docs/scaling.md", "text"): "formulas; tests/benchmarks/test_scaling.py computes them by hand",
     ("docs/reference/errors.md", "text"): "a drawing; test_the_tree_of_errors_is_drawn_as_it_is reads it",
 }
@@ -63,19 +66,28 @@ def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, monkeypa
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.django_settings")
     namespace: dict[str, Any] = {"__name__": f"page:{page}"}
     for block in PYTHON_PAGES[page]:
-        if block.snippets:
-            # Programs of their own; `test_examples` runs them.
-            assert all((PROJECT / path).is_file() for path in block.snippets), block
-            assert len(block.text.splitlines()) == len(block.snippets), block
+        if block.example:
+            # A program of its own; `test_examples` runs it.
             continue
         # As many empty lines before it as there are in the page, so that a traceback names the page's own line.
         code = compile("\n" * (block.line - 1) + block.text, PROJECT / page, "exec", dont_inherit=True)
         exec(code, namespace)
 
 
-def test_the_readme_shows_the_first_example_as_it_is() -> None:
-    program = (EXAMPLES / "hello.py").read_text(encoding="utf-8").partition('"""\n\n')[2]
-    assert program in [block.text for block in blocks_in("python") if block.page == "README.md"]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_a_page_shows_the_examples_as_they_are(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert with_examples(text) == text
+
+
+# What MkDocs alone understands: includes, admonitions, tabs, definition lists, references by name, keys.
+_MKDOCS: Final = re.compile(r"^ *--8<--|^!!! |^=== |^:   |\]\[asgi_ws|\+\+\w+\+|^::: ", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_a_page_outside_of_the_reference_reads_well_on_a_forge(page: Path) -> None:
+    if page.parent.name != "reference" and page.name != "changelog.md":
+        assert _MKDOCS.findall(page.read_text(encoding="utf-8")) == []
 
 
 # -- the shell
@@ -84,9 +96,9 @@ def test_the_readme_shows_the_first_example_as_it_is() -> None:
 # `test_tutorial` follows the tutorial, command by command.
 CONSOLE: Final = [
     pytest.param(block, arguments, id=f"{block} {shlex.join(arguments)}")
-    for block in blocks_in("console")
+    for block in blocks_in("sh")
     if block.page != "docs/tutorial.md"
-    for arguments, _ in commands(block)
+    for arguments in commands(block)
 ]
 
 
@@ -105,6 +117,9 @@ def test_a_command_works_as_shown(block: Block, arguments: list[str]) -> None:
         case ["python", "-m", "benchmarks", *options]:
             # What it does is tested with the command; here that the page spells it right.
             check = functools.partial(benchmarks_parser().parse_args, options)
+        case ["python", "-m", "benchmarks.write_pages"]:
+            # test_benchmark_pages runs it.
+            return
         case ["python", "-m", "benchmarks.attacks", *options]:
             check = functools.partial(attacks.parser().parse_args, options)
         case ["python", "-m", "tests.autobahn", *options]:

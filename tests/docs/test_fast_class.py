@@ -99,7 +99,7 @@ def test_the_subclass_runs_as_a_program(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_every_example_of_the_class_is_run_here_and_shown_on_the_page() -> None:
     assert {*UNCHANGED, "strict"} >= ON_THE_FAST_CLASS
-    shown = {path for block in ALL_BLOCKS if block.page == f"docs/{PAGE}" for path in block.snippets}
+    shown = {block.example for block in ALL_BLOCKS if block.page == f"docs/{PAGE}" and block.example}
     assert shown == {f"examples/{module}.py" for module in ON_THE_FAST_CLASS}
 
 

@@ -24,7 +24,7 @@ def names_of(page: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.django_settings")
     namespace: dict[str, Any] = {"__name__": page}
     for block in blocks_in("python"):
-        if block.page == page and not block.snippets:
+        if block.page == page and not block.example:
             exec(compile(block.text, page, "exec", dont_inherit=True), namespace)
     return namespace
 

@@ -22,7 +22,7 @@ asyncio_mode = "auto"
 asyncio_default_fixture_loop_scope = "function"
 """
 TEST = re.compile(r"^(?:async )?def test_", re.MULTILINE)
-PAGES = sorted({block.page for block in blocks_in("python") if TEST.search(block.text)})
+PAGES = sorted({block.page for block in blocks_in("python") if not block.example and TEST.search(block.text)})
 
 
 def text_of(page: str, language: str) -> str:

@@ -44,7 +44,7 @@ def test_a_websocket_needs_a_running_event_loop() -> None:
 async def test_early_hints_go_out_as_the_page_shows(extensions: dict[str, Any], hints: int) -> None:
     namespace: dict[str, Any] = {}
     for block in blocks_in("python"):
-        if block.page == "docs/how-to/starlette.md" and not block.snippets:
+        if block.page == "docs/how-to/starlette.md" and not block.example:
             exec(compile(block.text, block.page, "exec", dont_inherit=True), namespace)
     exchange = await http(App([Route("/", namespace["page"])]), extensions=extensions)
     types = [event["type"] for event in exchange.events]

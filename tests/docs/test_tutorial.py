@@ -23,7 +23,7 @@ from tests.servers.launch import ServerProcess
 from tests.servers.program import PROJECT
 from tests.servers.table import Server
 
-from .blocks import Block, blocks_of, commands
+from .blocks import OUTPUT, Block, blocks_of, commands
 
 PAGE: Final = PROJECT / "docs" / "tutorial.md"
 FILE: Final = re.compile(r"`(\w+\.py)`")
@@ -46,8 +46,7 @@ class Reader:
         self.logs = ""
 
     def save(self, name: str, block: Block) -> None:
-        text = "".join((PROJECT / path).read_text(encoding="utf-8") for path in block.snippets) or block.text
-        (self.folder / name).write_text(text, encoding="utf-8")
+        (self.folder / name).write_text(block.text, encoding="utf-8")
 
     def run(self, arguments: list[str], output: list[str]) -> None:
         match arguments:
@@ -148,12 +147,14 @@ def name_of_file(block: Block) -> str:
 
 
 def test_the_tutorial_works_as_a_reader_follows_it(reader: Reader) -> None:
-    for block in blocks_of(PAGE):
+    blocks = list(blocks_of(PAGE))
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         if block.language == "python":
             reader.save(name_of_file(block), block)
-            continue
-        for arguments, output in commands(block):
-            reader.run(arguments, output)
+        elif block.language == "sh":
+            output = following.text.splitlines() if following and following.language in OUTPUT else []
+            for arguments in commands(block):
+                reader.run(arguments, output)
     reader.stop()
     assert sorted(path.name for path in reader.folder.glob("*.py")) == [
         "first_server.py",
