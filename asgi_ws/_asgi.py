@@ -1,7 +1,7 @@
 """Types of the ASGI interface, as this package uses them.
 
 The scope and the events are plain dictionaries on purpose: a server may add keys of its own, and "unknown keys must not
-raise" (ASGI, "Extensions"). What a handler reads is read through the typed views of `connection`.
+raise" (ASGI, "Extensions"). A handler reads them through the typed views of `connection`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping

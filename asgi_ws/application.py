@@ -27,9 +27,9 @@ class App:
     Args:
         routes: `Route`, `WebSocketRoute` and `Mount` objects, in any order.
         lifespan: async context managers, or functions without parameters that make one (`@asynccontextmanager`),
-            entered before the first connection in this order and left after the last in reverse. What one yields as a
-            mapping is in the `state` of every connection. Mounted applications come after them. On a server without
-            lifespan (daphne), and below another application that does not pass it on, they are entered at the first
+            entered in this order before the first connection and left in reverse order after the last. A mapping that
+            one yields is in the `state` of every connection. Mounted applications come after them. On a server without
+            lifespan (daphne), and below an application that does not pass it on, they are entered at the first
             connection, and left when the loop cancels its tasks at its end.
         on_error: called with every exception of a handler, and its scope, before the exception goes on to the server.
         redirect_slashes: see `Router`.

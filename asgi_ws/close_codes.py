@@ -30,7 +30,7 @@ _RESERVED: Final = frozenset({1004, 1005, 1006, 1015})
 # RFC 6455 section 5.5: a control frame carries 125 bytes, of which a close frame needs two for the code.
 MAX_REASON_BYTES: Final = 123
 
-# Autobahn, and so daphne, sends 1000 and 3000-4999 only. What the registry has in 1001-1014 moves to 4901-4914: high
+# Autobahn, and so daphne, sends 1000 and 3000-4999 only. The registered codes 1001-1014 move to 4901-4914: high
 # enough to leave 4000 and its neighbours to the application.
 _PRIVATE_OFFSET: Final = 3900
 
@@ -55,5 +55,5 @@ def check_close(code: int, reason: str) -> None:
 
 
 def as_private_code(code: int) -> int:
-    """The code for a server that sends nothing of 1001-1014: 1011 becomes 4911, every other code stays."""
+    """Return the code for a server that cannot send 1001-1014: 1011 becomes 4911, other codes stay."""
     return code + _PRIVATE_OFFSET if 1001 <= code <= 1014 else code

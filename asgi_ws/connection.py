@@ -51,7 +51,7 @@ class QueryParams(MultiMapping):
 
     @classmethod
     def from_query_string(cls, query_string: bytes) -> "QueryParams":
-        """Parse `a=1&b=2` (WHATWG URL, "application/x-www-form-urlencoded"); what is no UTF-8 becomes U+FFFD."""
+        """Parse `a=1&b=2` (WHATWG URL, "application/x-www-form-urlencoded"); invalid UTF-8 becomes U+FFFD."""
         return cls(parse_qsl(query_string.decode(errors="replace"), keep_blank_values=True, errors="replace"))
 
 
@@ -184,12 +184,12 @@ class Connection:
 
     @cached_property
     def client(self) -> Address | None:
-        """The peer's address; None where the server has none, as for a Unix socket."""
+        """Return the peer's address; None where the server has none, as for a Unix socket."""
         return client_address(self.scope)
 
     @property
     def path_params(self) -> Mapping[str, Any]:
-        """What the route's parameters matched, converted."""
+        """The converted values of the route's parameters."""
         params: Mapping[str, Any] = self.scope.get("path_params") or {}
         return params
 
@@ -200,7 +200,7 @@ class Connection:
 
     @cached_property
     def url(self) -> URL:
-        """The URL that was asked for, from the Host header, or from the server's address if that is no host."""
+        """The requested URL, from the Host header, or from the server's address if that header is not a host."""
         scope = self.scope
         scheme = scope.get("scheme") or ("ws" if scope["type"] == "websocket" else "http")
         host = self.headers.get("host", "")
@@ -225,7 +225,7 @@ def _unquoted(value: str) -> str:
 
 
 def client_address(scope: Scope) -> Address | None:
-    """The peer's address; the port is an int although granian gives text and daphne a list."""
+    """Return the peer's address; the port is an int although granian gives text and daphne a list."""
     return _address(scope.get("client"))
 
 

@@ -62,7 +62,7 @@ def escaped(text: str, most: int = 500) -> str:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions in a group, however deep; a single one is its own."""
+    """Return the exceptions in a group, at any depth, or a single exception as it is."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves(inner)
@@ -108,7 +108,7 @@ class InvalidEndpoint(ConfigurationError, TypeError):
 
 
 class InvalidOrigin(ConfigurationError, ValueError):
-    """An entry of `origins=` that is no origin in the sense of RFC 6454 (`scheme://host[:port]`)."""
+    """An entry of `origins=` that is not an origin (RFC 6454) (`scheme://host[:port]`)."""
 
     def __init__(self, entry: object, expected: str = "an origin") -> None:
         super().__init__(entry, expected)
@@ -123,7 +123,7 @@ class InvalidOrigin(ConfigurationError, ValueError):
 
 
 class InvalidHost(ConfigurationError, ValueError):
-    """An entry of `hosts=` that is no host name."""
+    """An entry of `hosts=` that is not a host name."""
 
     def __init__(self, entry: object, expected: str = "a host") -> None:
         super().__init__(entry, expected)
@@ -423,7 +423,7 @@ class UnexpectedMessageType(PayloadError):
 
 
 class InvalidJSON(PayloadError):
-    """A message that is no JSON text (RFC 8259). Close code 1007 (RFC 6455 section 7.4.1)."""
+    """A message that is not a JSON text (RFC 8259). Close code 1007 (RFC 6455 section 7.4.1)."""
 
     close_code = 1007
 

@@ -12,7 +12,7 @@ class MultiMapping(Mapping[str, str]):
     """A read-only mapping in which a key may stand several times; `[]` and `get` give one value, `getlist` all.
 
     Items keep the order in which they came. Two are equal that give the same values, in the same order, for every key;
-    the order of the keys is no part of it. `_key` says when two keys are the same.
+    the order of the keys does not count. `_key` says when two keys are the same.
     """
 
     __slots__ = ("_items", "_values")
@@ -29,7 +29,7 @@ class MultiMapping(Mapping[str, str]):
         return key
 
     def __getitem__(self, key: str) -> str:
-        """The last value of this key, as forms and query strings have it."""
+        """Return the last value of this key, as in a form."""
         return self._values[self._key(key)][-1]
 
     def __iter__(self) -> Iterator[str]:
@@ -51,11 +51,11 @@ class MultiMapping(Mapping[str, str]):
         return f"{type(self).__name__}({self._items!r})"
 
     def getlist(self, key: str) -> list[str]:
-        """All values of this key, in order; [] if there is none."""
+        """Return all values of this key in order, [] if it is missing."""
         return list(self._values.get(self._key(key), ()))
 
     def multi_items(self) -> list[tuple[str, str]]:
-        """All pairs, in order."""
+        """Return all pairs in order."""
         return list(self._items)
 
 
@@ -69,7 +69,7 @@ class Headers(MultiMapping):
 
     @classmethod
     def from_raw(cls, raw: Iterable[tuple[bytes, bytes]]) -> Self:
-        """Headers of an ASGI scope."""
+        """Return the headers of an ASGI scope."""
         return cls((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
 
     @staticmethod
@@ -86,11 +86,11 @@ class Headers(MultiMapping):
 
 
 def encode_headers(headers: HeadersLike) -> RawHeaders:
-    """Headers for an ASGI event: lower-case names, both sides bytes, in order.
+    """Return headers for an ASGI event: lower-case names, both sides bytes, in order.
 
     Raises:
-        InvalidHeader: for a name that is no token (RFC 9110 section 5.1), or a value with a control character in it or
-            one that latin-1 cannot encode.
+        InvalidHeader: a name is not a token (RFC 9110 section 5.1), or a value has a control character or is not
+            latin-1.
     """
     pairs: Iterable[tuple[str | bytes, str | bytes]]
     if isinstance(headers, MultiMapping):
@@ -122,9 +122,9 @@ def encode_body(
     headers: HeadersLike = (),
     media_type: str = "text/plain",
 ) -> tuple[bytes, RawHeaders]:
-    """A body and headers for an ASGI event, with `content-length` and, where there is a body, `content-type`.
+    """Return a body and headers for an ASGI event, with `content-length` and, where there is a body, `content-type`.
 
-    What `headers` say of the two comes first. Text is UTF-8.
+    Values in `headers` take precedence. Text is UTF-8.
 
     Raises:
         InvalidHeader: as `encode_headers`.
@@ -141,7 +141,7 @@ def encode_body(
 
 
 def encode_payload(body: str | bytes | bytearray | memoryview) -> bytes:
-    """A body, or a piece of one, as bytes; text in UTF-8.
+    """Return a body, or a piece of one, as bytes. Text is encoded as UTF-8.
 
     Raises:
         InvalidMessage: for anything else: bytes() of a number would be that many zero bytes.
@@ -154,7 +154,7 @@ def encode_payload(body: str | bytes | bytearray | memoryview) -> bytes:
 
 
 def content_type(media_type: str) -> tuple[bytes, bytes]:
-    """The content-type header; text types get the charset of all text here, UTF-8.
+    """Return the content-type header. Text types get the charset UTF-8.
 
     Raises:
         InvalidHeader: as `encode_headers`.

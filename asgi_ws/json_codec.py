@@ -22,17 +22,17 @@ class JSONCodec:
     loads: Callable[[str | bytes], Any]
 
     def encode_text(self, value: Any) -> str:
-        """The JSON text of a value."""
+        """Return the JSON text of a value."""
         encoded = self.dumps(value)
         return encoded if isinstance(encoded, str) else encoded.decode()
 
     def encode_bytes(self, value: Any) -> bytes:
-        """The JSON text of a value in UTF-8."""
+        """Return the JSON text of a value in UTF-8."""
         encoded = self.dumps(value)
         return encoded.encode() if isinstance(encoded, str) else encoded
 
     def decode(self, data: str | bytes) -> Any:
-        """The value of a JSON text.
+        """Return the value of a JSON text.
 
         Raises:
             InvalidJSON: if it is none. A text nested too deeply for the decoder counts as none as well.

@@ -28,15 +28,15 @@ class _Run:
 
 
 class Lifespan:
-    """What an application starts before its first connection, and stops after its last; once in each event loop.
+    """The contexts of an application, entered before its first connection and left after its last, once in each loop.
 
-    All of it is entered and left in one task, since a context manager may depend on that (a task group does).
+    One task enters and leaves them all, because a context manager may depend on that, as a task group does.
     """
 
     def __init__(self, contexts: Sequence[LifespanContext], apps: Sequence[ASGIApp]) -> None:
         self._contexts = contexts
         self._apps = apps
-        # What was started in each loop and has not ended by itself; None where a server has stopped it, which no late
+        # The run of each loop that has not ended by itself. None where a server has stopped it, which no late
         # connection starts again.
         self._runs: WeakKeyDictionary[asyncio.AbstractEventLoop, _Run | None] = WeakKeyDictionary()
 
@@ -158,7 +158,7 @@ def _reason(error: Exception) -> str:
 async def _lifespan_of(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[None]:
     """Run the lifespan of a mounted application; one that has none, and returns or raises instead, is left alone.
 
-    What an application raises after it has started is logged.
+    An exception after the start is logged.
 
     Raises:
         LifespanFailed: when it says that it could not start or stop.

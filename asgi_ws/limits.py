@@ -13,7 +13,7 @@ from .token_bucket import TokenBucket
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one endpoint grants its clients. `None` is "no limit"; sizes are bytes, times are seconds.
+    """The limits of an endpoint for its clients. None means no limit. Sizes are in bytes, times in seconds.
 
     Attributes:
         max_message_bytes: of one received WebSocket message, text counted in UTF-8. Past it: close code 1009.

@@ -1,8 +1,8 @@
-"""Who may open a WebSocket: host, origin and subprotocol, each a scope in and a decision out.
+"""The checks of a handshake: host, origin and subprotocol. Each takes a scope and returns a decision.
 
 A browser sends the cookies of a site with a WebSocket handshake from any page, and no CORS rule stops it (RFC 6455
 section 10.2; OWASP "Cross-site WebSocket hijacking"). So a handshake with an Origin must come from the same origin or
-from one that is listed. One without is no browser's and passes: the check protects browsers' users, not the server.
+from one that is listed. A handshake without one is not from a browser and passes: the check protects users of browsers.
 """
 
 import re
@@ -20,7 +20,7 @@ from .wire.grammar import is_token
 
 
 class OriginPolicy(Enum):
-    """What `origins=` takes beside a list."""
+    """Values of `origins=` other than a list."""
 
     SAME_ORIGIN = "same origin"
     UNSAFE_ANY = "any origin"
@@ -72,7 +72,7 @@ class Refused(NamedTuple):
 
     @property
     def entry(self) -> str | None:
-        """What to list in `origins`, or in `hosts`, to let it in; None where there is nothing that could be listed."""
+        """The entry of `origins` or `hosts` that would allow it, or None if nothing could be listed."""
         if self.refusal is Refusal.HOST:
             authority = parse_authority(self.value)
             return None if authority is None else authority.host
@@ -125,7 +125,7 @@ class Policy:
 
     Raises:
         InvalidOrigin: for an entry that no browser sends.
-        InvalidHost: for an entry that is no host name.
+        InvalidHost: for an entry that is not a host name.
     """
 
     origins: Origins = SAME_ORIGIN
@@ -180,7 +180,7 @@ class Policy:
         return frozenset(exact), tuple(suffixes)
 
     def refuses(self, scope: Scope) -> Refused | None:
-        """Why the handshake of this scope may not go on; None if it may."""
+        """Return the reason to refuse the handshake of this scope, or None to go on."""
         origin_lines = _header_lines(scope, b"origin")
         if self._allowed_hosts is None and (not origin_lines or self.origins is UNSAFE_ANY):
             return None
@@ -257,7 +257,7 @@ def check_subprotocol(subprotocol: str, scope: Scope) -> None:
     """Check that the client offered this subprotocol (RFC 6455 section 4.2.2).
 
     Raises:
-        InvalidSubprotocol: if it did not, or if it is no token: daphne decodes %0D%0A in what was offered.
+        InvalidSubprotocol: if it did not, or if it is not a token: daphne decodes %0D%0A in offers.
     """
     offered = offered_subprotocols(scope)
     if subprotocol not in offered or not is_token(subprotocol):

@@ -24,5 +24,5 @@ def check_bound(of: str, name: str, value: object, *, whole: bool = True, option
 
 
 def size_of(data: str | bytes) -> int:
-    """The size of a message in bytes, as it was on the wire."""
+    """Return the size of a message in bytes, as it is on the wire."""
     return len(data) if not isinstance(data, str) or data.isascii() else len(data.encode())

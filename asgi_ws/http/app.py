@@ -11,7 +11,7 @@ from ..limits import Limits, Refusal, Statistics, Usage
 from .request import Request
 from .responses import Response, check_scope
 
-# What a handler answers with is any ASGI callable; a `Response` as a rule.
+# A handler returns any ASGI callable, usually a `Response`.
 HTTPHandler: TypeAlias = Callable[[Request], ASGIApp | Awaitable[ASGIApp]]
 
 
@@ -32,7 +32,7 @@ class HTTPApp:
         return f"<HTTPApp {self.__name__}>"
 
     def statistics(self) -> Statistics:
-        """Counters since the start."""
+        """Return the counters since the start."""
         return self._usage.statistics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +72,7 @@ class HTTPApp:
             await self._send(Response("Internal Server Error", 500), scope, receive, send)
             return False
         if not answers:
-            # Nobody is left to answer, and it is no mistake of the handler's.
+            # The client is gone, which is not an error of the handler.
             return True
         if isinstance(answers[0], BodyTooLarge):
             self._usage.refused[Refusal.BODY_BYTES.name] += 1

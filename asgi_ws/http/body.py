@@ -8,15 +8,15 @@ from typing import Final
 from .._asgi import Event, Receive
 from ..errors import BodyTooLarge, ClientDisconnected
 
-# What is read ahead of a handler at the most where the body itself has no limit.
+# The most that is read ahead of a handler where the body has no limit.
 READ_AHEAD_BYTES: Final = 1024 * 1024
 
 
 class RequestBody:
-    """The one who receives the events of a request, on behalf of the two who want to know of them.
+    """The one receiver of a request's events, for the two readers that need them.
 
-    Both learn of the same events through ASGI's one `receive`: `pieces` wants the body, `receive` the disconnect. What
-    the one takes is kept for the other.
+    Both readers share ASGI's one `receive`: `pieces` reads the body, and `receive` waits for the disconnect. Events
+    that one reader takes are kept for the other.
     """
 
     __slots__ = (
@@ -34,7 +34,7 @@ class RequestBody:
     def __init__(self, receive: Receive, limit: int | None) -> None:
         self._receive_event = receive
         self._limit = limit
-        # What was received and not streamed yet; None when nobody will.
+        # Pieces that were received and not streamed yet. None when nothing will stream them.
         self._pieces: deque[bytes] | None = deque()
         self._buffered = 0
         # The bytes received in all.
@@ -49,7 +49,7 @@ class RequestBody:
         self._changed = asyncio.Event()
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """The body piece by piece.
+        """Yield the body piece by piece.
 
         Raises:
             BodyTooLarge: past the limit, after what is below it.
@@ -77,7 +77,7 @@ class RequestBody:
             self._changed.set()
 
     async def receive(self) -> Event:
-        """The next event, for who waits for the disconnect: an ASGI `receive`."""
+        """Return the next event. This is the ASGI `receive` of code that waits for the disconnect."""
         while self._taking or self._is_full:
             await self._change()
         return await self._take()
@@ -109,7 +109,7 @@ class RequestBody:
         piece: bytes = event.get("body", b"")
         self._complete = not event.get("more_body", False)
         self._received += len(piece)
-        # What is past the limit is of no use to anyone.
+        # Pieces above the limit are dropped.
         if piece and self._pieces is not None and (self._limit is None or self._received <= self._limit):
             self._pieces.append(piece)
             self._buffered += len(piece)

@@ -44,7 +44,7 @@ class Request(Connection):
         return method
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The body in the pieces in which it comes; once.
+        """Yield the body in the pieces in which it arrives, once.
 
         Raises:
             BodyTooLarge: past `Limits.max_body_bytes`; left uncaught, the answer is 413.
@@ -66,16 +66,16 @@ class Request(Connection):
                 yield piece
 
     async def body(self) -> bytes:
-        """The whole body; the same again at every call. Errors as of `stream`."""
+        """Return the whole body. Later calls return it again. Raises as `stream`."""
         if self._body is None:
             self._body = b"".join([piece async for piece in self.stream()])
         return self._body
 
     async def text(self) -> str:
-        """The body as UTF-8 text; errors as of `stream`.
+        """Return the body as UTF-8 text. Raises as `stream`.
 
         Raises:
-            InvalidBody: when it is no UTF-8; left uncaught, the answer is 400.
+            InvalidBody: it is not UTF-8. If uncaught, the response is 400.
         """
         try:
             return (await self.body()).decode()
@@ -83,10 +83,10 @@ class Request(Connection):
             raise InvalidBody("UTF-8 text") from None
 
     async def json(self) -> Any:
-        """The body as a JSON value; errors as of `stream`.
+        """Return the body as a JSON value. Raises as `stream`.
 
         Raises:
-            InvalidBody: when it is no JSON; left uncaught, the answer is 400.
+            InvalidBody: it is not JSON. If uncaught, the response is 400.
         """
         try:
             return self._json.decode(await self.body())
@@ -94,5 +94,5 @@ class Request(Connection):
             raise InvalidBody("JSON") from None
 
     async def receive(self) -> Event:
-        """The next ASGI event, for a response that waits for the disconnect; what it has of the body is kept."""
+        """Return the next ASGI event, for a response that waits for the disconnect. Its part of the body is kept."""
         return await self._source.receive()

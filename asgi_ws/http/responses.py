@@ -11,7 +11,7 @@ from ..errors import InvalidMessage, InvalidStatus, UnsupportedScope
 from ..headers import content_type, encode_body, encode_headers, encode_payload
 from ..json_codec import STANDARD_JSON, JSONCodec
 
-# What stays as it is in a URL that goes into a header.
+# Characters that stay as they are in a URL that goes into a header.
 URL_SAFE: Final = ":/%#?=@[]!$&'()*+,;~"
 # RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
 _WITHOUT_CONTENT: Final = (204, 205, 304)

@@ -82,7 +82,7 @@ class Router:
         await app(child, receive, send)
 
     def resolve(self, scope: Scope) -> tuple[ASGIApp, Scope]:
-        """What serves this HTTP or WebSocket scope, and the scope it gets; for what nothing serves, what says so."""
+        """Return the application for an HTTP or WebSocket scope, and its scope. Without a match it sends an error."""
         path = route_path(scope) if scope.get("root_path") else scope["path"]
         if scope["type"] == "websocket":
             # A path without parameters adds nothing to the scope: what a server built is passed on as it is.
@@ -93,7 +93,7 @@ class Router:
         return found if isinstance(found, tuple) else (self._unmatched(scope, found), scope)
 
     def _resolve(self, scope: Scope, path: str) -> "tuple[ASGIApp, Scope] | _Near":
-        """What serves this scope at this path, and the scope it gets; or what came near."""
+        """Return the application for a scope at this path, and its scope, or the near misses."""
         scope_type = scope["type"]
         near: _Near | None = None
         for target, params in self._matcher.find(path):
@@ -137,7 +137,7 @@ class Router:
         return RedirectResponse(f"{location}{'?' if query else ''}{query}")
 
     def path_for(self, name: str, **params: Any) -> str:
-        """The path of the route with this name, percent-encoded; in a mount it is called "mount:route".
+        """Return the path of the route with this name, percent-encoded. In a mount the name is "mount:route".
 
         Raises:
             RouteNotFound: when no route of this name takes these parameters.
@@ -148,7 +148,7 @@ class Router:
         return path
 
     def find_path(self, name: str, params: Mapping[str, Any]) -> str | None:
-        """The path of the first route with this name that takes these parameters; None if none does."""
+        """Return the path of the first route with this name and these parameters, or None."""
         for known, pattern in self._named:
             if known == name and (path := pattern.format(params)) is not None:
                 return path
@@ -166,20 +166,20 @@ class Router:
         return None
 
     def all_names(self) -> Iterator[str]:
-        """The names that `path_for` knows."""
+        """Return the names that `path_for` knows."""
         yield from (name for name, _ in self._named)
         for mounted in self._mounts:
             if mounted.router is not None and mounted.name is not None:
                 yield from (f"{mounted.name}:{name}" for name in mounted.router.all_names())
 
     def statistics(self) -> Statistics:
-        """The counters of all endpoints below, those behind a wrapper excepted: ask the endpoint itself for them."""
+        """Return the counters of all endpoints below. An endpoint behind a wrapper has to be asked itself."""
         # One may have several routes, and counts once.
         apps = {id(app): app for app in self.counting_apps()}
         return sum((app.statistics() for app in apps.values()), Statistics())
 
     def counting_apps(self) -> Iterator[WebSocketApp | HTTPApp]:
-        """The endpoints that count, each as often as it has routes."""
+        """Yield the endpoints that count, once for each of their routes."""
         for endpoint in (*self._endpoints, *(mounted.router or mounted.app for mounted in self._mounts)):
             if isinstance(endpoint, (WebSocketApp, HTTPApp)):
                 yield endpoint
@@ -187,7 +187,7 @@ class Router:
                 yield from endpoint.counting_apps()
 
     def lifespan_apps(self) -> Iterator[ASGIApp]:
-        """The mounted applications whose lifespan is ours to run, each of them once."""
+        """Return the mounted applications whose lifespan this router runs, each once."""
         apps: dict[int, ASGIApp] = {}
         for mounted in self._mounts:
             if isinstance(mounted.app, Router):
@@ -198,7 +198,7 @@ class Router:
 
 
 class _Near:
-    """What was met on the way to no match."""
+    """Near misses of a search without a match."""
 
     __slots__ = ("methods", "other_scope")
 
@@ -223,7 +223,7 @@ class _Mounted:
         self.router = router if isinstance(router, Router) else None
 
     def child(self, scope: Scope, path: str, params: Params) -> Scope:
-        """The scope of the application: `root_path` grows, and `path` starts with it (ASGI, "root_path").
+        """Return the scope of a mounted application: `root_path` grows, and `path` starts with it (ASGI, "root_path").
 
         Not every server begins `path` with its own `root_path`; from here on it does.
         """

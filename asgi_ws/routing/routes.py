@@ -1,4 +1,4 @@
-"""What stands at a path: Route, WebSocketRoute and Mount."""
+"""The entries of a router: Route, WebSocketRoute and Mount."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, TypeAlias

@@ -28,7 +28,7 @@ _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Connection(asyncio.Protocol):
-    """Phases and ends. Whatever happens, the application is told once, and the transport is closed in bounded time.
+    """Phases and endings. The application is notified exactly once, and the transport is closed in bounded time.
 
     Attributes:
         close_timeout: seconds that a peer has to answer a close frame, and to take what was written before the end.
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.UPGRADING
         # The application's own limit, where it is below the server's; None where it has none.
         self._max_message_bytes: int | None = None
-        # What happens if the phase does not end before.
+        # Fires if the phase does not end before.
         self._deadline: asyncio.TimerHandle | None = None
 
     def _attach(self, transport: asyncio.Transport, reader: FrameReader, *, max_messages: int, max_bytes: int) -> None:

@@ -34,7 +34,7 @@ class Denial:
         names = {name.lower() for name, _ in own}
         if b"connection" not in names:
             self._headers.append((b"connection", b"close"))
-        # What the application said is to come; None where it did not.
+        # Bytes still to come by the application's content-length, or None without one.
         self._left: int | None = None
         for name, value in own:
             if name.lower() == b"content-length":
@@ -46,7 +46,7 @@ class Denial:
         self.is_complete = False
 
     def body(self, event: Event) -> bytes:
-        """What to write for a part of the body.
+        """Return the bytes to write for a part of the body.
 
         Raises:
             InvalidMessage: for a body that is not bytes, or of another length than its content-length.

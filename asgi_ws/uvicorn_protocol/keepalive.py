@@ -17,13 +17,15 @@ _TICKS_SECONDS: Final = 0.02
 
 
 class KeepAlive:
-    """Sends a ping at intervals, and gives a peer up that does not answer one in time.
+    """Pings at intervals, and a time limit for the pong.
 
-    While messages are unread the pong may be behind them, so any bytes that come after the ping stand for it. Once the
-    transport does not read either, its kernel is asked for any acknowledgement by the peer's since the ping; where
-    there is no such answer, the time stands still. A transport that cannot write has no way to send a ping: there the
-    peer has that time to take anything at all. The kernel is asked for that too, since the transport hears of room only
-    once there is much of it, of up to 4 MiB a third, which a slow client does not take in one time-out.
+    While messages are unread the pong may be behind them, so any bytes after the ping count as the pong. When the
+    transport has paused reading too, the kernel is asked for an acknowledgement of the peer since the ping. Where the
+    kernel does not report one, the time-out is suspended.
+
+    A transport that cannot write cannot send a ping either, so the peer has the time-out to read anything at all. The
+    kernel is asked for that too: the transport is notified only when a third of a buffer of up to 4 MiB is free, and a
+    slow client does not read that much within one time-out.
 
     Args:
         interval: seconds from one ping to the next; None or 0 for no pings.
@@ -126,7 +128,7 @@ class KeepAlive:
         if writer.is_full:
             seconds = self._timeout if self._is_taking() else 0.0
         elif self._payload is None:
-            # There was no room for a ping, and now there is: it has taken everything since.
+            # The buffer had no space for a ping, and now it has: the peer has read everything since.
             self._ping()
             return
         else:

@@ -45,7 +45,7 @@ _KEYS: Final = 2
 # After so many bytes without a wait the `send` of a handler waits for the next iteration. A frame counts as so many.
 _SLICE_BYTES: Final = 128 * KIB
 _FRAME_COST: Final = 128
-# What uvicorn gives a stop that has no time of its own, in seconds, until tasks are cancelled that did not end.
+# Seconds until uvicorn cancels the tasks left at a stop without a graceful time-out.
 _GRACE_SECONDS: Final = 4.0
 _REFUSED: Final = "%s - WebSocket handshake refused: %s"
 
@@ -110,7 +110,7 @@ class WebSocketProtocol(Connection):
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
-        # What the handshake agreed on; None without compression.
+        # The agreement of the handshake. None without compression.
         self._deflate: Deflate | None = None
         # Runs the application. None before the request, and after its end.
         self._task: asyncio.Task[None] | None = None
@@ -250,8 +250,8 @@ class WebSocketProtocol(Connection):
             result: object = await app(scope, self._receive_buffer.receive, self.send)  # type: ignore[func-returns-value]
             is_failed = False
         except BaseException as error:
-            # As every server does, it logs what the application did not catch: one handler's `sys.exit` is not the end
-            # of all the others. Who cancels the task, or interrupts the program, is told.
+            # As in other servers, an exception of the application is logged, and `sys.exit` in one handler does not end
+            # the others. A cancellation of this task or an interrupt of the program goes on.
             task = asyncio.current_task()
             is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
             if is_cancelled or isinstance(error, KeyboardInterrupt):
@@ -297,7 +297,7 @@ class WebSocketProtocol(Connection):
             self._close(CloseCode.INTERNAL_ERROR if is_failed else CloseCode.NORMAL, "")
 
     async def send(self, event: Event) -> None:  # noqa: C901, PLR0912 -- each call less is one for each message
-        """The application's `send` (ASGI, "WebSocket").
+        """Send an event of the application (ASGI, "WebSocket").
 
         Raises:
             ClientDisconnected: an OSError, after the peer left.
@@ -346,7 +346,7 @@ class WebSocketProtocol(Connection):
             await writer.yield_iteration()
 
     def _compressed(self, deflate: Deflate, first: int, payload: bytes) -> tuple[int, bytes]:
-        """The first byte of a frame and its payload, compressed where that pays."""
+        """Return the first byte of a frame and its payload, compressed where that pays."""
         if len(payload) < deflate.minimum:
             return first, payload
         self._has_compressed = True

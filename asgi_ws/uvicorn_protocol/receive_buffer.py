@@ -120,7 +120,7 @@ class ReceiveBuffer:
         self._end: ASGIEvent | None = None
         # Whether the application has received it.
         self._is_told = False
-        # What ended the reading, while something that came before it waits for the application, and the timer of that.
+        # The close or violation that ended reading, while earlier messages wait for the application, and its timer.
         self._last: tuple[Close | Violation, asyncio.TimerHandle] | None = None
 
     def feed(self, data: bytes) -> None:

@@ -20,7 +20,7 @@ SPEC_VERSION: Final = "2.5"
 def websocket_scope(
     handshake: Handshake, config: Config, app_state: dict[str, Any], transport: asyncio.Transport
 ) -> Scope:
-    """What the application is told of a connection (ASGI, "WebSocket": Connection Scope), the paths as uvicorn does."""
+    """Return the scope of a connection (ASGI, "WebSocket": Connection Scope), with paths as uvicorn has them."""
     root_path = config.root_path
     return {
         "type": "websocket",
@@ -41,7 +41,7 @@ def websocket_scope(
 
 
 def address(transport: asyncio.Transport) -> str:
-    """The client's host and port; "" where it has none, as on a Unix socket."""
+    """Return the client's host and port, or "" if it has none, as on a Unix socket."""
     client = get_remote_addr(transport)
     return "" if client is None else f"{client[0]}:{client[1]}"
 
@@ -64,5 +64,5 @@ def described(scope: Scope, handshake: Handshake, root_path: str) -> str:
 
 
 def _encoded(root_path: str) -> str:
-    """As it stands in a URL, whether it was configured so or decoded."""
+    """Return the path percent-encoded, whether it was configured so or decoded."""
     return quote(root_path, safe="/%")

@@ -1,4 +1,4 @@
-"""What goes out: in order, in few writes, and no faster than the peer reads."""
+"""The outgoing side: in order, in few writes, and no faster than the peer reads."""
 
 import asyncio
 from typing import ClassVar, Final
@@ -35,7 +35,7 @@ class Flusher:
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> "Flusher":
-        """The one of a loop."""
+        """Return the corks of a loop."""
         flusher = cls._of_loops.get(loop)
         if flusher is None:
             flusher = cls._of_loops[loop] = cls()

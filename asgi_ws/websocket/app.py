@@ -49,7 +49,7 @@ class WebSocketApp:
         return f"<WebSocketApp {self.__name__}>"
 
     def statistics(self) -> Statistics:
-        """Counters since the start."""
+        """Return the counters since the start."""
         return self._usage.statistics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +97,7 @@ class WebSocketApp:
                 del failure
 
     async def _settle(self, ws: WebSocket, *, is_cancelled: bool) -> None:
-        """Whatever went wrong on the way, the handshake is answered and the connection closed."""
+        """Answer the handshake and close the connection, whatever failed before."""
         if ws.application_state is WebSocketState.CONNECTING:
             await self._deny(ws, 500, "Internal Server Error")
         elif ws.application_state is WebSocketState.CONNECTED:

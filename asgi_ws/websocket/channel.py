@@ -1,6 +1,6 @@
 """One connection's exchange with its server: events in the right state, sent in order, read by one task.
 
-`WebSocket` has one of these. What differs between servers is levelled here.
+`WebSocket` has one of these. It hides the differences between servers.
 """
 
 import asyncio
@@ -47,13 +47,13 @@ class AttachedSender(Protocol):
     """Sends on a connection besides its handler: the outbox of a hub."""
 
     def on_end(self) -> None:
-        """The connection has ended, or is about to: take no more messages. Pending messages are still sent."""
+        """Take no more messages: the connection has ended, or is about to. Pending messages are still sent."""
 
     async def flush(self) -> None:
         """Wait until pending messages are sent. The close time-out cancels this."""
 
     def on_gone(self) -> None:
-        """Nothing can be sent any more, including the message that is being sent."""
+        """Drop everything, including the message that is being sent."""
 
 
 class Channel:

@@ -1,4 +1,4 @@
-"""What reads the loop's clock for every message: the rates, and the deadline that a message moves."""
+"""Measurements by the loop's clock for each message: the rates, and the deadline that a message moves."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ _LOOP_TIME: Final = asyncio.BaseEventLoop.time
 
 
 def measure_of(limits: Limits, loop: asyncio.AbstractEventLoop) -> Measure | None:
-    """What counts every message received against the rates, by the loop's clock; None where there are none."""
+    """Return a function that counts each received message against the rates, or None without rates."""
     if limits.messages_per_second is limits.bytes_per_second is None:
         return None
     # asyncio's own clock is `time.monotonic` in a function, which makes a reading dearer by half.
@@ -40,7 +40,7 @@ class IdleTimer:
         self._handle = self._loop.call_at(self._last + self._seconds, self._check)
 
     def noting_sends(self, send: Send) -> Send:
-        """`send`, and a touch when it is done."""
+        """Return `send` with a touch when it is done."""
 
         async def send_noted(event: Event) -> None:
             await send(event)
@@ -49,7 +49,7 @@ class IdleTimer:
         return send_noted
 
     def noting_messages(self, measure: Measure | None) -> Measure:
-        """A touch, and `measure` if there is any."""
+        """Return a function that touches, and calls `measure` if there is one."""
 
         def measure_noted(data: str | bytes) -> Refusal | None:
             self._last = self._loop.time()
@@ -58,7 +58,7 @@ class IdleTimer:
         return measure_noted
 
     def stop(self) -> None:
-        """Never call `on_idle`, and drop the reference to it."""
+        """Stop: do not call `on_idle` any more, and drop the reference to it."""
         if self._handle is not None:
             self._handle.cancel()
         self._on_idle = _nothing

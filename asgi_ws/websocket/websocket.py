@@ -175,7 +175,7 @@ class WebSocket(Connection):
     # -- messages in
 
     async def receive(self) -> str | bytes:
-        """The next message: text as str, binary as bytes.
+        """Return the next message: text as str, binary as bytes.
 
         Raises:
             ConnectionClosed: when the connection has ended; also when a message broke a limit, with that limit's code.
@@ -203,7 +203,7 @@ class WebSocket(Connection):
         return data
 
     async def receive_text(self) -> str:
-        """The next message, which has to be text.
+        """Return the next message, which has to be text.
 
         Raises:
             UnexpectedMessageType: when it is binary; left uncaught, it closes the connection with 1003.
@@ -214,7 +214,7 @@ class WebSocket(Connection):
         raise UnexpectedMessageType("text")
 
     async def receive_bytes(self) -> bytes:
-        """The next message, which has to be binary.
+        """Return the next message, which has to be binary.
 
         Raises:
             UnexpectedMessageType: when it is text; left uncaught, it closes the connection with 1003.
@@ -225,7 +225,7 @@ class WebSocket(Connection):
         raise UnexpectedMessageType("binary")
 
     async def receive_json(self, mode: JSONMode | None = None) -> Any:
-        """The value of the next message, which has to be JSON, in text or in binary unless `mode` says in which.
+        """Return the value of the next message, which has to be JSON, as text or binary unless `mode` chooses one.
 
         Raises:
             InvalidJSON: when it is not; left uncaught, it closes the connection with 1007.
@@ -241,7 +241,7 @@ class WebSocket(Connection):
         return self
 
     async def __anext__(self) -> str | bytes:
-        """The next message; iteration ends with the connection."""
+        """Return the next message. Iteration ends with the connection."""
         try:
             return await self.receive()
         except ConnectionClosed:
@@ -295,7 +295,7 @@ class WebSocket(Connection):
             self._channel.keep_unread(unread)
 
     def until_closed(self) -> EndingWith:
-        """A block (`async with`) that is cancelled when the connection ends, and ends quietly: for who only sends.
+        """Return a block (`async with`) that the end of the connection cancels quietly, for handlers that only send.
 
         It reads meanwhile, as `wait_closed` does. A `ConnectionClosed` of this connection ends the block quietly too.
 

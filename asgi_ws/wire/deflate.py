@@ -16,7 +16,7 @@ from .negotiation import Parameters
 if TYPE_CHECKING:
     from zlib import _Compress, _Decompress
 
-# What a sender takes off the end of each message and a receiver puts back (RFC 7692, 7.2.1 and 7.2.2).
+# The tail that a sender removes from each message and a receiver puts back (RFC 7692, 7.2.1 and 7.2.2).
 _TAIL: Final = b"\x00\x00\xff\xff"
 # The empty message (RFC 7692, 7.2.3.6).
 _EMPTY: Final = b"\x00"
@@ -39,7 +39,7 @@ _KINDS: Final = 17
 _SAMPLE: Final = 256
 _TOO_SHORT_TO_TELL: Final = 64
 
-# What is kept of messages that were compressed without context, for the next connection that sends the same.
+# Messages compressed without context are kept for the next connection that sends the same.
 _SHARED: Final = 8
 _SHARED_BYTES: Final = 1024 * 1024
 
@@ -84,10 +84,10 @@ class Deflate:
         self._parameters = parameters
         self._level = level
         self._memory_level = memory_level
-        # What the client refers back to. None before its first message, and between messages that stand alone.
+        # The window of the client. None before its first message, and between messages without context.
         self._inflater: _Decompress | None = None
         self.rest: Iterator[bytes] | None = None
-        # What the server refers back to, and how it was made. None before its first message, after `release`, and
+        # The window of the server, and how it was made. None before its first message, after `release`, and
         # without context takeover.
         self._compressor: _Compress | None = None
         self._settings: _Settings | None = None
@@ -132,7 +132,7 @@ class Deflate:
         return data
 
     def compress(self, payload: bytes) -> bytes | None:
-        """A whole message, compressed; None where it should be sent as it is.
+        """Return a whole message compressed, or None if it should be sent as it is.
 
         That is where it looks compressed or encrypted already, which is told from a sample of its bytes, and without
         context takeover also where it would not become smaller. Without context takeover a message that another
@@ -157,7 +157,7 @@ class Deflate:
     def release(self) -> None:
         """Give back what memory can be given back, at any time: the next message that is sent begins a new context.
 
-        What the client refers back to stays; without context takeover there is no such thing between messages.
+        The window of the client stays. Without context takeover there is none between messages.
         """
         self._compressor = self._settings = None
 
@@ -206,7 +206,7 @@ def _decompressed(inflater: "_Decompress", data: BytesLike, limit: int) -> bytes
 
 
 def _rest(inflater: "_Decompress", tail: bytes) -> tuple[BytesLike, ...]:
-    """What is left after a step that took the tail together with what was before it."""
+    """Return the input left after a step that took the tail together with bytes before it."""
     left = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
     if not tail:
         return (left,)

@@ -42,7 +42,7 @@ SHORT_HEADERS: Final = {
 
 
 def header(first: int, length: int) -> bytes:
-    """The header of a frame: `first` is its first byte, such as TEXT, and `length` that of the payload."""
+    """Return the header of a frame. `first` is its first byte, such as TEXT, and `length` that of the payload."""
     if length < IN_2_BYTES:
         return SHORT_HEADERS[first][length]
     if length < MIN_IN_8_BYTES:
@@ -51,17 +51,17 @@ def header(first: int, length: int) -> bytes:
 
 
 def ping_frame(payload: bytes) -> bytes:
-    """A ping with at most 125 bytes."""
+    """Return a ping with at most 125 bytes."""
     return header(_PING, len(payload)) + payload
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """A pong with at most 125 bytes, those of the ping."""
+    """Return a pong with at most 125 bytes, those of the ping."""
     return header(_PONG, len(payload)) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """A close frame; 1005 stands for one without a code.
+    """Return a close frame. 1005 stands for one without a code.
 
     Raises:
         InvalidCloseCode: for a code that may not be sent, see `close_codes.check_close`; for 1005 with a reason.

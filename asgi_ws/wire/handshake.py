@@ -137,7 +137,7 @@ def read_handshake(
         raise HandshakeRefused(400, "malformed request line")
     method, target, major, minor = line.groups()
     if method != b"GET":
-        # What answers HEAD has no body (RFC 9110 section 9.3.2).
+        # A response to HEAD has no body (RFC 9110 section 9.3.2).
         reason = "" if method == b"HEAD" else "a WebSocket handshake is a GET request"
         raise HandshakeRefused(405, reason, ((b"allow", b"GET"),))
     if major != b"1" or minor == b"0":
@@ -174,10 +174,10 @@ def _read_headers(request: bytes, start: int, largest: int, most: int) -> list[t
 
 
 def _combine(headers: RawHeaders) -> dict[bytes, bytes]:
-    """The lines of each name as one (RFC 9110 section 5.3).
+    """Return the lines of each name as one (RFC 9110 section 5.3).
 
-    What may stand once only has a grammar in which there is no list, so a second line of it is refused like any other
-    wrong value.
+    The grammar of a header that may occur only once does not allow a list, so a second line of it is refused as any
+    other wrong value.
     """
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -218,7 +218,7 @@ def _read_subprotocols(value: bytes) -> list[str]:
 
 
 def _resource_name(target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The resource name of an absolute target, whose authority takes the place of Host (RFC 9112 section 3.2.2)."""
+    """Return the resource name of an absolute target, whose authority replaces Host (RFC 9112 section 3.2.2)."""
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise HandshakeRefused(400, "the request target is neither a path nor an http URI")
@@ -228,14 +228,14 @@ def _resource_name(target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def accept_value(key: bytes) -> bytes:
-    """The value of Sec-WebSocket-Accept (RFC 6455 section 4.2.2, item 5)."""
+    """Return the value of Sec-WebSocket-Accept (RFC 6455 section 4.2.2, item 5)."""
     return b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
 
 
 def accept_response(
     handshake: Handshake, *, subprotocol: str | None, extension: str | None, headers: RawHeaders
 ) -> bytes:
-    """The 101 that opens the WebSocket, with the `headers` of the server and of the application.
+    """Return the 101 that opens the WebSocket, with the `headers` of the server and of the application.
 
     `extension` is the value of Sec-WebSocket-Extensions that was negotiated, if any.
 
@@ -260,7 +260,7 @@ def accept_response(
 
 
 def response_head(status: int, headers: RawHeaders) -> bytes:
-    """The head of a final response, up to the empty line; how its body is framed is for `headers` to say.
+    """Return the head of a final response, up to the empty line. `headers` say how its body is framed.
 
     Raises:
         InvalidStatus: unless the status is 200-599.

@@ -7,7 +7,7 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 
 def unmask_plainly(data: BytesLike, mask: bytes) -> bytes:
-    """`data` with every byte XORed with that of the repeated four-byte `mask`."""
+    """Return `data` with each byte XORed with that of the repeated four-byte `mask`."""
     # As two large integers: a tenth of the time of a loop over the bytes.
     size = len(data)
     repeated = (mask * (size // 4 + 1))[:size]

@@ -1,4 +1,4 @@
-"""What of permessage-deflate the handshake agrees on (RFC 7692, 5.1 and 7.1)."""
+"""The negotiation of permessage-deflate in the handshake (RFC 7692, 5.1 and 7.1)."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from typing import Final
 from .grammar import TCHAR
 
 _NAME: Final = "permessage-deflate"
-# What is in quotes has to be a token all the same (RFC 6455, 9.1). The quantifiers are possessive so that no header,
+# A quoted value has to be a token too (RFC 6455, 9.1). The quantifiers are possessive so that no header,
 # however odd, is read twice.
 _VALUE: Final = rf'{TCHAR}++|"(?:\\?+{TCHAR})++"'
 _PARAMETER: Final = rf"[ \t]*+;[ \t]*+({TCHAR}++)(?:[ \t]*+=[ \t]*+({_VALUE}))?+"
@@ -29,7 +29,7 @@ class MalformedExtensions(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What both sides keep to.
+    """The agreement of both sides.
 
     Attributes:
         server_no_context_takeover: the server compresses each message without reference to earlier ones.
@@ -47,7 +47,7 @@ class Parameters:
 def negotiate(
     offers: Sequence[str], *, max_window_bits: int = 12, server_context_takeover: bool = True
 ) -> tuple[Parameters, str] | None:
-    """The first acceptable offer of permessage-deflate, and the response's Sec-WebSocket-Extensions; None without one.
+    """Return the first acceptable offer of permessage-deflate, and Sec-WebSocket-Extensions of the response, or None.
 
     Other extensions are passed over, and so are offers to decline: unknown or repeated parameters, values that a
     parameter cannot have (RFC 7692, 7), and a server's window of 8 bits, of which zlib makes no raw stream.
@@ -82,7 +82,7 @@ def _answer(
 
 
 def _read(line: str) -> Iterable[tuple[str, list[tuple[str, str]]]]:
-    """The extensions of a line, each with its parameters. A parameter without a value has an empty one."""
+    """Return the extensions of a line with their parameters. A parameter without a value has an empty one."""
     position = 0
     while position < len(line):
         element = _ELEMENT.match(line, position)
@@ -95,7 +95,7 @@ def _read(line: str) -> Iterable[tuple[str, list[tuple[str, str]]]]:
 
 
 def _accept(offered: list[tuple[str, str]], max_window_bits: int, server_context_takeover: bool) -> Parameters | None:
-    """What an offer comes to, or None where it is to be declined (RFC 7692, 7.1)."""
+    """Return the agreement for an offer, or None to decline it (RFC 7692, 7.1)."""
     values = dict(offered)
     if len(values) < len(offered):
         return None
