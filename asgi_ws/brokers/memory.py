@@ -8,11 +8,22 @@ import secrets
 from collections import OrderedDict, deque
 from collections.abc import Awaitable
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from ..errors import LifecycleError
 from ..sizes import MIB, check_bound
-from .base import BrokerState, Envelope, History, HistoryPage, OnEvent, OnInterrupted, Position, RoomEvent, payload_of
+from .base import (
+    BrokerState,
+    Envelope,
+    History,
+    HistoryPage,
+    OnEvent,
+    OnInterrupted,
+    Position,
+    RoomEvent,
+    RoomEventDraft,
+    payload_of,
+)
 
 logger = logging.getLogger("asgi_ws")
 
@@ -256,9 +267,18 @@ class MemoryBroker:
         Raises:
             LifecycleError: the broker is stopped.
         """
-        self._started("publish()")
+        if self._on_event is None:
+            self._started("publish()")
         store = self._store
-        event = RoomEvent(envelope) if history is None else store.append(room, envelope, history, _now())
+        if history is None:
+            # `RoomEvent(envelope)` would take longer; see `EnvelopeDraft`.
+            draft: Any = RoomEventDraft()
+            draft.envelope = envelope
+            draft.position = draft.previous = None
+            draft.__class__ = RoomEvent
+            event: RoomEvent = draft
+        else:
+            event = store.append(room, envelope, history, _now())
         handing_over: list[Awaitable[None]] = []
         subscribers = store.subscribers.get(room) or {}
         for broker, on_event in tuple(subscribers.items()):

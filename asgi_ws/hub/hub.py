@@ -3,12 +3,13 @@
 import asyncio
 import os
 import threading
+from asyncio import _get_running_loop
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
 from .._aio.futures import is_running_in
-from ..brokers.base import Broker, BrokerState, Envelope, History, HistoryPage, Position, set_payload
+from ..brokers.base import Broker, BrokerState, Envelope, EnvelopeDraft, History, HistoryPage, Position
 from ..brokers.memory import MemoryBroker
 from ..callables import Kind, kind_of
 from ..close_codes import check_close
@@ -294,12 +295,20 @@ class Hub:
             payload = checked_payload("publish()", data)
         if key is not None and not isinstance(key, str):
             raise InvalidMessage("publish()", "a key that is str", key)
-        runtime = self._here("publish()")
-        if runtime.state is not _RUNNING:
+        if runtime is None or runtime.state is not _RUNNING or runtime.loop is not _get_running_loop():
+            runtime = self._here("publish()")
             await runtime.start()
-        envelope = Envelope(data, key, None if exclude is None else self._origin_of(exclude))
-        set_payload(envelope, payload)
-        history = self._history_of(room)
+        # `Envelope(...)` would take longer; see `EnvelopeDraft`.
+        draft: Any = EnvelopeDraft()
+        draft.data = data
+        draft.key = key
+        draft.origin = None if exclude is None else self._origin_of(exclude)
+        draft.payload = payload
+        draft.__class__ = Envelope
+        envelope: Envelope = draft
+        history = self._history
+        if history is not None and callable(history):
+            history = history(room)
         self._counters.published += 1
         position = await self._broker.publish(room, envelope, history)
         if runtime.slice.is_spent():

@@ -167,6 +167,7 @@ class ActiveRoom:
     def pass_on(self, event: RoomEvent) -> Awaitable[None]:
         """Send an event to the members; what this returns ends when all of them have it."""
         envelope = event.envelope
+        # Only the envelopes of this process have it.
         payload = getattr(envelope, "payload", None) if self._sends_as_published else None
         if payload is None:
             encoded = self._encode(self._encoder.message, self.name, event)
@@ -175,7 +176,7 @@ class ActiveRoom:
             data, payload = encoded
         else:
             data = envelope.data
-        return self.fanout.publish(data, payload, key=envelope.key, exclude=envelope.origin)
+        return self.fanout.publish(data, payload, envelope.key, envelope.origin)
 
     def notice(self, missed: int) -> Broadcast | None:
         """Return the notice for a member that has missed so many messages, if the encoder has one."""

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
 
 from asgi_ws import Encoder, History, Hub, Member, Membership, OutboxLimits
 from asgi_ws._asgi import Broadcast, Event
-from asgi_ws.brokers import MemoryBroker, MemoryStore
+from asgi_ws.brokers import Envelope, MemoryBroker, MemoryStore, RoomEvent
 
 from ..outcomes import until
 from .peers import Narrator, Peer
@@ -43,6 +44,25 @@ async def test_text_comes_as_text_and_bytes_come_as_bytes_and_all_members_share_
     await hub.publish_json(ROOM, {"é": 1})
     assert taken == ["text", "", "é", b"bytes", b"", b"array", b"view", '{"é":1}']
     assert len({id(event) for event in events}) == len(taken)
+
+
+@pytest.mark.parametrize("history", [None, History()], ids=["without a history", "with a history"])
+async def test_an_encoder_gets_the_published_event_as_a_value_that_it_cannot_change(history: History | None) -> None:
+    events: list[Any] = []
+
+    class Keeping(Encoder):
+        def message(self, room: str, event: RoomEvent) -> str | bytes:
+            events.append(event)
+            return event.envelope.data
+
+    hub = Hub(encoder=Keeping(), history=history)
+    hub.join(Peer().send, ROOM)
+    position = await hub.publish(ROOM, "hello", key="k")
+    (event,) = events
+    assert event == RoomEvent(Envelope("hello", "k"), position, event.previous)
+    for value, name in ((event, "position"), (event.envelope, "data")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, None)
 
 
 async def test_whoever_is_excluded_by_connection_or_membership_gets_nothing_and_all_others_do() -> None:
