@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from tests.servers.client import SECONDS, handshake
 from tests.servers.launch import ServerProcess
-from tests.uvicorn_protocol.peer import CLOSE, NO_MASKING, PING, PONG, TEXT, close, frame
+from tests.wire.streams import CLOSE, NO_MASK, PING, PONG, TEXT, close, frame
 
 # Rooms whose name begins so keep a history, and tell of gaps.
 KEPT: Final = "kept-"
@@ -105,7 +105,7 @@ class Member(asyncio.Protocol):
             # The rest is padding.
             self._message(bytes(buffer[begin : min(end, begin + 60)]))
         elif opcode == PING:
-            self._transport.write(frame(PONG, bytes(buffer[begin:end]), mask=NO_MASKING))
+            self._transport.write(frame(PONG, bytes(buffer[begin:end]), mask=NO_MASK))
         elif opcode == CLOSE:
             self.code = int.from_bytes(buffer[begin : begin + 2])
             self._transport.write(close(self.code))
@@ -137,7 +137,7 @@ class Member(asyncio.Protocol):
 
     def tell(self, word: str, **arguments: Any) -> None:
         """Ask the handler for something; see `served_app.Commands`."""
-        self._transport.write(frame(TEXT, json.dumps([word, arguments]).encode(), mask=NO_MASKING))
+        self._transport.write(frame(TEXT, json.dumps([word, arguments]).encode(), mask=NO_MASK))
 
     def stop_reading(self) -> None:
         if not self._transport.is_closing():

@@ -9,8 +9,7 @@ _VIOLATIONS: Final = "tests/wire/test_reader_violations.py"
 _LIMITS: Final = "tests/wire/test_reader_limits.py"
 _COMPRESSED: Final = "tests/wire/test_reader_compressed.py"
 _FRAMES: Final = "tests/wire/test_frames.py"
-_REQUEST: Final = "tests/wire/test_handshake.py"
-_FIELDS: Final = "tests/wire/test_handshake_fields.py"
+_REQUEST: Final = "tests/wire/test_handshake.py tests/wire/test_handshake_refusals.py"
 _RESPONSES: Final = "tests/wire/test_handshake_responses.py"
 _NEGOTIATION: Final = "tests/wire/test_negotiation.py"
 _DEFLATE: Final = "tests/wire/test_deflate.py"
@@ -611,7 +610,7 @@ _HANDSHAKES: Final = (
         "bytes behind the head",
         "wire/handshake.py",
         "_FIELDS.fullmatch(request, start)",
-        "_FIELDS.match(request, start)",
+        "_REQUEST.match(request, start)",
         _REQUEST,
     ),
     Mutation(
@@ -622,13 +621,13 @@ _HANDSHAKES: Final = (
         _REQUEST,
     ),
     Mutation("VT is white space", "wire/grammar.py", r'b" \t"', r'b" \t\x0b\x85"', _REQUEST),
-    Mutation("the first Host counts", "wire/handshake.py", "        fields = _combine(headers)\n", "", _FIELDS),
+    Mutation("the first Host counts", "wire/handshake.py", "        fields = _combine(headers)\n", "", _REQUEST),
     Mutation(
         "any Host",
         "wire/handshake.py",
         'if _HOST.fullmatch(fields.get(b"host", b"")) is None:',
         'if b"host" not in fields:',
-        _FIELDS,
+        _REQUEST,
     ),
     Mutation(
         "the authority of the target is ignored",
@@ -642,33 +641,43 @@ _HANDSHAKES: Final = (
         "wire/handshake.py",
         'if fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields:',
         'if b"transfer-encoding" in fields:',
-        _FIELDS,
+        _REQUEST,
     ),
-    Mutation("a request with a chunked body", "wire/handshake.py", ' or b"transfer-encoding" in fields:', ":", _FIELDS),
+    Mutation(
+        "a request with a chunked body", "wire/handshake.py", ' or b"transfer-encoding" in fields:', ":", _REQUEST
+    ),
     Mutation(
         "Upgrade is not needed",
         "wire/handshake.py",
         '_lists(fields.get(b"upgrade", b""), b"websocket") and ',
         "",
-        _FIELDS,
+        _REQUEST,
     ),
     Mutation(
         "Connection is not needed",
         "wire/handshake.py",
         ' and _lists(fields.get(b"connection", b""), b"upgrade")',
         "",
-        _FIELDS,
+        _REQUEST,
     ),
-    Mutation("Upgrade in one case", "wire/handshake.py", "    value = value.lower()\n", "", _FIELDS),
+    Mutation("Upgrade in one case", "wire/handshake.py", "    value = value.lower()\n", "", _REQUEST),
     Mutation(
-        "any version", "wire/handshake.py", 'if fields.get(b"sec-websocket-version") != b"13":', "if False:", _FIELDS
+        "any version", "wire/handshake.py", 'if fields.get(b"sec-websocket-version") != b"13":', "if False:", _REQUEST
     ),
-    Mutation("a key of any length", "wire/handshake.py", "[A-Za-z0-9+/]{22}==", "[A-Za-z0-9+/]+=*", _FIELDS),
+    Mutation("a key of any length", "wire/handshake.py", "[A-Za-z0-9+/]{22}==", "[A-Za-z0-9+/]+=*", _REQUEST),
     Mutation(
-        "a subprotocol twice", "wire/handshake.py", " or (len(names) > 1 and len(set(names)) < len(names))", "", _FIELDS
+        "a subprotocol twice",
+        "wire/handshake.py",
+        " or (len(names) > 1 and len(set(names)) < len(names))",
+        "",
+        _REQUEST,
     ),
     Mutation(
-        "subprotocols of any characters", "wire/handshake.py", "_SUBPROTOCOLS.fullmatch(text) is None", "False", _FIELDS
+        "subprotocols of any characters",
+        "wire/handshake.py",
+        "_SUBPROTOCOLS.fullmatch(text) is None",
+        "False",
+        _REQUEST,
     ),
     Mutation("the GUID of the RFC", "wire/handshake.py", "258EAFA5", "258EAFA4", _RESPONSES),
     Mutation(

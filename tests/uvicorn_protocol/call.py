@@ -8,10 +8,9 @@ from urllib.parse import parse_qsl
 from asgi_ws._asgi import Event, Receive, Scope, Send
 from tests.servers.journal import Journal
 
-# What a note can carry of a message; of a longer one it has the length.
+# A longer message is noted by its length.
 _SHOWN_LENGTH: Final = 200
-
-# What the ASGI text and this package's errors make a difference between.
+# The kinds of errors that the ASGI text and this package tell apart.
 _KINDS: Final = (OSError, RuntimeError, ValueError, TypeError, asyncio.CancelledError, BaseException)
 
 
@@ -27,19 +26,18 @@ class Call:
         self._id = self.query.get("id", "")
 
     def number(self, name: str, default: int = 0) -> int:
-        """A number of the query."""
         return int(self.query.get(name, default))
 
     def note(self, word: str, *facts: Any) -> None:
         self._journal.note(self._id, word, *facts)
 
     async def go(self) -> None:
-        """Wait for the client's word."""
+        """Wait until the client says so."""
         self.note("ready")
         await self._journal.until(self._id, "go")
 
     async def receive(self) -> Event:
-        """The next event; a disconnect is noted."""
+        """Receive an event, and note a disconnect."""
         event = await self._receive()
         if event["type"] == "websocket.disconnect":
             self.note("told", event["code"], event["reason"])
@@ -55,6 +53,16 @@ class Call:
         await self.send({"type": "websocket.accept", **keys})
         self.note("accepted")
 
+    async def deny(self, *parts: bytes, status: int = 403, length: str | None = None) -> None:
+        """Begin a denial and send parts of its body."""
+        headers = [(b"content-type", b"text/plain"), *([(b"content-length", length.encode())] if length else [])]
+        await self.send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        for part in parts:
+            await self.body(part)
+
+    async def body(self, part: bytes, *, more: bool = True) -> None:
+        await self.send({"type": "websocket.http.response.body", "body": part, "more_body": more})
+
     async def text(self, message: str) -> None:
         await self.send({"type": "websocket.send", "text": message})
 
@@ -65,22 +73,28 @@ class Call:
         await self.send({"type": "websocket.close", "code": code, "reason": reason})
 
     async def messages(self) -> AsyncIterator[str | bytes]:
-        """What comes, until the disconnect event."""
+        """Receive messages until the disconnect event."""
         while (event := await self.receive())["type"] == "websocket.receive":
             yield message_of(event)
 
-    async def tries(self, word: str, event: Event) -> bool:
-        """Send an event, and note how that failed; whether it did not."""
+    async def tries(self, word: str, event: Event) -> None:
+        """Send an event, and note the error if it fails."""
         try:
             await self.send(event)
-        except Exception as error:  # noqa: BLE001 -- what is raised here is what is to be known
+        except Exception as error:  # noqa: BLE001 -- any error is noted
             self.note(word, *failure(error))
-            return False
-        return True
+
+    async def flood(self) -> str:
+        """Send until that fails; return the kind of the error."""
+        try:
+            while True:
+                await self.data(bytes(65536))
+        except Exception as error:  # noqa: BLE001 -- any error is returned
+            return failure(error)[0]
 
 
 def message_of(event: Event) -> str | bytes:
-    """The one value of a receive event that is a message."""
+    """Return the one value of a receive event that is a message."""
     found = [value for value in (event.get("text"), event.get("bytes")) if value is not None]
     assert len(found) == 1, sorted(event)
     message: str | bytes = found[0]
@@ -89,10 +103,10 @@ def message_of(event: Event) -> str | bytes:
 
 
 def shown(message: str | bytes) -> str:
-    """A message as a note has it."""
+    """Return a message as a note has it."""
     return repr(message) if len(message) <= _SHOWN_LENGTH else f"{type(message).__name__} of {len(message)}"
 
 
 def failure(error: BaseException) -> tuple[str, str]:
-    """Which of Python's own kinds it is, and the name of what was raised."""
+    """Return the name of the kind of an error, and that of its class."""
     return next(kind.__name__ for kind in _KINDS if isinstance(error, kind)), type(error).__name__

@@ -18,13 +18,13 @@ from .served import HASTY, Uvicorn
 
 
 class Serve(Protocol):
-    """Gives the server with these options, which is started at the first asking and shared by all tests."""
+    """Return the server with these options, which all tests share."""
 
     def __call__(self, *options: str, **arguments: Any) -> Uvicorn: ...
 
 
 class Start(Protocol):
-    """Starts a server with these options for one test, which may stop it."""
+    """Start a server with these options for one test, which may stop it."""
 
     def __call__(self, *options: str, **arguments: Any) -> Uvicorn: ...
 
@@ -60,7 +60,7 @@ def started() -> Iterator[Serve]:
             return servers[key]
 
         yield start
-        # Together, since each may have handlers to wait for.
+        # Stop them together, since each may wait for handlers.
         for server in servers.values():
             server.terminate()
         assert [server for server in servers.values() if not server.stop()] == [], "a server did not stop when asked to"
@@ -70,10 +70,7 @@ def started() -> Iterator[Serve]:
 
 @pytest.fixture
 async def serve(request: pytest.FixtureRequest, started: Serve) -> Any:
-    """As `started`; a line in a server's log that is no plain record of what a client did fails the test.
-
-    With the mark `handler_fails` the test reads the lines itself.
-    """
+    """As `started`; an unexpected line in a server's log fails the test, unless it is marked `handler_fails`."""
     used: dict[int, Uvicorn] = {}
 
     def use(*options: str, **arguments: Any) -> Uvicorn:
@@ -96,19 +93,23 @@ async def serve(request: pytest.FixtureRequest, started: Serve) -> Any:
 
 @pytest.fixture
 def server(serve: Serve) -> Uvicorn:
-    """With uvicorn's own settings."""
     return serve()
 
 
 @pytest.fixture
 def hasty(serve: Serve) -> Uvicorn:
-    """With little patience for applications that do not accept and peers that do not close."""
     return serve(ws=HASTY)
+
+
+@pytest.fixture
+def narrow(serve: Serve) -> Uvicorn:
+    """With space for four messages."""
+    return serve("--ws-max-queue=4")
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)
@@ -130,6 +131,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return certificate, private
+
+
+@pytest.fixture(scope="session")
+def tls_options(certificate: tuple[Path, Path]) -> list[str]:
+    return [f"--ssl-certfile={certificate[0]}", f"--ssl-keyfile={certificate[1]}"]
 
 
 @pytest.fixture(scope="session")

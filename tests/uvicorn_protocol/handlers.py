@@ -1,14 +1,14 @@
-"""What the probe application does on a WebSocket: one function for each behaviour."""
+"""The handlers of the probe application: the last part of a path is the name of one of these functions."""
 
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from asgi_ws.extensions import ABORT_EXTENSION
+from asgi_ws.sizes import MIB
 
-from .call import Call, failure, message_of, shown
+from .call import Call, message_of, shown
 
 # Long enough to see that a send waits.
 _WAITING_SECONDS: Final = 0.3
@@ -24,10 +24,10 @@ async def echo(call: Call) -> None:
 
 
 async def record(call: Call) -> None:
-    """Notes each message, and what comes after the end.
+    """Note each message, and the events after the end.
 
-    With `gate` it waits for the client's word before it reads, with `again` after it was told of the end, with `pause`
-    for so many seconds after each message.
+    With `gate` wait for the client before the first message, with `again` after the first disconnect; with `pause`
+    sleep for so many seconds after each message.
     """
     await call.accept()
     if "gate" in call.query:
@@ -42,7 +42,7 @@ async def record(call: Call) -> None:
 
 
 async def count(call: Call) -> None:
-    """Notes how many messages came, how many characters or bytes they have, and a digest of all."""
+    """Note the number of messages, their length, and a digest; with `gate` wait for the client before the first."""
     await call.accept()
     if "gate" in call.query:
         await call.go()
@@ -53,13 +53,13 @@ async def count(call: Call) -> None:
         messages += 1
         length += len(message)
         digest.update(message.encode() if isinstance(message, str) else message)
-        # What the server holds is to be measured, and not what a handler does.
+        # The memory of the server is measured, not that of the handler.
         del event, message
     call.note("counted", messages, length, digest.hexdigest())
 
 
 async def threefold(call: Call) -> None:
-    """Answers each message by three."""
+    """Answer each message by three."""
     await call.accept()
     async for message in call.messages():
         for part in range(3):
@@ -67,7 +67,7 @@ async def threefold(call: Call) -> None:
 
 
 async def from_another_task(call: Call) -> None:
-    """Echoes by a task that does not receive."""
+    """Echo by a task that does not receive."""
     await call.accept()
     queue: asyncio.Queue[str | bytes] = asyncio.Queue()
 
@@ -84,7 +84,7 @@ async def from_another_task(call: Call) -> None:
 
 
 async def answer_one(call: Call) -> None:
-    """Answers the first message, and does not receive the others that came with it until it is told to."""
+    """Answer the first message, and receive no other until the client says so."""
     await call.accept()
     await call.text(shown(message_of(await call.receive())))
     await call.go()
@@ -92,15 +92,22 @@ async def answer_one(call: Call) -> None:
         await call.text(shown(message))
 
 
-async def greet(call: Call) -> None:
-    """Sends one message, and neither sends nor receives from then on."""
+async def receive_twice(call: Call) -> None:
+    """Receive by two tasks at once, then cancel one."""
     await call.accept()
-    await call.text("hello")
-    await asyncio.Event().wait()
+    both = [asyncio.create_task(call.receive()) for _ in range(2)]
+    await call.go()
+    call.note("both", *map(message_of, await asyncio.gather(*both)))
+    third = asyncio.create_task(call.receive())
+    await asyncio.sleep(0)
+    third.cancel()
+    call.note("third", message_of(await call.receive()))
+    assert (await asyncio.gather(third, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+    await call.close()
 
 
 async def crowd(call: Call) -> None:
-    """Four tasks send 200 messages each, of `size` bytes, and the connection is closed."""
+    """Send 200 messages of `size` bytes by each of four tasks, and close."""
     await call.accept()
     padding = "x" * call.number("size")
 
@@ -113,15 +120,10 @@ async def crowd(call: Call) -> None:
 
 
 async def flood(call: Call) -> None:
-    """Sends `count` messages of `size` bytes, numbered, and closes; notes how many were taken when that fails."""
+    """Send `count` messages of `size` bytes, numbered, and close."""
     await call.accept()
-    taken = 0
-    try:
-        while taken < call.number("count", 1 << 30):
-            await call.data(taken.to_bytes(4) + bytes(call.number("size", 65536) - 4))
-            taken += 1
-    finally:
-        call.note("sent", taken)
+    for number in range(call.number("count", 1 << 30)):
+        await call.data(number.to_bytes(4) + bytes(call.number("size", 65536) - 4))
     await call.close()
 
 
@@ -129,14 +131,14 @@ async def flood(call: Call) -> None:
 
 
 async def pending(call: Call) -> None:
-    """Never accepts, and listens."""
+    """Listen without an accept."""
     await call.connect()
     await call.receive()
     await call.receive()
 
 
 async def pending_and_deaf(call: Call) -> None:
-    """Never accepts, and does not listen; a word of the client lets it accept, too late."""
+    """Accept when the client says so, which is too late."""
     await call.connect()
     await call.go()
     await call.tries("accept", {"type": "websocket.accept"})
@@ -144,7 +146,7 @@ async def pending_and_deaf(call: Call) -> None:
 
 
 async def scope(call: Call) -> None:
-    """Sends its scope as JSON, with bytes as latin-1."""
+    """Send the scope as JSON, with bytes as latin-1."""
     await call.accept()
 
     def known(value: Any) -> Any:
@@ -159,7 +161,7 @@ BAD_ACCEPTS: Final[dict[str, dict[str, Any]]] = {
     "line feed in a value": {"headers": [(b"x-probe", b"a\nx-evil: b")]},
     "NUL in a value": {"headers": [(b"x-probe", b"a\0b")]},
     "line break in a name": {"headers": [(b"x-evil: b\r\nx-probe", b"a")]},
-    "name that is no token": {"headers": [(b"x probe", b"a")]},
+    "name that is not a token": {"headers": [(b"x probe", b"a")]},
     "empty name": {"headers": [(b"", b"a")]},
     "header of the handshake": {"headers": [(b"sec-websocket-accept", b"a")]},
     "header of the extensions": {"headers": [(b"sec-websocket-extensions", b"permessage-deflate")]},
@@ -171,7 +173,7 @@ BAD_ACCEPTS: Final[dict[str, dict[str, Any]]] = {
 
 
 async def accept_badly(call: Call) -> None:
-    """Accepts with something bad, which fails, and then as it ought to; with `raise` the failure is its own."""
+    """Accept with an error, and then properly; with `raise` let the error out."""
     await call.connect()
     bad = {"type": "websocket.accept", **BAD_ACCEPTS[call.query["how"]]}
     if "raise" in call.query:
@@ -182,25 +184,76 @@ async def accept_badly(call: Call) -> None:
     await call.close()
 
 
+async def change_the_client(call: Call) -> None:
+    """Set a client that is not an address and a port, as a middleware may."""
+    call.scope["client"] = ("10.0.0.1",)
+    await call.accept()
+    await call.close()
+
+
 async def deny_in_parts(call: Call) -> None:
-    """A denial whose second part waits for the client's word; `length` is the content-length that it says it has."""
+    """Deny in three parts, the second when the client says so; `length` is the content-length."""
     await call.connect()
-    length = call.query.get("length")
-    headers = [(b"content-type", b"text/plain"), *([(b"content-length", length.encode())] if length else [])]
-    await call.send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
-    await call.send({"type": "websocket.http.response.body", "body": b"one ", "more_body": True})
+    await call.deny(b"one ", status=401, length=call.query.get("length"))
     await call.go()
-    await call.send({"type": "websocket.http.response.body", "body": b"two ", "more_body": True})
-    await call.send({"type": "websocket.http.response.body", "body": b"three"})
+    await call.body(b"two ")
+    await call.body(b"three", more=False)
     await call.receive()
     await call.receive()
+
+
+async def deny_at_length(call: Call) -> None:
+    """Send more of a denial than any buffer takes and something behind it, then give up."""
+    await call.connect()
+    await call.deny(bytes(16 * MIB), b"more")
+    call.note("sent")
+
+
+async def fail_in_a_denial(call: Call) -> None:
+    """Raise when a part of the denial cannot be sent."""
+    await call.connect()
+    await call.deny(bytes(16 * MIB))
+    call.note("waits")
+    try:
+        await call.body(b"more")
+    except OSError:
+        raise RuntimeError("this is not the client's leaving") from None
+
+
+# -- without a wait: these do not even receive the connect event
+
+
+async def raise_at_once(_call: Call) -> None:
+    raise ArithmeticError
+
+
+async def return_at_once(_call: Call) -> None:
+    pass
+
+
+async def deny_at_once(call: Call) -> None:
+    await call.deny(status=401)
+    await call.body(b"no", more=False)
+
+
+async def close_at_once(call: Call) -> None:
+    await call.send({"type": "websocket.accept"})
+    await call.close(4000)
+
+
+async def flood_at_once(call: Call) -> None:
+    await call.send({"type": "websocket.accept"})
+    await call.data(bytes(8 * MIB))
+    call.note("first")
+    await call.data(bytes(65536))
+    call.note("second")
 
 
 # -- the end
 
 
 async def talk(call: Call) -> None:
-    """Sends again and again, and never receives."""
+    """Send again and again, and never receive."""
     await call.accept()
     while True:
         await call.text("tick")
@@ -208,7 +261,7 @@ async def talk(call: Call) -> None:
 
 
 async def talk_in_a_group(call: Call) -> None:
-    """The same by the tasks of a group, whose error is a group of errors."""
+    """Send by the tasks of a group, whose error is a group of errors."""
     await call.accept()
 
     async def talk() -> None:
@@ -222,17 +275,13 @@ async def talk_in_a_group(call: Call) -> None:
 
 
 async def deaf(call: Call) -> None:
-    """Neither sends nor receives, until it is cancelled; then it takes `seconds` to clear up."""
+    """Neither send nor receive until the task is cancelled."""
     await call.accept()
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await asyncio.sleep(float(call.query.get("seconds", "0")))
-        call.note("cleared up")
+    await asyncio.Event().wait()
 
 
 async def clear_up(call: Call) -> None:
-    """Takes its time to end after it was told."""
+    """Take half a second to end."""
     await call.accept()
     try:
         async for _ in call.messages():
@@ -243,7 +292,7 @@ async def clear_up(call: Call) -> None:
 
 
 async def close(call: Call) -> None:
-    """Sends `count` messages, closes with `code` and `reason`, and goes on to call."""
+    """Send `count` messages, close with `code` and `reason`, and go on to call."""
     await call.accept()
     for number in range(call.number("count")):
         await call.text(str(number))
@@ -254,19 +303,8 @@ async def close(call: Call) -> None:
     await call.receive()
 
 
-async def close_behind_a_flood(call: Call) -> None:
-    """Closes while another task's send waits."""
-    await call.accept()
-    flooding = asyncio.create_task(_flood_until_it_fails(call))
-    await asyncio.wait([flooding], timeout=_WAITING_SECONDS)
-    call.note("waits", not flooding.done())
-    await call.tries("close", {"type": "websocket.close", "code": 4001})
-    await call.receive()
-    call.note("flood", await flooding)
-
-
 async def close_after_go(call: Call) -> None:
-    """Lets messages wait, closes, and receives."""
+    """Let messages wait, close, and receive."""
     await call.accept()
     await call.go()
     await call.close(4001, "done")
@@ -274,30 +312,37 @@ async def close_after_go(call: Call) -> None:
         call.note("received")
 
 
-async def call_after_the_end(call: Call) -> None:
-    """Waits for the peer's leaving, and goes on to call."""
-    await call.accept()
-    async for _ in call.messages():
-        pass
-    await call.tries("send", {"type": "websocket.send", "text": "late"})
-    await call.tries("send again", {"type": "websocket.send", "bytes": b"late"})
-    await call.tries("close", {"type": "websocket.close"})
-    await call.receive()
-
-
 async def fail(call: Call) -> None:
-    """Raises after a message."""
+    """Raise after a message."""
     await call.accept()
     await call.receive()
     raise RuntimeError(call.query["id"])
 
 
-async def abort(call: Call) -> None:
-    """Asks for the end without a closing handshake after a message; with `stall` while a send waits."""
+async def return_a_value(call: Call) -> object:
     await call.accept()
-    call.note("extensions", sorted(call.scope["extensions"]))
+    return 5
+
+
+# Calls of `send_for_another` whose client has left.
+_ended: Final[list[Call]] = []
+
+
+async def send_for_another(call: Call) -> None:
+    """Send by the `send` of a connection that has ended."""
+    await call.accept()
+    if _ended:
+        await _ended.pop().text("late")
+    else:
+        await call.receive()
+        _ended.append(call)
+
+
+async def abort(call: Call) -> None:
+    """Abort after a message; with `stall` while a send waits."""
+    await call.accept()
     await call.receive()
-    flooding = asyncio.create_task(_flood_until_it_fails(call)) if "stall" in call.query else None
+    flooding = asyncio.create_task(call.flood()) if "stall" in call.query else None
     if flooding is not None:
         await asyncio.wait([flooding], timeout=_WAITING_SECONDS)
     await call.send({"type": ABORT_EXTENSION})
@@ -309,56 +354,35 @@ async def abort(call: Call) -> None:
 
 
 async def abort_early(call: Call) -> None:
-    """The same before it has accepted."""
+    """Abort before the accept."""
     await call.connect()
     await call.send({"type": ABORT_EXTENSION})
     await call.tries("accept", {"type": "websocket.accept"})
     await call.receive()
 
 
-async def _flood_until_it_fails(call: Call) -> str:
-    try:
-        while True:
-            await call.data(bytes(65536))
-    except Exception as error:  # noqa: BLE001 -- what is raised here is what is to be known
-        return failure(error)[0]
+async def abort_at_the_end(call: Call) -> None:
+    """Abort a connection that has ended."""
+    await call.accept()
+    await call.receive()
+    await call.go()
+    await call.send({"type": ABORT_EXTENSION})
+    await call.receive()
+
+
+async def abort_unread(call: Call) -> None:
+    """Abort while so much is unread that the transport does not read."""
+    await call.accept()
+    await call.go()
+    await call.send({"type": ABORT_EXTENSION})
+    async for message in call.messages():
+        call.note("received", len(message))
 
 
 async def flood_and_listen(call: Call) -> None:
-    """One task sends all the time, the other receives."""
+    """Send all the time by one task, and receive by the other."""
     await call.accept()
-    flooding = asyncio.create_task(_flood_until_it_fails(call))
+    flooding = asyncio.create_task(call.flood())
     async for _ in call.messages():
         pass
     call.note("flood", await flooding)
-
-
-_ALL: Final[tuple[Callable[[Call], Awaitable[None]], ...]] = (
-    echo,
-    record,
-    count,
-    threefold,
-    from_another_task,
-    answer_one,
-    greet,
-    crowd,
-    flood,
-    pending,
-    pending_and_deaf,
-    scope,
-    accept_badly,
-    deny_in_parts,
-    talk,
-    talk_in_a_group,
-    deaf,
-    clear_up,
-    close,
-    close_after_go,
-    close_behind_a_flood,
-    call_after_the_end,
-    fail,
-    abort,
-    abort_early,
-    flood_and_listen,
-)
-HANDLERS: Final = {handler.__name__: handler for handler in _ALL}

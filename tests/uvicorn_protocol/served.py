@@ -1,4 +1,4 @@
-"""uvicorn with the class under test: started, measured, and its log read for what does not belong there."""
+"""uvicorn with the class under test: started, measured, and its log searched for unexpected lines."""
 
 import asyncio
 import re
@@ -10,6 +10,7 @@ from typing import Final
 import httpx2
 import psutil
 
+from asgi_ws.sizes import KIB
 from asgi_ws.testing.servers.profiles import UVICORN
 from tests.servers.client import SECONDS, http
 from tests.servers.launch import ServerProcess
@@ -17,33 +18,30 @@ from tests.servers.table import Server
 
 PROBE: Final = "tests.uvicorn_protocol.probe:app"
 PROTOCOL: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
-# The same with less patience, for what would make a test slow.
-HASTY: Final = "tests.uvicorn_protocol.hasty:HastyProtocol"
-# And with more, for what takes long on a busy machine.
-PATIENT: Final = "tests.uvicorn_protocol.hasty:PatientProtocol"
+# With less patience, so that tests are fast.
+HASTY: Final = "tests.uvicorn_protocol.variants:HastyProtocol"
+# With more, for a busy machine.
+PATIENT: Final = "tests.uvicorn_protocol.variants:PatientProtocol"
 
 _POLL_SECONDS: Final = 0.02
 
-KIB: Final = 1024
-MIB: Final = 1024 * KIB
-
-# What is logged of a handshake, in uvicorn's own words, and of what a client did wrong. It is printable ASCII. A client
-# that has gone by then has no address.
+# Log lines of a handshake, as uvicorn writes them, and of a client's errors, in printable ASCII. A client that has left
+# has no address.
 _PLAIN: Final = re.compile(
     r'INFO: +(?:[\d.]+:\d+)? - "WebSocket [!-~]+" (?:\[accepted\]|\d{3})'
     r"|INFO: +[\d.]+:\d+ - WebSocket handshake refused: [ -~]+"
     r"|DEBUG: +[ -~]+"
 )
-# What uvicorn logs of itself, and the probe's own notes.
+# Lines of uvicorn about itself, and the probe's notes.
 _NOT_OF_CONNECTIONS: Final = re.compile(
     r"probe: "
     r"|(?:INFO|DEBUG): +(?:Started|Waiting for|Application|Uvicorn running|Shutting down|Finished|ASGI '?lifespan'?)"
 )
-# glibc keeps what was freed for later, and ever more of it. With these a block of 64 KiB or more goes back at once, so
-# that what a process holds is what the class under test holds.
+# glibc keeps freed memory. With these it returns blocks of 64 KiB or more at once, so that the process holds only what
+# the class under test holds.
 _HELD_BYTES: Final = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
 
-# The high-water mark of a process's memory can be read and reset on Linux alone.
+# Only Linux can reset the high-water mark of a process's memory.
 HAS_PEAK: Final = Path("/proc/self/clear_refs").exists()
 
 
@@ -66,34 +64,34 @@ class Uvicorn(ServerProcess):
             env=_HELD_BYTES,
         )
         self.tls = tls
-        # Where the lines begin that belong to the test that runs.
+        # Where the lines of the running test begin.
         self._mark = 0
 
     def mark(self) -> None:
-        """Forget the lines that were logged so far."""
+        """Skip the lines that were logged so far."""
         self._mark = self.log_size()
 
     def lines(self) -> list[str]:
-        """The lines about connections since `mark`, without the probe's notes and what uvicorn says of itself."""
-        # `splitlines` would also split at what a peer may have put into a line.
+        """Return the lines about connections since `mark`."""
+        # `splitlines` would split at control characters of a peer too.
         lines = self.log(self._mark).split("\n")
         return [line for line in lines if line and not _NOT_OF_CONNECTIONS.match(line)]
 
     def complaints(self) -> list[str]:
-        """The lines that are no plain record of what a client did."""
+        """Return the unexpected lines."""
         return [line for line in self.lines() if not _PLAIN.fullmatch(line)]
 
     def noted(self, name: str, word: str) -> list[str]:
-        """The facts of a handler's notes from the log, for a server that answers no more."""
+        """Return the facts of a handler's notes from the log, for a server that has ended."""
         return re.findall(rf"^probe: {name}: {word} \((.*)\)$", self.log(), re.MULTILINE)
 
     async def settle(self) -> None:
-        """Wait until the server has gone on to other work, and so has logged what it had to."""
+        """Wait until the server has answered a request, and so has logged earlier events."""
         if self.running:
             await self.get("/hello")
 
     async def until(self, holds: Callable[[], bool], seconds: float = SECONDS) -> None:
-        """Wait until something holds that nothing tells of."""
+        """Poll until a condition holds that nothing signals."""
         async with asyncio.timeout(seconds):
             while not holds():
                 await asyncio.sleep(_POLL_SECONDS)
@@ -106,23 +104,23 @@ class Uvicorn(ServerProcess):
             return await client.get(path)
 
     def held_bytes(self) -> int:
-        """What the process holds of the machine's memory."""
+        """Return the resident memory of the process."""
         return psutil.Process(self.pid).memory_info().rss
 
     def open_files(self) -> int:
         return psutil.Process(self.pid).num_fds()
 
     async def tasks(self) -> int:
-        """How many tasks run in the server."""
+        """Count the tasks of the server."""
         return int((await self.get("/tasks")).text)
 
     def forget_peak(self) -> int:
-        """Begin a new measurement of the most memory; what is held now."""
+        """Reset the peak of memory; return what is held now."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
         return self.peak_bytes()
 
     def peak_bytes(self) -> int:
-        """The most that the process held since `forget_peak`."""
+        """Return the most memory that the process held since `forget_peak`."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         assert found is not None

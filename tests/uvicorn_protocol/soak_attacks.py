@@ -1,24 +1,23 @@
 """Attacks of clients on a server: each kind is one connection, from its first byte to its end."""
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
+from asgi_ws.sizes import KIB
 from tests.servers.client import handshake
+from tests.wire.streams import BINARY, CONT, PING, RSV1, RSV2, TEXT, close, deflated, frame
 
-from .peer import BINARY, CONTINUATION, PING, TEXT, Peer, close, dialled, frame, header, text
+from .peer import Peer, dialled, text
 from .served import Uvicorn
 
-KIB: Final = 1024
 MAX_MESSAGE_BYTES: Final = 64 * KIB
 # How long a client that stalls stays at the longest, in seconds: the server gives it up before.
 _PATIENCE: Final = 60.0
 _SMALL_BUFFER: Final = 4096
 _DEFLATE: Final = "permessage-deflate"
-_COMPRESSED: Final = 4
 
 Attack: TypeAlias = Callable[[Uvicorn], Awaitable[None]]
 
@@ -89,11 +88,6 @@ def _left_in_handshake(how: str, first: bytes, pause: float = 0.0) -> Attack:
     return attack
 
 
-def _deflated(data: bytes) -> bytes:
-    compressor = zlib.compressobj(9, wbits=-15)
-    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
-
-
 async def ordinary(server: Uvicorn) -> None:
     async with _open(server, "/echo") as peer:
         for size in (1, 200, 20_000):
@@ -104,7 +98,7 @@ async def ordinary(server: Uvicorn) -> None:
 
 async def compressed(server: Uvicorn) -> None:
     async with _open(server, "/echo", _DEFLATE) as peer:
-        peer.send(frame(TEXT, _deflated(b"x" * 20_000), rsv=_COMPRESSED))
+        peer.send(frame(TEXT, deflated(b"x" * 20_000), rsv=RSV1))
         answer = await peer.frame(_PATIENCE)
         assert answer.is_compressed, answer
         await _ends(peer)
@@ -189,7 +183,7 @@ async def plain_request(server: Uvicorn) -> None:
 
 
 _LONG: Final = "x" * 5000
-_FRAGMENT: Final = frame(CONTINUATION, b"", fin=False)
+_FRAGMENT: Final = frame(CONT, b"", fin=False)
 
 ATTACKS: Final[Mapping[str, Attack]] = {
     "ordinary": ordinary,
@@ -217,14 +211,14 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "denial unread": unread_denial,
     "handler returns": _closed_with(1000, "/brief"),
     "no mask": _closed_with(1002, "/echo", frame(TEXT, b"x", mask=None)),
-    "reserved bit": _closed_with(1002, "/echo", frame(TEXT, b"x", rsv=2)),
+    "reserved bit": _closed_with(1002, "/echo", frame(TEXT, b"x", rsv=RSV2)),
     "reserved opcode": _closed_with(1002, "/echo", frame(0xB, b"x")),
     "one byte of a close code": _closed_with(1002, "/echo", frame(0x8, b"x")),
     "no text": _closed_with(1007, "/echo", frame(TEXT, b"\xff\xfe")),
-    "too large": _closed_with(1009, "/echo", header(0x80 | BINARY, MAX_MESSAGE_BYTES + 1)),
+    "too large": _closed_with(1009, "/echo", frame(BINARY, length=MAX_MESSAGE_BYTES + 1)),
     "endless fragments": _closed_with(1009, "/echo", frame(TEXT, b"", fin=False), _FRAGMENT * 1000),
-    "bomb": _closed_with(1009, "/echo", frame(TEXT, _deflated(bytes(8 << 20)), rsv=_COMPRESSED), extensions=_DEFLATE),
-    "broken compression": _closed_with(1007, "/echo", frame(TEXT, b"\xff" * 100, rsv=_COMPRESSED), extensions=_DEFLATE),
+    "bomb": _closed_with(1009, "/echo", frame(TEXT, deflated(bytes(8 << 20)), rsv=RSV1), extensions=_DEFLATE),
+    "broken compression": _closed_with(1007, "/echo", frame(TEXT, b"\xff" * 100, rsv=RSV1), extensions=_DEFLATE),
     "no JSON": _closed_with(1007, "/json", text("{")),
     "too many messages": _closed_with(1008, "/busy", text("1") * 50),
     "idle": _closed_with(4408, "/idle"),

@@ -8,30 +8,25 @@ from typing import Final, Literal
 import pytest
 from websockets.asyncio.client import ClientConnection
 
+from asgi_ws.sizes import KIB
 from tests.servers.client import Probe
+from tests.wire.streams import BINARY, PING, RSV1, SYNC_FLUSH, TEXT, bomb, close, deflated, frame
 
 from .conftest import Serve
-from .peer import BINARY, PING, TEXT, Peer, asking, close, frame, opened, text
-from .samples import DEFLATE, bomb
-from .served import KIB, Uvicorn
+from .peer import DEFLATE, Peer, asking, opened, text
+from .served import Uvicorn
 
-_TAIL: Final = b"\x00\x00\xff\xff"
 # Long enough to be worth it, with nothing random in it.
 _JSON: Final = ('{"room": "lobby", "who": "somebody", "text": "hello"}, ' * 40).encode()
 
 
-def _deflated(payload: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=-9)
-    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
-
-
 def _inflated(payload: bytes) -> bytes:
-    return zlib.decompressobj(wbits=-15).decompress(payload + _TAIL)
+    return zlib.decompressobj(wbits=-15).decompress(payload + SYNC_FLUSH)
 
 
 async def test_a_message_is_compressed_in_both_directions(server: Uvicorn) -> None:
     async with opened(server, "echo", DEFLATE) as peer:
-        peer.send(frame(TEXT, _deflated(_JSON), rsv=4))
+        peer.send(frame(TEXT, deflated(_JSON), rsv=RSV1))
         got = await peer.frame()
         assert (got.opcode, got.is_compressed) == (TEXT, True)
         assert len(got.payload) < len(_JSON) // 4
@@ -40,19 +35,19 @@ async def test_a_message_is_compressed_in_both_directions(server: Uvicorn) -> No
 
 @pytest.mark.parametrize(
     ("code", "data"),
-    [(1007, frame(BINARY, b"\xff" * 20, rsv=4)), (1002, frame(PING, b"", rsv=4))],
+    [(1007, frame(BINARY, b"\xff" * 20, rsv=RSV1)), (1002, frame(PING, b"", rsv=RSV1))],
     ids=["not deflated", "RSV1 of a ping"],
 )
 async def test_what_breaks_the_extension_is_answered_with_its_code(server: Uvicorn, code: int, data: bytes) -> None:
     async with opened(server, "record", DEFLATE) as peer:
-        peer.send(frame(TEXT, _deflated(b"one"), rsv=4), data)
+        peer.send(frame(TEXT, deflated(b"one"), rsv=RSV1), data)
         assert (await peer.close_frame())[0] == code
         assert (await peer.notes())["received"] == ["'one'"]
 
 
 async def test_a_bomb_of_just_the_largest_size_is_a_message(server: Uvicorn) -> None:
     async with opened(server, "echo", DEFLATE) as peer:
-        peer.send(frame(BINARY, bomb(16), rsv=4))
+        peer.send(frame(BINARY, bomb(16), rsv=RSV1))
         assert _inflated((await peer.frame()).payload) == bytes(16 * KIB * KIB)
 
 
@@ -78,10 +73,10 @@ async def _send_all(ws: ClientConnection, messages: list[str | bytes]) -> None:
 async def test_compressed_messages_on_their_way_do_not_hold_up_the_application_s_close(server: Uvicorn) -> None:
     async with opened(server, "close_after_go", DEFLATE) as peer:
         await peer.notes(until="ready")
-        peer.send(frame(BINARY, bomb(4), rsv=4) * 10)
+        peer.send(frame(BINARY, bomb(4), rsv=RSV1) * 10)
         await peer.go()
         assert await peer.close_frame() == (4001, "done")
-        peer.send(frame(BINARY, bomb(4), rsv=4) * 3, close(4001))
+        peer.send(frame(BINARY, bomb(4), rsv=RSV1) * 3, close(4001))
         assert await peer.end() == "FIN"
 
 
@@ -102,31 +97,32 @@ async def test_the_server_keeps_to_what_was_offered(server: Uvicorn, offer: str)
             if "server_no_context_takeover" in offer:
                 inflater = zlib.decompressobj(wbits=-window)
             # Without the client's takeover each of its messages stands for itself, which every server has to take.
-            peer.send(frame(TEXT, _deflated(_JSON), rsv=4))
+            peer.send(frame(TEXT, deflated(_JSON), rsv=RSV1))
             assert await _text(peer, inflater) == _JSON
 
 
 async def _text(peer: Peer, inflater: "zlib._Decompress") -> bytes:
     got = await peer.frame()
     assert got.is_compressed
-    return inflater.decompress(got.payload + _TAIL)
+    return inflater.decompress(got.payload + SYNC_FLUSH)
 
 
 async def test_nothing_is_compressed_where_uvicorn_is_told_so(serve: Serve) -> None:
     async with opened(serve("--ws-per-message-deflate=false"), "echo", DEFLATE) as peer:
         peer.send(frame(TEXT, _JSON))
         assert await peer.message() == _JSON.decode()
-        peer.send(frame(TEXT, _deflated(_JSON), rsv=4))
+        peer.send(frame(TEXT, deflated(_JSON), rsv=RSV1))
         assert (await peer.close_frame())[0] == 1002
 
 
-async def test_the_largest_size_is_uvicorn_s_setting_and_counts_what_is_inflated(serve: Serve) -> None:
-    server = serve("--ws-max-size=1000")
-    for size, code in ((1000, 1000), (1001, 1009)):
-        for payload, rsv in ((bytes(size), 0), (_deflated(bytes(size)), 4)):
-            async with opened(server, "echo", DEFLATE) as peer:
-                peer.send(frame(BINARY, payload, rsv=rsv), close())
-                assert (await peer.close_frame())[0] == code
+@pytest.mark.parametrize(("size", "code"), [(1000, 1000), (1001, 1009)])
+async def test_the_largest_size_is_uvicorn_s_setting_and_counts_inflated_bytes(
+    serve: Serve, size: int, code: int
+) -> None:
+    for data in (frame(BINARY, bytes(size)), frame(BINARY, deflated(bytes(size)), rsv=RSV1)):
+        async with opened(serve("--ws-max-size=1000"), "echo", DEFLATE) as peer:
+            peer.send(data, close())
+            assert (await peer.close_frame())[0] == code
 
 
 async def test_without_context_takeover_of_the_server_each_message_stands_for_itself_unasked(hasty: Uvicorn) -> None:

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from asgi_ws.sizes import MIB
 from tests.servers.client import SECONDS
+from tests.wire.streams import BINARY, CONT, close, frame
 
-from .peer import BINARY, CONTINUATION, Peer, close, frame, opened, text
-from .served import MIB, Uvicorn
+from .peer import Peer, opened, text
+from .served import Uvicorn
 
 
 def _close(peer: Peer) -> None:
@@ -19,7 +21,7 @@ def _break(peer: Peer) -> None:
 
 
 def _leave_unsaid(peer: Peer) -> None:
-    peer.send(frame(BINARY, bytes(100), fin=False), frame(CONTINUATION, bytes(100))[:50])
+    peer.send(frame(BINARY, bytes(100), fin=False), frame(CONT, bytes(100))[:50])
     peer.hang_up()
 
 

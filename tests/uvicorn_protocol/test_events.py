@@ -1,6 +1,8 @@
 """Events that an application may send or not, once it has accepted or begun to deny."""
 
-from .peer import BINARY, TEXT, asking, opened
+from tests.wire.streams import BINARY, TEXT
+
+from .peer import asking, opened
 from .served import Uvicorn
 
 _GOOD = {

@@ -3,13 +3,13 @@
 import pytest
 
 from tests.servers.client import Probe
+from tests.wire.streams import close
 
 from .conftest import Serve
-from .peer import close, dialled, opened, request, text
-from .pressure import LARGE
+from .peer import dialled, opened, request, text
+from .probe import LARGE
 from .served import Uvicorn
 
-_APP = "tests.uvicorn_protocol.pressure:app"
 _HTTP = ["h11", "httptools"]
 
 
@@ -23,8 +23,8 @@ _HELLO = b"GET /hello HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 async def test_a_handshake_that_did_not_wait_for_a_response_is_not_answered(serve: Serve, loop: str) -> None:
     """Its answer could be taken for the response, and the response for frames."""
-    server = serve(f"--loop={loop}", "--http=httptools", app=_APP)
-    probe = Probe(server, "storm")
+    server = serve(f"--loop={loop}", "--http=httptools")
+    probe = Probe(server, "echo")
     async with dialled(server, _slow(probe), probe=probe) as peer:
         await peer.notes(until="asked")
         peer.send(request(probe), text("more"))
@@ -37,8 +37,8 @@ async def test_a_handshake_that_did_not_wait_for_a_response_is_not_answered(serv
 
 
 async def test_an_unanswered_request_is_notified_that_its_client_has_left(serve: Serve) -> None:
-    server = serve("--http=httptools", app=_APP)
-    probe = Probe(server, "storm")
+    server = serve("--http=httptools")
+    probe = Probe(server, "echo")
     async with dialled(server, _slow(probe) + request(probe), probe=probe) as peer:
         await peer.notes(until="asked")
         peer.hang_up()
@@ -47,8 +47,8 @@ async def test_an_unanswered_request_is_notified_that_its_client_has_left(serve:
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 async def test_all_requests_that_came_in_one_piece_with_a_handshake_are_answered(serve: Serve, loop: str) -> None:
-    server = serve(f"--loop={loop}", "--http=httptools", app=_APP)
-    probe = Probe(server, "storm")
+    server = serve(f"--loop={loop}", "--http=httptools")
+    probe = Probe(server, "echo")
     large = b"GET /large?%b HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" % probe.id.encode()
     first = _slow(probe) + large + _HELLO + request(probe)
     async with dialled(server, first, probe=probe, receive_buffer=4096) as peer:
@@ -61,15 +61,15 @@ async def test_all_requests_that_came_in_one_piece_with_a_handshake_are_answered
 
 
 async def test_a_request_that_is_answered_at_once_is_so_before_a_handshake_in_the_same_piece(serve: Serve) -> None:
-    server = serve("--http=httptools", app=_APP)
-    async with dialled(server, _HELLO + request(Probe(server, "storm"))) as peer:
+    server = serve("--http=httptools")
+    async with dialled(server, _HELLO + request(Probe(server, "echo"))) as peer:
         assert (await peer.head()).status == 200
         assert await peer.rest() == b"Hello, World!"
 
 
 async def test_a_handshake_that_the_parser_held_back_is_answered_after_the_response(serve: Serve) -> None:
     """h11 holds it back. The HTTP class sets its keep-alive timer before it hands over, here for the next iteration."""
-    server = serve("--http=h11", "--timeout-keep-alive=0", app=_APP)
+    server = serve("--http=h11", "--timeout-keep-alive=0")
     probe = Probe(server, "echo")
     async with dialled(server, _slow(probe) + request(probe), probe=probe) as peer:
         await peer.notes(until="asked")
@@ -88,7 +88,7 @@ async def test_a_handshake_that_the_parser_held_back_is_answered_after_the_respo
 async def test_a_handshake_after_a_response_is_answered_and_one_in_an_older_http_refused(
     serve: Serve, http: str
 ) -> None:
-    server = serve(f"--http={http}", app=_APP)
+    server = serve(f"--http={http}")
     probe = Probe(server, "echo")
     async with dialled(server, _HELLO, probe=probe) as peer:
         assert (await peer.head()).status == 200
@@ -104,7 +104,7 @@ async def test_a_handshake_after_a_response_is_answered_and_one_in_an_older_http
 
 
 async def test_a_transport_that_does_not_read_and_is_about_to_be_closed_reads_and_stays_open(serve: Serve) -> None:
-    server: Uvicorn = serve("--http=tests.uvicorn_protocol.leftovers:PausingProtocol", app=_APP)
+    server: Uvicorn = serve("--http=tests.uvicorn_protocol.variants:PausingProtocol")
     async with opened(server, "echo") as peer:
         for message in ("one", "two"):
             peer.send(text(message))

@@ -5,12 +5,14 @@ import re
 
 import pytest
 
+from asgi_ws.sizes import KIB
 from tests.servers.client import SECONDS, Probe, handshake
+from tests.wire.streams import close
 
 from .conftest import Serve
 from .handlers import BAD_ACCEPTS
-from .peer import asking, close, dialled, opened, request, text
-from .served import KIB, Uvicorn
+from .peer import asking, dialled, opened, request, text
+from .served import Uvicorn
 
 # -- what is refused
 

@@ -4,11 +4,13 @@ from collections import Counter
 
 import pytest
 
+from asgi_ws.sizes import KIB
+from tests.wire.streams import BINARY, CONT, NO_MASK, RSV1, bomb, close, frame
+
 from .conftest import Serve
 from .limited import LARGEST
-from .peer import BINARY, CONTINUATION, NO_MASKING, close, frame, header, opened
-from .samples import DEFLATE, bomb
-from .served import KIB, Uvicorn
+from .peer import DEFLATE, opened
+from .served import Uvicorn
 
 _APP = "tests.uvicorn_protocol.limited:app"
 _TOO_BIG = (1009, "message too big")
@@ -26,9 +28,9 @@ async def _refused(server: Uvicorn) -> Counter[str]:
 @pytest.mark.parametrize(
     ("extension", "data"),
     [
-        (b"", header(0x82, LARGEST + 1, NO_MASKING)),
-        (b"", frame(BINARY, bytes(LARGEST), fin=False) + header(0x80, 1, NO_MASKING)),
-        (DEFLATE, frame(BINARY, bomb(1), rsv=4, fin=False, mask=NO_MASKING)),
+        (b"", frame(BINARY, length=LARGEST + 1)),
+        (b"", frame(BINARY, bytes(LARGEST), fin=False) + frame(CONT, length=1)),
+        (DEFLATE, frame(BINARY, bomb(1), rsv=RSV1, fin=False, mask=NO_MASK)),
     ],
     ids=["one frame", "fragments", "compressed"],
 )
@@ -54,7 +56,7 @@ async def test_a_client_s_own_1009_is_not_counted_as_a_refusal(limited: Uvicorn)
 async def test_a_server_s_lower_limit_is_not_counted_as_the_endpoint_s(serve: Serve) -> None:
     server = serve("--ws-max-size=500", app=_APP)
     async with opened(server, "limited") as peer:
-        peer.send(header(0x82, 501, NO_MASKING))
+        peer.send(frame(BINARY, length=501))
         assert await peer.close_frame() == _TOO_BIG
         assert (await peer.notes())["closed"] == [[*_TOO_BIG]]
     assert not await _refused(server)
@@ -62,5 +64,5 @@ async def test_a_server_s_lower_limit_is_not_counted_as_the_endpoint_s(serve: Se
 
 async def test_an_endpoint_without_one_has_the_server_s(limited: Uvicorn) -> None:
     async with opened(limited, "unlimited") as peer:
-        peer.send(frame(BINARY, bytes(64 * KIB), fin=False), frame(CONTINUATION, bytes(64 * KIB)))
+        peer.send(frame(BINARY, bytes(64 * KIB), fin=False), frame(CONT, bytes(64 * KIB)))
         assert await peer.message() == str(128 * KIB)

@@ -11,12 +11,13 @@ from typing import Final
 
 import pytest
 
+from asgi_ws.sizes import KIB, MIB
 from tests.servers.client import SECONDS
+from tests.wire.streams import BINARY, CLOSE, NO_MASK, PING, PONG, close, frame
 
 from .conftest import Serve, Start
-from .peer import BINARY, CLOSE, NO_MASKING, PING, PONG, Frame, asking, close, frame, opened, text
-from .samples import DEFLATE
-from .served import KIB, MIB, Uvicorn
+from .peer import DEFLATE, Frame, asking, opened, text
+from .served import Uvicorn
 
 EAGER: Final = "tests.eager_tasks:new_event_loop"
 CORES: Final = {
@@ -31,7 +32,6 @@ _PINGS: Final = ("--ws-ping-interval=0.5", "--ws-ping-timeout=0.5")
 
 @pytest.fixture(params=CORES)
 def core(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> tuple[list[str], bool]:
-    """The options of uvicorn, and whether they say TLS."""
     loop, http, is_tls = CORES[request.param]
     for module in (loop.partition(":")[0], http):
         pytest.importorskip(module)
@@ -116,7 +116,7 @@ async def test_a_stalled_peer(serve: Serve, core: tuple[list[str], bool], tls: s
 
 
 async def test_what_nobody_receives_waits_on_the_wire(server: Uvicorn) -> None:
-    message = frame(BINARY, bytes(64 * KIB), mask=NO_MASKING)
+    message = frame(BINARY, bytes(64 * KIB), mask=NO_MASK)
     async with opened(server, "count", query={"gate": 1}) as peer:
         await peer.notes(until="ready")
         before = server.held_bytes()
@@ -146,7 +146,7 @@ async def test_a_client_that_ends_while_its_messages_are_unread_is_gone_at_once_
         await peer.notes(until="accepted")
         sock: socket.socket = peer.writer.get_extra_info("socket")
         # More than is held before the transport pauses, and less than the kernel takes beside that.
-        peer.send(frame(BINARY, bytes(60 * KIB), mask=NO_MASKING) * 6)
+        peer.send(frame(BINARY, bytes(60 * KIB), mask=NO_MASK) * 6)
         await peer.writer.drain()
         while peer.writer.transport.get_write_buffer_size():
             await asyncio.sleep(0.01)
@@ -164,3 +164,27 @@ async def test_sigterm(start: Start, core: tuple[list[str], bool], tls: ssl.SSLC
         peer.send(close(1012))
         assert await asyncio.to_thread(server.wait, SECONDS)
     assert "told (1012, '')" in server.log()
+
+
+# -- tasks that begin in create_task (asyncio.eager_task_factory)
+
+
+@pytest.mark.handler_fails
+async def test_an_eager_application_that_ends_without_a_wait_leaves_no_connection_behind(start: Start) -> None:
+    server = start(f"--loop={EAGER}")
+    for handler, status in (("raise", 500), ("return", 500), ("deny", 401), ("close", 101)):
+        async with asking(server, f"{handler}_at_once") as peer:
+            assert (await peer.head()).status == status
+    server.terminate()
+    assert await asyncio.to_thread(server.wait, SECONDS), server.log()
+
+
+async def test_an_eager_application_that_sends_without_a_wait_waits_for_a_client_that_does_not_read(
+    serve: Serve,
+) -> None:
+    server = serve(f"--loop={EAGER}", "--http=httptools")
+    async with opened(server, "flood_at_once", receive_buffer=4096) as peer:
+        peer.stop_reading()
+        for _ in range(10):
+            await server.settle()
+        assert "second" not in await peer.notes(until="first")

@@ -6,9 +6,11 @@ from typing import Final
 
 import pytest
 
-from .peer import BINARY, CONTINUATION, NO_MASKING, PING, TEXT, close, frame, opened
-from .samples import DEFLATE, bomb
-from .served import HAS_PEAK, KIB, MIB, Uvicorn
+from asgi_ws.sizes import KIB, MIB
+from tests.wire.streams import BINARY, CONT, NO_MASK, PING, RSV1, TEXT, bomb, close, frame
+
+from .peer import DEFLATE, opened
+from .served import HAS_PEAK, Uvicorn
 
 pytestmark = pytest.mark.skipif(not HAS_PEAK, reason="the most memory that a process held can be read on Linux only")
 
@@ -23,7 +25,7 @@ async def warm(server: Uvicorn) -> Uvicorn:
     """A server that has imported and allocated what it needs anyway."""
     for _ in range(2):
         async with opened(server, "echo", DEFLATE) as peer:
-            peer.send(frame(BINARY, bytes(MIB), mask=NO_MASKING))
+            peer.send(frame(BINARY, bytes(MIB), mask=NO_MASK))
             await peer.frame()
             peer.send(close())
             await peer.close_frame()
@@ -33,8 +35,8 @@ async def warm(server: Uvicorn) -> Uvicorn:
 
 async def test_the_bound_on_fragments_is_an_attribute_that_a_subclass_may_change(hasty: Uvicorn) -> None:
     async with opened(hasty, "record") as peer:
-        peer.send(frame(TEXT, b"a", fin=False), frame(CONTINUATION, b"a", fin=False) * 998, frame(CONTINUATION, b"a"))
-        peer.send(frame(TEXT, b"b", fin=False), frame(CONTINUATION, b"b", fin=False) * 1000)
+        peer.send(frame(TEXT, b"a", fin=False), frame(CONT, b"a", fin=False) * 998, frame(CONT, b"a"))
+        peer.send(frame(TEXT, b"b", fin=False), frame(CONT, b"b", fin=False) * 1000)
         assert (await peer.close_frame())[0] == 1009
         assert (await peer.notes())["received"] == ["str of 1000"]
 
@@ -42,7 +44,7 @@ async def test_the_bound_on_fragments_is_an_attribute_that_a_subclass_may_change
 async def test_a_bomb_of_a_gibibyte_is_refused_while_it_inflates(warm: Uvicorn) -> None:
     before = warm.forget_peak()
     async with opened(warm, "record", DEFLATE) as peer:
-        peer.send(frame(BINARY, bomb(1024), rsv=4, mask=NO_MASKING))
+        peer.send(frame(BINARY, bomb(1024), rsv=RSV1, mask=NO_MASK))
         assert (await peer.close_frame())[0] == 1009
         assert [told[0] for told in await peer.told()] == [1009] * 3
     assert warm.peak_bytes() - before < _LARGEST + _HELD
@@ -52,7 +54,7 @@ async def test_legal_bombs_wait_on_the_wire_while_nobody_receives(warm: Uvicorn)
     before = warm.forget_peak()
     async with opened(warm, "count", DEFLATE, query={"gate": 1}) as peer:
         await peer.notes(until="ready")
-        peer.send(frame(BINARY, bomb(15), rsv=4, mask=NO_MASKING) * 10, close())
+        peer.send(frame(BINARY, bomb(15), rsv=RSV1, mask=NO_MASK) * 10, close())
         await peer.push(b"")
         await asyncio.sleep(0.5)
         assert warm.peak_bytes() - before < _LARGEST + _HELD
@@ -70,7 +72,7 @@ async def test_messages_wait_on_the_wire_while_nobody_receives(warm: Uvicorn, si
     async with opened(warm, "count", query={"gate": 1}) as peer:
         await peer.notes(until="ready")
         together = MIB // (size + 6)
-        messages = frame(BINARY, bytes(size), mask=NO_MASKING) * together
+        messages = frame(BINARY, bytes(size), mask=NO_MASK) * together
         sent = together
         while await peer.push(messages, seconds=0.3):
             sent += together
@@ -107,8 +109,8 @@ async def test_a_client_that_never_reads_makes_send_wait(warm: Uvicorn) -> None:
 
 
 async def test_a_large_message_leaves_nothing_behind(warm: Uvicorn) -> None:
-    opcodes = [BINARY, *[CONTINUATION] * 63]
-    data = [frame(code, bytes(MIB // 8), fin=False, mask=NO_MASKING) for code in opcodes] + [frame(CONTINUATION)]
+    opcodes = [BINARY, *[CONT] * 63]
+    data = [frame(code, bytes(MIB // 8), fin=False, mask=NO_MASK) for code in opcodes] + [frame(CONT)]
     async with AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(opened(warm, "count")) for _ in range(20)]
         await warm.settle()

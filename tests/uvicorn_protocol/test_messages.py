@@ -2,9 +2,12 @@
 
 import pytest
 
+from asgi_ws.sizes import MIB
+from tests.wire.streams import BINARY, PING, PONG, TEXT, close, frame
+
 from .conftest import Serve
-from .peer import BINARY, PING, PONG, TEXT, Frame, close, frame, opened, text
-from .served import MIB, Uvicorn
+from .peer import Frame, opened, text
+from .served import Uvicorn
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])

@@ -7,14 +7,14 @@ from typing import Final
 
 import pytest
 
+from asgi_ws.sizes import KIB, MIB
 from tests.servers.client import Probe
 
 from .conftest import Serve
 from .peer import Peer, asking, dialled, opened, request
-from .pressure import LARGE
-from .served import HAS_PEAK, KIB, MIB, PATIENT, Uvicorn
+from .probe import LARGE
+from .served import HAS_PEAK, PATIENT, Uvicorn
 
-_APP: Final = "tests.uvicorn_protocol.pressure:app"
 _SIZE: Final = 64 * KIB
 # More than the system's own buffers of a connection take, and far less than what is sent.
 _TAKEN: Final = 160
@@ -29,7 +29,7 @@ _CORES: Final = [
 
 @pytest.fixture
 def pressed(serve: Serve) -> Uvicorn:
-    return serve(app=_APP, ws=PATIENT)
+    return serve(ws=PATIENT)
 
 
 def _has_responded(probe: Probe, times: int) -> bool:
@@ -52,9 +52,9 @@ async def test_an_upgrade_behind_an_unread_response_waits_for_it(
         file, key = certificate
         context = ssl.create_default_context(cafile=file)
         files = (f"--ssl-certfile={file}", f"--ssl-keyfile={key}")
-        server = serve(*core.split(), *files, app=_APP, ws=PATIENT, tls=context)
+        server = serve(*core.split(), *files, ws=PATIENT, tls=context)
     else:
-        server = serve(*core.split(), app=_APP, ws=PATIENT)
+        server = serve(*core.split(), ws=PATIENT)
     # The layer of TLS has a buffer of its own, in front of the transport's.
     responses = 2 if tls else 1
     probe = Probe(server, "storm")

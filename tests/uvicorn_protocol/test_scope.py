@@ -6,9 +6,10 @@ from typing import Any, Final
 import pytest
 
 from tests.servers.client import handshake
+from tests.wire.streams import close
 
 from .conftest import Serve, Start
-from .peer import Peer, asking, close, dialled, opened, text
+from .peer import Peer, asking, dialled, opened, text
 from .served import Uvicorn
 
 

@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.servers.client import SECONDS, handshake
+from tests.wire.streams import BINARY, NO_MASK, PING, close, frame
 
 from .conftest import Start
-from .peer import BINARY, NO_MASKING, NOTHING, PING, Peer, asking, close, dialled, frame, opened, text
+from .peer import NOTHING, Peer, asking, dialled, opened, text
 from .served import HASTY, Uvicorn
 
 
@@ -104,7 +105,7 @@ async def test_the_time_for_the_closing_handshake_is_an_attribute_that_a_subclas
 async def test_a_client_that_sends_on_holds_nothing_up(own: Uvicorn) -> None:
     async with opened(own, "record", query={"gate": 1}) as peer:
         await peer.notes(until="ready")
-        await peer.push(frame(BINARY, bytes(65536), mask=NO_MASKING) * 200, seconds=0.5)
+        await peer.push(frame(BINARY, bytes(65536), mask=NO_MASK) * 200, seconds=0.5)
         own.terminate()
         await _stopped(own)
 
@@ -188,7 +189,7 @@ async def test_a_framework_s_handlers_leave_no_traceback_though_clients_are_slow
 
 @pytest.mark.handler_fails
 async def test_what_fails_while_a_denial_is_cut_off_by_the_stop_is_logged(start: Start) -> None:
-    server = start(app="tests.uvicorn_protocol.corners:app")
+    server = start()
     async with asking(server, "fail_in_a_denial", receive_buffer=4096) as peer:
         peer.stop_reading()
         await peer.notes(until="waits")

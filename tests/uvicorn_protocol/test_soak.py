@@ -8,9 +8,10 @@ from typing import Any, Final
 import psutil
 import pytest
 
+from asgi_ws.sizes import MIB
 from tests.servers.client import SECONDS
 
-from .served import MIB, Uvicorn
+from .served import Uvicorn
 from .soak_attacks import ATTACKS, MAX_MESSAGE_BYTES, run, shown
 
 logger = logging.getLogger("soak")

@@ -14,8 +14,9 @@ from asgi_ws.sizes import KIB
 from asgi_ws.uvicorn_protocol import WebSocketProtocol
 from asgi_ws.wire.frames import BINARY, TEXT, header, pong_frame
 from tests.servers.client import handshake
+from tests.wire.streams import PING, frame
 
-from .peer import PING, frame, text
+from .peer import text
 
 
 class Transport(asyncio.Transport):

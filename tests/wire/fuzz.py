@@ -1,10 +1,9 @@
-"""Fuzzing of what a client may send, for hours or for seconds: `python -m tests.wire.fuzz --seconds 600`.
+"""Fuzzing of the bytes of a client, for hours or for seconds: `python -m tests.wire.fuzz --seconds 600`.
 
-Inputs are mutated from the seeds, the committed corpus and what was found on the way: an input of which something new
-comes is kept and mutated further. That takes no instrumentation, and finds its way past masks and lengths since the
-pieces that it inserts are frames and header lines.
+Inputs are mutated from the seeds and the committed corpus. An input with a new outcome is kept and mutated further. The
+inserted pieces are frames and header lines, so masks and lengths need no instrumentation.
 
-What fails is made smaller and written to a file, which `python -m tests.wire.fuzz FILE` reads again. Once it is mended
+A failing input is made smaller and written to a file, which `python -m tests.wire.fuzz FILE` reads again. After the fix
 the file goes into the corpus.
 """
 
@@ -27,11 +26,12 @@ from .targets import DEFLATE, HANDSHAKE, NO_TAKEOVER, SMALL_LIMITS, check
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 FINDINGS: Final = Path("build", "fuzz")
-# Inputs of more bytes find nothing more, only later.
+# Longer inputs find nothing more.
 LARGEST: Final = 3000
-# CPU that an input may take: some hundred times of what one does.
+_EDGES: Final = b"\x00\x01\x7d\x7e\x7f\x80\xfe\xff ,;:\r\n"
+# CPU seconds of an input: some hundred times the usual.
 SECONDS: Final = 5.0
-# One input in so many is looked at for its memory.
+# The memory of one input in so many is measured.
 TRACED: Final = 50
 
 FRAMES: Final = (
@@ -77,6 +77,7 @@ LINES: Final = (
     b"\r\n",
     b"GET http://a/b?c HTTP/1.1\r\n",
     b"OPTIONS * HTTP/1.0\r\n",
+    *(b"x", b"\x0b", b"\x0c", b"\x85", b"\xa0", b"\n", b"\r", b"%0d%0a", b"a" * 2500),
 )
 
 
@@ -85,7 +86,7 @@ def say(line: str) -> None:
 
 
 def seeds() -> list[bytes]:
-    """What to begin with: every frame and header line beside right ones, in each way of reading, and the corpus."""
+    """Return every frame and header line beside valid ones, with each set of flags, and the corpus."""
     streams = [frame(TEXT, b"1") + each + frame(TEXT, b"2") for each in FRAMES]
     streams += [frame(BINARY, b"1", fin=False) + each + frame(CONT, b"2") for each in FRAMES]
     ways = (0, DEFLATE, SMALL_LIMITS, DEFLATE | SMALL_LIMITS, DEFLATE | NO_TAKEOVER)
@@ -98,7 +99,7 @@ def seeds() -> list[bytes]:
 
 
 def mutated(data: bytes, others: list[bytes], chance: random.Random) -> bytes:
-    """`data` with a few changes."""
+    """Return `data` with a few changes."""
     for _ in range(chance.choice((1, 1, 2, 3, 5))):
         start = chance.randrange(1, len(data) + 1)
         stop = min(start + chance.choice((1, 1, 2, 4, 16, 200)), len(data))
@@ -114,21 +115,18 @@ def mutated(data: bytes, others: list[bytes], chance: random.Random) -> bytes:
         elif kind == 4 and start < len(data):
             data = data[:start] + bytes((data[start] ^ 1 << chance.randrange(8),)) + data[start + 1 :]
         elif kind == 5 and start < len(data):
-            data = (
-                data[:start] + bytes((chance.choice(b"\x00\x01\x7d\x7e\x7f\x80\xfe\xff ,;:\r\n"),)) + data[start + 1 :]
-            )
+            data = data[:start] + bytes((chance.choice(_EDGES),)) + data[start + 1 :]
         elif kind == 6:
             other = chance.choice(others)
             data = data[:start] + other[chance.randrange(1, len(other) + 1) :]
         else:
-            # Another way of reading the same, for frames.
             data = bytes((data[0] ^ (chance.choice((DEFLATE, SMALL_LIMITS, NO_TAKEOVER))),)) + data[1:]
     return data[:LARGEST]
 
 
 @contextmanager
 def limited_cpu(seconds: float) -> Iterator[None]:
-    """Raise in what takes longer, where the system can."""
+    """Raise in a block that takes longer, where the system can."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -146,7 +144,7 @@ def limited_cpu(seconds: float) -> Iterator[None]:
 
 
 def failure(data: bytes, *, traced: bool = True) -> Exception | None:
-    """What an input breaks."""
+    """Return the error of an input."""
     try:
         with limited_cpu(SECONDS):
             check(data, traced=traced)
@@ -156,7 +154,7 @@ def failure(data: bytes, *, traced: bool = True) -> Exception | None:
 
 
 def smaller(data: bytes, is_finding: Callable[[bytes], bool]) -> bytes:
-    """What is left of a finding when every part is taken away without which it is still one."""
+    """Remove every part of a finding without which it is still one."""
     size = len(data) // 2
     while size:
         start = 1
@@ -171,7 +169,7 @@ def smaller(data: bytes, is_finding: Callable[[bytes], bool]) -> bytes:
 
 
 def fuzz(seconds: float, seed: int, findings: Path = FINDINGS) -> Path | None:
-    """Look for so long; the file of the first finding, if there is one."""
+    """Look for so long; return the file of the first finding, or None."""
     chance = random.Random(seed)
     inputs: list[bytes] = []
     known: set[tuple[object, ...]] = set()

@@ -8,6 +8,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from asgi_ws.sizes import MIB
 from asgi_ws.wire.events import Close, Event, NotDeflate, Ping, Pong, TooLong, Utf8, Violation
 from asgi_ws.wire.masking import BytesLike
 from asgi_ws.wire.reader import FrameReader
@@ -16,11 +17,13 @@ CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, RSV1, RSV2, RSV3 = 0x80, 0x40, 0x20, 0x10
 
 MASK: Final = b"\x37\xfa\x21\x3d"
+# Changes nothing and costs nothing, however long the payload is.
+NO_MASK: Final = bytes(4)
 SYNC_FLUSH: Final = b"\x00\x00\xff\xff"
 
 
 def xor(payload: bytes, mask: bytes) -> bytes:
-    """RFC 6455 section 5.3 to the letter, one byte after another."""
+    """Mask byte by byte, as RFC 6455 section 5.3 has it."""
     return bytes(byte ^ key for byte, key in zip(payload, itertools.cycle(mask), strict=False))
 
 
@@ -34,10 +37,9 @@ def frame(
     length: int | None = None,
     size: int | None = None,
 ) -> bytes:
-    """A frame of a client, right unless told otherwise.
+    """Return a frame of a client, valid unless told otherwise.
 
-    `length` is what it claims its payload to have, and `size` in how many bytes beside the seven bits it says so. A
-    mask of zeros costs nothing, however long the payload is.
+    `length` is the payload length that it claims; `size` is the number of bytes of the extended length.
     """
     length = len(payload) if length is None else length
     if size is None:
@@ -47,13 +49,13 @@ def frame(
     return head + (payload if mask is None else mask + (xor(payload, mask) if any(mask) else payload))
 
 
-def close(code: int, reason: bytes = b"") -> bytes:
-    """A close frame of a client, with a code that need not be one."""
-    return frame(CLOSE, code.to_bytes(2, "big") + reason)
+def close(code: int = 1000, reason: str | bytes = "") -> bytes:
+    """Return a close frame of a client, whose code and reason may be invalid."""
+    return frame(CLOSE, code.to_bytes(2, "big") + (reason.encode() if isinstance(reason, str) else reason))
 
 
 def fragments(opcode: int, parts: Sequence[bytes], *, rsv: int = 0) -> list[bytes]:
-    """The frames of one message."""
+    """Return the frames of one message."""
     last = len(parts) - 1
     return [
         frame(CONT if index else opcode, part, fin=index == last, rsv=0 if index else rsv)
@@ -62,16 +64,15 @@ def fragments(opcode: int, parts: Sequence[bytes], *, rsv: int = 0) -> list[byte
 
 
 def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    """`data` cut at these places, of which some may be the same or past its end."""
+    """Cut `data` at these places, of which some may be equal or past its end."""
     places = [0, *sorted(cuts), len(data)]
     return [data[start:stop] for start, stop in itertools.pairwise(places)]
 
 
 def drain(reader: FrameReader, data: bytes, most: int | None = None) -> list[Event]:
-    """All that a reader makes of `data`, at most so many messages with a call; text as `str`."""
+    """Feed `data` and return all events, with at most `most` messages a call and text as `str`."""
     events: list[Event] = []
-    # With each call a reader reads a frame, or inflates 128 KiB of a message of 64 MiB at most: one that has more for
-    # ever is found.
+    # Each call reads a frame or inflates 128 KiB, so a reader that never finishes is found.
     for _ in range(len(data) + 600):
         found = reader.feed(data) if most is None else reader.feed(data, most)
         assert most is None or sum(isinstance(event, str | bytes | Utf8) for event in found) <= most
@@ -85,13 +86,13 @@ def drain(reader: FrameReader, data: bytes, most: int | None = None) -> list[Eve
 def read(
     data: bytes, *, cuts: Iterable[int] = (), most: int | None = None, reader: FrameReader | None = None
 ) -> list[Event]:
-    """All that a reader makes of `data` when it comes in these pieces."""
+    """Return the events of a reader that gets `data` in these pieces."""
     reader = FrameReader() if reader is None else reader
     return [event for piece in pieces(data, cuts) for event in drain(reader, piece, most)]
 
 
 class PlainInflater:
-    """RFC 7692 with nothing beside zlib: an `Inflater` that says how it was called."""
+    """An `Inflater` of zlib alone that records its calls."""
 
     def __init__(self) -> None:
         self.rest: Iterator[bytes] | None = None
@@ -110,10 +111,19 @@ class PlainInflater:
         return opened
 
 
-def deflated(payload: bytes, compressor: "zlib._Compress | None" = None) -> bytes:
-    """A message as RFC 7692 section 7.2.1 compresses it."""
-    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS) if compressor is None else compressor
-    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(SYNC_FLUSH)
+def deflated(
+    payload: bytes, compressor: "zlib._Compress | None" = None, *, wbits: int = -15, mode: int = zlib.Z_SYNC_FLUSH
+) -> bytes:
+    """Return the payload of a compressed message (RFC 7692 section 7.2.1)."""
+    compressor = zlib.compressobj(wbits=wbits) if compressor is None else compressor
+    return (compressor.compress(payload) + compressor.flush(mode)).removesuffix(SYNC_FLUSH)
+
+
+def bomb(mebibytes: int, *, mode: int = zlib.Z_SYNC_FLUSH) -> bytes:
+    """Return zeros in a thousandth of their size; no MiB refers to the one before it."""
+    compressor = zlib.compressobj(9, wbits=-12, memLevel=9)
+    mebibyte = compressor.compress(bytes(MIB)) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return (mebibyte * mebibytes + compressor.flush(mode)).removesuffix(SYNC_FLUSH)
 
 
 # -- strategies
@@ -121,7 +131,7 @@ def deflated(payload: bytes, compressor: "zlib._Compress | None" = None) -> byte
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Frames, and what a reader has to make of them."""
+    """Frames, and the events that a reader has to return."""
 
     data: bytes
     events: tuple[Event, ...]
@@ -139,28 +149,22 @@ CODES = st.sampled_from((1000, 1001, 1003, 1007, 1010, 1011, 1014, 3000, 4999))
 
 @st.composite
 def cut(draw: st.DrawFn, whole: bytes, *, at_most: int = 4) -> list[bytes]:
-    """A few pieces of it, some of them empty."""
+    """Draw a few pieces, some of them empty."""
     return pieces(whole, draw(st.lists(st.integers(0, len(whole)), max_size=at_most)))
 
 
 @st.composite
 def controls(draw: st.DrawFn) -> Stream:
-    """A ping or a pong, or nothing."""
+    """Draw a ping, a pong or nothing."""
     payload, mask = draw(st.binary(max_size=125)), draw(MASKS)
-    return draw(
-        st.sampled_from(
-            (
-                Stream(b"", ()),
-                Stream(frame(PING, payload, mask=mask), (Ping(payload),)),
-                Stream(frame(PONG, payload, mask=mask), (Pong(payload),)),
-            )
-        )
-    )
+    ping = Stream(frame(PING, payload, mask=mask), (Ping(payload),))
+    pong = Stream(frame(PONG, payload, mask=mask), (Pong(payload),))
+    return draw(st.sampled_from((Stream(b"", ()), ping, pong)))
 
 
 @st.composite
 def messages(draw: st.DrawFn, compressor: "zlib._Compress | None" = None) -> Stream:
-    """A message in a few fragments, with control frames between them; some are compressed, if they may be."""
+    """Draw a message in a few fragments with control frames in between, compressed or not."""
     message: str | bytes = draw(TEXTS | PAYLOADS)
     opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
     rsv = 0
@@ -176,7 +180,7 @@ def messages(draw: st.DrawFn, compressor: "zlib._Compress | None" = None) -> Str
 
 @st.composite
 def streams(draw: st.DrawFn, *, compressed: bool = False, at_most: int = 4) -> Stream:
-    """Some messages and control frames, with a close frame in the end or not."""
+    """Draw messages and control frames, with a close frame at the end or not."""
     compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS) if compressed else None
     stream = Stream(b"", ())
     for _ in range(draw(st.integers(0, at_most))):
@@ -188,5 +192,5 @@ def streams(draw: st.DrawFn, *, compressed: bool = False, at_most: int = 4) -> S
 
 
 def without_reasons(events: Iterable[Event]) -> list[Event]:
-    """The events with the code of a failure alone, whose reason is prose."""
+    """Strip the reasons of violations, which are prose."""
     return [Violation(event.code, "") if isinstance(event, Violation) else event for event in events]

@@ -1,6 +1,6 @@
-"""What must hold whatever a client sends: the targets of the fuzzer, for frames and for the opening handshake.
+"""Invariants for any bytes of a client, which the fuzzer checks: of frames and of the opening handshake.
 
-The first byte of an input says how the rest is read: see the flags.
+The first byte of an input has the flags that tell how the rest is read.
 """
 
 import random
@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
+import h11
+
 from asgi_ws.sizes import MIB
 from asgi_ws.wire.deflate import Deflate
 from asgi_ws.wire.events import Close, Event, Ping, Pong, Violation
@@ -17,12 +19,13 @@ from asgi_ws.wire.handshake import Handshake, HandshakeRefused, accept_response,
 from asgi_ws.wire.negotiation import MalformedExtensions, Parameters, negotiate
 from asgi_ws.wire.reader import FrameReader
 
+from .handshakes import response
 from .oracle import breaks_section_5, unlike_websockets
 from .streams import drain, pieces
 
 HANDSHAKE, DEFLATE, SMALL_LIMITS, NO_TAKEOVER = 0x01, 0x02, 0x04, 0x08
 
-# From here on a stream is not cut at each byte any more, since each piece is a call.
+# A longer stream is not cut at each byte, since each piece is a call.
 _PIECES_OF_ONE: Final = 600
 _REASON: Final = re.compile(r"[A-Za-z0-9 ,/-]*")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
@@ -32,14 +35,14 @@ _RESPONSE: Final = re.compile(
 
 
 def check(data: bytes, *, traced: bool = False) -> tuple[object, ...]:
-    """Read an input, in several ways, and raise where something is not as it has to be.
+    """Read an input in several ways, and raise if an invariant does not hold.
 
     Args:
-        data: a byte of flags, and what a client sends.
-        traced: look at the memory too, which takes ten times as long.
+        data: a byte of flags, and the bytes of a client.
+        traced: measure the memory too, which takes ten times as long.
 
     Returns:
-        What came of it, in a few words: inputs for which that is the same are alike.
+        The outcome in short: inputs with equal outcomes are alike.
     """
     flags, sent = data[0] if data else 0, data[1:]
     if flags & HANDSHAKE:
@@ -52,22 +55,14 @@ def check(data: bytes, *, traced: bool = False) -> tuple[object, ...]:
 
 def _reader(flags: int, max_work: int = 128 * 1024) -> FrameReader:
     alone = bool(flags & NO_TAKEOVER)
-    deflate = Deflate(
-        Parameters(
-            server_no_context_takeover=alone,
-            client_no_context_takeover=alone,
-            server_max_window_bits=15,
-            client_max_window_bits=15,
-        )
-    )
-    inflater = deflate if flags & DEFLATE else None
+    inflater = Deflate(Parameters(alone, alone, 15, 15)) if flags & DEFLATE else None
     if flags & SMALL_LIMITS:
         return FrameReader(max_message_bytes=200, max_fragments=4, max_work=max_work, inflater=inflater)
     return FrameReader(max_message_bytes=MIB, max_work=max_work, inflater=inflater)
 
 
 def check_frames(sent: bytes, flags: int, *, traced: bool) -> tuple[object, ...]:
-    """The same events however the stream is cut and however calls are bounded, none that may not be, and no more."""
+    """Check that any cuts and any bounds of calls give the same events, and only valid ones."""
     if traced:
         tracemalloc.start()
     try:
@@ -100,7 +95,7 @@ def check_frames(sent: bytes, flags: int, *, traced: bool) -> tuple[object, ...]
 
 
 def _read_in_pieces(reader: FrameReader, sent: bytes, cuts: Iterable[int], chance: random.Random) -> list[Event]:
-    """By `whole` where that takes a piece, and otherwise by calls with some bound."""
+    """Read by `whole` where that takes a piece, and otherwise by calls with some bound."""
     events: list[Event] = []
     for piece in pieces(sent, cuts):
         message = reader.whole(piece) if chance.randrange(2) else None
@@ -113,7 +108,7 @@ def _read_in_pieces(reader: FrameReader, sent: bytes, cuts: Iterable[int], chanc
 
 def _check_same(events: list[Event], others: list[Event], flags: int) -> None:
     if flags & DEFLATE and events and isinstance(events[-1], Violation) and events[-1].code != 1002:
-        # Of a compressed message that is bad in two ways, the cut decides which of them is met first.
+        # The cuts decide which of two faults of a compressed message is found first.
         assert isinstance(others[-1], Violation)
         assert {events[-1].code, others[-1].code} <= {1007, 1009}
         events, others = events[:-1], others[:-1]
@@ -154,37 +149,48 @@ def _signature(events: list[Event]) -> tuple[object, ...]:
 
 
 def check_handshake(sent: bytes) -> tuple[object, ...]:
-    """A handshake, or a refusal that can be sent; what is read is in what was sent; nothing can be slipped in."""
+    """Check a handshake that h11 reads alike, or a refusal that h11 reads as a whole response."""
     try:
         handshake = read_handshake(sent)
     except HandshakeRefused as refused:
-        return _check_refusal(refused)
-    assert sent.endswith(b"\r\n\r\n")
-    assert handshake.target in sent
+        return _check_refusal(sent, refused)
+    _check_read_alike(sent, handshake)
     assert handshake.path.startswith(b"/")
     resource = handshake.path + (b"?" + handshake.query if handshake.query else b"")
-    # Of an absolute target without a path the slash is ours (RFC 9112 section 3.2.1).
+    # The slash is ours if an absolute target has no path (RFC 9112 section 3.2.1).
     assert resource.removeprefix(b"/") in handshake.target
-    lowered = sent.lower()
     for name, value in handshake.headers:
         assert _TOKEN.fullmatch(name)
-        assert name in lowered
         assert value in sent
         assert value == value.strip(b" \t")
-        assert not re.search(rb"[\r\n\0]", value)
+        assert not re.search(rb"[\r\n\0\x0b\x0c]", value)
+    assert [name for name, _ in handshake.headers].count(b"host") == 1
     assert len(handshake.key) == 24
     assert len(set(handshake.subprotocols)) == len(handshake.subprotocols)
     return ("read", len(handshake.subprotocols), *_check_accepted(handshake))
 
 
-def _check_refusal(refused: HandshakeRefused) -> tuple[object, ...]:
+def _check_read_alike(sent: bytes, handshake: Handshake) -> None:
+    server = h11.Connection(h11.SERVER)
+    server.receive_data(sent)
+    event = server.next_event()
+    assert isinstance(event, h11.Request)
+    assert (event.method, event.target) == (b"GET", handshake.target)
+    # An absolute target overrules Host.
+    theirs, ours = ([pair for pair in headers if pair[0] != b"host"] for headers in (event.headers, handshake.headers))
+    assert theirs == ours
+    assert isinstance(server.next_event(), h11.EndOfMessage)
+    assert server.trailing_data[0] == b""
+
+
+def _check_refusal(sent: bytes, refused: HandshakeRefused) -> tuple[object, ...]:
     assert refused.status in {400, 405, 414, 426, 431, 505}
     assert refused.reason.isascii()
-    head, _, body = refusal(refused, [(b"server", b"x")]).partition(b"\r\n\r\n")
-    found = _RESPONSE.fullmatch(head + b"\r\n\r\n")
-    assert found
-    assert int(found[1]) == refused.status
-    assert body == refused.reason.encode()
+    answer = refusal(refused, [(b"server", b"x")])
+    assert _RESPONSE.fullmatch(answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    head, body = response(answer, "HEAD" if sent.startswith(b"HEAD ") else "GET")
+    assert (head.status_code, body) == (refused.status, refused.reason.encode())
+    assert b"close" in dict(head.headers)[b"connection"]
     return ("refused", refused.status, refused.reason)
 
 
@@ -193,10 +199,10 @@ def _check_accepted(handshake: Handshake) -> tuple[object, ...]:
         agreed = negotiate(handshake.extensions)
     except MalformedExtensions:
         return ("malformed extensions",)
-    subprotocol = handshake.subprotocols[-1] if handshake.subprotocols else None
     extension = None if agreed is None else agreed[1]
-    answer = accept_response(handshake, subprotocol=subprotocol, extension=extension, headers=[(b"x-a", b"b")])
-    found = _RESPONSE.fullmatch(answer)
-    assert found
-    assert found[1] == b"101"
+    for subprotocol in (None, *handshake.subprotocols):
+        answer = accept_response(handshake, subprotocol=subprotocol, extension=extension, headers=[(b"x-a", b"b")])
+        found = _RESPONSE.fullmatch(answer)
+        assert found
+        assert found[1] == b"101"
     return (extension,)

@@ -1,10 +1,9 @@
-"""What answers a handshake: the 101, refusals and the heads of denials, read by clients that other people wrote."""
+"""Answers to a handshake, read by clients of other libraries: the 101, refusals and the heads of denials."""
 
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-import h11
 import pytest
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
@@ -25,27 +24,10 @@ from asgi_ws.wire.handshake import (
     response_head,
 )
 
-from .handshakes import ACCEPT, KEY, request
+from .handshakes import ACCEPT, KEY, request, response
 
 OFFERING = read_handshake(request(b"Sec-WebSocket-Protocol: chat, superchat"))
 SERVER = [(b"server", b"uvicorn"), (b"date", b"Tue, 01 Jul 2025 00:00:00 GMT")]
-
-
-def response(data: bytes, method: str = "GET") -> tuple[h11.Response, bytes]:
-    """The one response that a client reads in these bytes, and its body; the server closes the connection after it."""
-    client = h11.Connection(h11.CLIENT)
-    client.send(h11.Request(method=method, target="/", headers=[("Host", "example.org")]))
-    client.send(h11.EndOfMessage())
-    client.receive_data(data)
-    client.receive_data(b"")
-    head = client.next_event()
-    assert isinstance(head, h11.Response)
-    body = b""
-    while isinstance(event := client.next_event(), h11.Data):
-        body += event.data
-    assert isinstance(event, h11.EndOfMessage)
-    assert isinstance(client.next_event(), h11.ConnectionClosed)
-    return head, body
 
 
 # -- 101
@@ -56,7 +38,7 @@ def test_the_accept_value_is_that_of_the_rfc() -> None:
     assert accept_value(KEY) == ACCEPT
 
 
-def test_a_bare_101_says_what_the_rfc_asks_for_and_no_more() -> None:
+def test_a_bare_101_has_the_headers_of_the_rfc_and_no_others() -> None:
     """RFC 6455 section 4.2.2, item 5."""
     assert accept_response(OFFERING, subprotocol=None, extension=None, headers=[]) == (
         b"HTTP/1.1 101 Switching Protocols\r\n"
@@ -119,7 +101,7 @@ def test_a_subprotocol_that_was_not_offered_is_an_error_of_the_application(subpr
     assert caught.value.offered == ("chat", "superchat")
 
 
-def test_what_belongs_to_the_handshake_is_not_for_the_application_to_set() -> None:
+def test_headers_of_the_handshake_are_not_for_the_application_to_set() -> None:
     own = (b"Upgrade", b"connection", b"sec-websocket-accept", b"Sec-WebSocket-Protocol", b"sec-websocket-extensions")
     for name in (*own, b"sec-websocket-version", b"content-length", b"Transfer-Encoding"):
         with pytest.raises(InvalidHeader) as caught:
@@ -127,19 +109,14 @@ def test_what_belongs_to_the_handshake_is_not_for_the_application_to_set() -> No
         assert caught.value.name == name
 
 
-def accepted(headers: RawHeaders) -> bytes:
-    return accept_response(OFFERING, subprotocol=None, extension=None, headers=headers)
+ANSWERS: dict[str, Callable[[RawHeaders], bytes]] = {
+    "accept": lambda headers: accept_response(OFFERING, subprotocol=None, extension=None, headers=headers),
+    "denial": lambda headers: response_head(403, headers),
+    "refusal": lambda headers: refusal(HandshakeRefused(400, "no"), headers),
+}
 
 
-def denied(headers: RawHeaders) -> bytes:
-    return response_head(403, headers)
-
-
-def refused(headers: RawHeaders) -> bytes:
-    return refusal(HandshakeRefused(400, "no"), headers)
-
-
-@pytest.mark.parametrize("answer", [accepted, denied, refused])
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_a_header_that_would_break_the_answer_is_an_error(answer: Callable[[Any], bytes]) -> None:
     values = [b"a\r\ny: b", *(b"a%cb" % code for code in (*range(9), *range(10, 32), 0x7F, 0x85)), "a", 5]
     names = [b"x\r\ny", b"x: y", b"x:", b"x ", b" x", b"x\n", b"", b"\xe9", "x", None]
@@ -168,13 +145,13 @@ def test_a_status_without_a_name_has_an_empty_reason_phrase() -> None:
 
 
 @pytest.mark.parametrize("status", [101, 199, 600, 403.0, "403"])
-def test_a_status_that_ends_no_request_is_an_error(status: Any) -> None:
+def test_a_status_that_does_not_end_a_request_is_an_error(status: Any) -> None:
     with pytest.raises(InvalidStatus):
         response_head(status, [])
 
 
 def test_a_refusal_is_a_whole_response_that_closes_the_connection() -> None:
-    # What it sets itself stands in place of the server's.
+    # Its own headers replace the server's.
     defaults = [*SERVER, (b"connection", b"keep-alive"), (b"content-type", b"text/x")]
     data = refusal(HandshakeRefused(405, "a GET, please", ((b"allow", b"GET"),)), defaults)
     head, body = response(data)
@@ -194,8 +171,8 @@ def test_a_refusal_that_names_an_upgrade_lists_it_in_connection() -> None:
     assert dict(head.headers)[b"connection"] == b"close, upgrade"
 
 
-def test_a_refusal_without_a_reason_has_no_body_and_tells_no_length() -> None:
-    """RFC 9110 section 8.6: the length that answers HEAD is the one of the same GET, which has another answer."""
+def test_a_refusal_without_a_reason_has_no_body_and_no_length() -> None:
+    """RFC 9110 section 8.6: HEAD would be answered with the length of GET's answer, which is another one."""
     data = refusal(HandshakeRefused(405, "", ((b"allow", b"GET"),)), [])
     assert data == b"HTTP/1.1 405 Method Not Allowed\r\nallow: GET\r\nconnection: close\r\n\r\n"
     for method in ("HEAD", "GET"):
