@@ -1,4 +1,4 @@
-"""A FastAPI and a Starlette application, written as their documentation has it: nothing in them knows the server."""
+"""A FastAPI and a Starlette application in the manner of their documentation."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,15 +20,21 @@ from starlette.applications import Starlette
 from starlette.endpoints import WebSocketEndpoint
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.websockets import WebSocket as StarletteWebSocket
 
 from benchmarks.apps.connection_manager import ConnectionManager
+
+# The endings of handlers, by name or by close code.
+endings: list[str | int] = []
+
+
+async def ended(request: object) -> JSONResponse:
+    return JSONResponse(endings)
+
 
 # -- FastAPI
 
 fastapi_app = FastAPI()
-
-
+fastapi_app.add_route("/endings", ended)
 manager = ConnectionManager()
 
 
@@ -68,10 +74,6 @@ async def denied(websocket: WebSocket) -> None:
 @fastapi_app.websocket("/refused")
 async def refused(websocket: WebSocket) -> None:
     raise HTTPException(status_code=401, detail="who are you?")
-
-
-# What became of the two that follow.
-endings: list[str] = []
 
 
 @fastapi_app.websocket("/careless")
@@ -118,11 +120,6 @@ async def stumbles(websocket: WebSocket) -> None:
         raise KeyError("on purpose") from None
 
 
-@fastapi_app.get("/endings")
-async def ended() -> list[str]:
-    return endings
-
-
 @fastapi_app.websocket("/fails")
 async def fails(websocket: WebSocket) -> None:
     await websocket.accept()
@@ -140,30 +137,23 @@ async def http() -> dict[str, str]:
 class Echo(WebSocketEndpoint):
     encoding = "json"
 
-    async def on_connect(self, websocket: StarletteWebSocket) -> None:
+    async def on_connect(self, websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_json({"greeting": websocket.state.greeting})
 
-    async def on_receive(self, websocket: StarletteWebSocket, data: Any) -> None:
+    async def on_receive(self, websocket: WebSocket, data: Any) -> None:
         await websocket.send_json({"received": data})
 
-    async def on_disconnect(self, websocket: StarletteWebSocket, close_code: int) -> None:
-        codes.append(close_code)
+    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+        endings.append(close_code)
 
 
-codes: list[int] = []
-
-
-async def letters(websocket: StarletteWebSocket) -> None:
+async def letters(websocket: WebSocket) -> None:
     await websocket.accept()
     async for text in websocket.iter_text():
         for letter in text:
             await websocket.send_text(letter)
-    codes.append(0)
-
-
-async def seen(request: object) -> JSONResponse:
-    return JSONResponse(codes)
+    endings.append("letters")
 
 
 async def hello(request: object) -> PlainTextResponse:
@@ -178,7 +168,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
 starlette_app = Starlette(
     routes=[
         Route("/http", hello),
-        Route("/codes", seen),
+        Route("/endings", ended),
         WebSocketRoute("/echo", Echo),
         Mount("/below", routes=[WebSocketRoute("/letters", letters)]),
     ],

@@ -1,4 +1,4 @@
-"""SIGTERM: 1012 for everybody, every handler ended, and the server gone whatever a peer or a handler does."""
+"""SIGTERM: 1012 for everybody, every handler ended, and no client or handler delays the stop."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -15,25 +15,11 @@ from .served import HASTY, Uvicorn
 
 @pytest.fixture
 def own(start: Start) -> Uvicorn:
-    """A server of the test's own."""
     return start()
 
 
 async def _stopped(server: Uvicorn) -> None:
-    """Wait until the server has ended, which has been asked to. What would hold it up would do so for ever."""
     assert await asyncio.to_thread(server.wait, SECONDS), "still running"
-
-
-async def test_sixty_clients_get_1012_and_every_handler_clears_up(own: Uvicorn) -> None:
-    async with AsyncExitStack() as stack:
-        peers = [await stack.enter_async_context(opened(own, "clear_up")) for _ in range(60)]
-        own.terminate()
-        assert set(await asyncio.gather(*(_answer_close(peer) for peer in peers))) == {1012}
-        await _stopped(own)
-        assert own.log().count("told (1012, '") == 60
-        assert own.log().count("cleared up ()") == 60
-    assert own.complaints() == []
-    assert own.log().index("lifespan: stopped") > own.log().rindex("cleared up")
 
 
 async def _answer_close(peer: Peer) -> int:
@@ -42,13 +28,25 @@ async def _answer_close(peer: Peer) -> int:
     return code
 
 
-async def test_who_only_sends_is_ended(own: Uvicorn) -> None:
+async def test_sixty_clients_get_1012_and_every_handler_clears_up(own: Uvicorn) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(20):
+            await stack.enter_async_context(dialled(own, handshake("/ws/echo")[:-10]))
+        peers = [await stack.enter_async_context(opened(own, "clear_up")) for _ in range(60)]
+        own.terminate()
+        assert set(await asyncio.gather(*(_answer_close(peer) for peer in peers))) == {1012}
+        await _stopped(own)
+    assert own.log().count("told (1012, '") == own.log().count("cleared up ()") == 60
+    assert own.complaints() == []
+    assert own.log().index("lifespan: stopped") > own.log().rindex("cleared up")
+
+
+async def test_a_handler_that_only_sends_is_ended(own: Uvicorn) -> None:
     async with opened(own, "talk") as peer:
         own.terminate()
         assert await _answer_close(peer) == 1012
         await _stopped(own)
         assert own.noted(peer.probe.id, "end") == ["'OSError',"]
-    assert own.complaints() == []
 
 
 async def test_messages_that_wait_are_received_before_the_end(own: Uvicorn) -> None:
@@ -73,21 +71,19 @@ async def test_a_handshake_that_is_not_accepted_is_answered(own: Uvicorn) -> Non
         assert len(own.noted(peer.probe.id, "told")) == 2
 
 
-async def test_a_client_that_does_not_answer_holds_nothing_up(own: Uvicorn) -> None:
-    async with opened(own, "clear_up") as peer:
-        own.terminate()
-        assert (await peer.close_frame())[0] == 1012
-        await _stopped(own)
-        assert own.noted(peer.probe.id, "cleared up") == [""]
-
-
-async def test_a_stalled_client_holds_nothing_up(own: Uvicorn) -> None:
-    async with opened(own, "flood_and_listen", receive_buffer=4096) as peer, opened(own, "flood") as other:
+async def test_clients_that_do_not_answer_or_read_do_not_delay_the_stop(own: Uvicorn) -> None:
+    async with (
+        opened(own, "clear_up") as silent,
+        opened(own, "flood_and_listen", receive_buffer=4096) as peer,
+        opened(own, "flood") as other,
+    ):
         for each in (peer, other):
             each.stop_reading()
             await each.notes(until="accepted")
         own.terminate()
+        assert (await silent.close_frame())[0] == 1012
         await _stopped(own)
+        assert own.noted(silent.probe.id, "cleared up") == [""]
         for each in (peer, other):
             assert own.noted(each.probe.id, "end") in (["'OSError',"], ["'returned',"])
 
@@ -102,7 +98,7 @@ async def test_the_time_for_the_closing_handshake_is_an_attribute_that_a_subclas
         await _stopped(server)
 
 
-async def test_a_client_that_sends_on_holds_nothing_up(own: Uvicorn) -> None:
+async def test_a_client_that_goes_on_sending_does_not_delay_the_stop(own: Uvicorn) -> None:
     async with opened(own, "record", query={"gate": 1}) as peer:
         await peer.notes(until="ready")
         await peer.push(frame(BINARY, bytes(65536), mask=NO_MASK) * 200, seconds=0.5)
@@ -133,7 +129,7 @@ async def test_a_deaf_handler_is_cancelled_also_when_its_client_left_long_ago(ow
 
 
 @pytest.mark.handler_fails
-async def test_the_time_limit_that_is_set_is_kept(start: Start) -> None:
+async def test_uvicorn_s_time_limit_is_kept(start: Start) -> None:
     server = start("--timeout-graceful-shutdown=1")
     async with opened(server, "deaf") as deaf, opened(server, "flood", receive_buffer=4096) as flood:
         flood.stop_reading()
@@ -155,26 +151,16 @@ async def test_a_longer_time_limit_lets_a_handler_clear_up(start: Start) -> None
         assert server.noted(peer.probe.id, "cleared up") == [""]
 
 
-async def test_half_handshakes_hold_nothing_up(own: Uvicorn) -> None:
-    async with AsyncExitStack() as stack:
-        for _ in range(20):
-            await stack.enter_async_context(dialled(own, handshake("/ws/echo")[:-10]))
-        async with opened(own, "clear_up") as peer:
-            own.terminate()
-            assert await _answer_close(peer) == 1012
-            await _stopped(own)
-
-
-async def test_a_closing_handshake_under_way_holds_nothing_up(own: Uvicorn) -> None:
+async def test_a_closing_handshake_under_way_does_not_delay_the_stop(own: Uvicorn) -> None:
     async with opened(own, "close", query={"code": 4001}) as peer:
         assert await peer.close_frame() == (4001, "")
         own.terminate()
         await _stopped(own)
-        assert await peer.close_frame() == NOTHING, "one close frame is all that a connection may have"
+        assert await peer.close_frame() == NOTHING, "a connection may have one close frame only"
 
 
 async def test_a_framework_s_handlers_leave_no_traceback_though_clients_are_slow_to_answer(start: Start) -> None:
-    """The handlers end while the closing handshake is under way."""
+    """The handlers end during the closing handshake."""
     server = start(ws=HASTY, app="tests.uvicorn_protocol.framework_apps:fastapi_app")
     async with AsyncExitStack() as stack:
         paths = ("/pushing", "/careless", "/tidy") * 3
@@ -188,11 +174,10 @@ async def test_a_framework_s_handlers_leave_no_traceback_though_clients_are_slow
 
 
 @pytest.mark.handler_fails
-async def test_what_fails_while_a_denial_is_cut_off_by_the_stop_is_logged(start: Start) -> None:
-    server = start()
-    async with asking(server, "fail_in_a_denial", receive_buffer=4096) as peer:
+async def test_an_error_of_a_denial_that_the_stop_breaks_off_is_logged(own: Uvicorn) -> None:
+    async with asking(own, "fail_in_a_denial", receive_buffer=4096) as peer:
         peer.stop_reading()
         await peer.notes(until="waits")
-        server.terminate()
-        await _stopped(server)
-    assert server.log().count("RuntimeError: this is not the client's leaving") == 1
+        own.terminate()
+        await _stopped(own)
+    assert own.log().count("RuntimeError: this is not the client's leaving") == 1
