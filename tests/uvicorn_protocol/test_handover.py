@@ -1,4 +1,4 @@
-"""Requests on the connection before the handshake, and what uvicorn's HTTP class leaves of them."""
+"""Requests on the connection before the handshake, and the state in which uvicorn's HTTP class leaves it."""
 
 import pytest
 
@@ -6,18 +6,20 @@ from tests.servers.client import Probe
 from tests.wire.streams import close
 
 from .conftest import Serve
-from .peer import dialled, opened, request, text
+from .peer import Peer, dialled, opened, request, text
 from .probe import LARGE
-from .served import Uvicorn
-
-_HTTP = ["h11", "httptools"]
-
-
-def _slow(probe: Probe) -> bytes:
-    return b"GET /slow?%b HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" % probe.id.encode()
-
 
 _HELLO = b"GET /hello HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+
+
+def _get(path: str, probe: Probe) -> bytes:
+    return f"GET /{path}?{probe.id} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode()
+
+
+async def _echoes(peer: Peer) -> None:
+    for number in range(3):
+        peer.send(text(str(number)))
+        assert await peer.message() == str(number)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -25,7 +27,7 @@ async def test_a_handshake_that_did_not_wait_for_a_response_is_not_answered(serv
     """Its answer could be taken for the response, and the response for frames."""
     server = serve(f"--loop={loop}", "--http=httptools")
     probe = Probe(server, "echo")
-    async with dialled(server, _slow(probe), probe=probe) as peer:
+    async with dialled(server, _get("slow", probe), probe=probe) as peer:
         await peer.notes(until="asked")
         peer.send(request(probe), text("more"))
         await server.until(lambda: "the request before it is not answered yet" in "\n".join(server.lines()))
@@ -39,18 +41,17 @@ async def test_a_handshake_that_did_not_wait_for_a_response_is_not_answered(serv
 async def test_an_unanswered_request_is_notified_that_its_client_has_left(serve: Serve) -> None:
     server = serve("--http=httptools")
     probe = Probe(server, "echo")
-    async with dialled(server, _slow(probe) + request(probe), probe=probe) as peer:
+    async with dialled(server, _get("slow", probe) + request(probe), probe=probe) as peer:
         await peer.notes(until="asked")
         peer.hang_up()
         assert (await peer.notes())["end"] == ["http.disconnect"]
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-async def test_all_requests_that_came_in_one_piece_with_a_handshake_are_answered(serve: Serve, loop: str) -> None:
+async def test_all_requests_that_came_in_one_read_with_a_handshake_are_answered(serve: Serve, loop: str) -> None:
     server = serve(f"--loop={loop}", "--http=httptools")
     probe = Probe(server, "echo")
-    large = b"GET /large?%b HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" % probe.id.encode()
-    first = _slow(probe) + large + _HELLO + request(probe)
+    first = _get("slow", probe) + _get("large", probe) + _HELLO + request(probe)
     async with dialled(server, first, probe=probe, receive_buffer=4096) as peer:
         await peer.notes(until="asked")
         await peer.go()
@@ -60,7 +61,7 @@ async def test_all_requests_that_came_in_one_piece_with_a_handshake_are_answered
         assert await peer.end() == "FIN"
 
 
-async def test_a_request_that_is_answered_at_once_is_so_before_a_handshake_in_the_same_piece(serve: Serve) -> None:
+async def test_a_request_is_answered_before_a_handshake_in_the_same_read(serve: Serve) -> None:
     server = serve("--http=httptools")
     async with dialled(server, _HELLO + request(Probe(server, "echo"))) as peer:
         assert (await peer.head()).status == 200
@@ -71,20 +72,18 @@ async def test_a_handshake_that_the_parser_held_back_is_answered_after_the_respo
     """h11 holds it back. The HTTP class sets its keep-alive timer before it hands over, here for the next iteration."""
     server = serve("--http=h11", "--timeout-keep-alive=0")
     probe = Probe(server, "echo")
-    async with dialled(server, _slow(probe) + request(probe), probe=probe) as peer:
+    async with dialled(server, _get("slow", probe) + request(probe), probe=probe) as peer:
         await peer.notes(until="asked")
         await peer.go()
         assert (await peer.head()).status == 200
         assert await peer.reader.readexactly(4) == b"slow"
         assert (await peer.head()).status == 101
-        for number in range(3):
-            peer.send(text(str(number)))
-            assert await peer.message() == str(number)
+        await _echoes(peer)
         peer.send(close())
         assert await peer.close_frame() == (1000, "")
 
 
-@pytest.mark.parametrize("http", _HTTP)
+@pytest.mark.parametrize("http", ["h11", "httptools"])
 async def test_a_handshake_after_a_response_is_answered_and_one_in_an_older_http_refused(
     serve: Serve, http: str
 ) -> None:
@@ -95,8 +94,7 @@ async def test_a_handshake_after_a_response_is_answered_and_one_in_an_older_http
         await peer.reader.readexactly(len("Hello, World!"))
         peer.send(request(probe))
         assert (await peer.head()).status == 101
-        peer.send(text("x"))
-        assert await peer.message() == "x"
+        await _echoes(peer)
     for version in (b"0.9", b"1.0"):
         async with dialled(server, request(probe).replace(b"HTTP/1.1", b"HTTP/" + version, 1), probe=probe) as peer:
             assert (await peer.head()).status == 505
@@ -104,8 +102,6 @@ async def test_a_handshake_after_a_response_is_answered_and_one_in_an_older_http
 
 
 async def test_a_transport_that_does_not_read_and_is_about_to_be_closed_reads_and_stays_open(serve: Serve) -> None:
-    server: Uvicorn = serve("--http=tests.uvicorn_protocol.variants:PausingProtocol")
+    server = serve("--http=tests.uvicorn_protocol.variants:PausingProtocol")
     async with opened(server, "echo") as peer:
-        for message in ("one", "two"):
-            peer.send(text(message))
-            assert await peer.message() == message
+        await _echoes(peer)

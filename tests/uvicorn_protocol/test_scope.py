@@ -9,21 +9,21 @@ from tests.servers.client import handshake
 from tests.wire.streams import close
 
 from .conftest import Serve, Start
-from .peer import Peer, asking, dialled, opened, text
+from .peer import Head, Peer, asking, dialled, opened, text
 from .served import Uvicorn
 
 
-async def _scope(server: Uvicorn, target: str = "/ws/scope", lines: bytes = b"", **replaced: str | None) -> Any:
-    first = handshake(target, **replaced)[:-2] + lines + b"\r\n"
-    async with dialled(server, first) as peer:
+async def _scope(server: Uvicorn, target: str = "/ws/scope", lines: bytes = b"") -> Any:
+    async with dialled(server, handshake(target)[:-2] + lines + b"\r\n") as peer:
         assert (await peer.head()).status == 101
         scope = json.loads(str(await peer.message()))
-        assert scope["client"] == list(peer.writer.get_extra_info("sockname"))
+        scope["is_its_client"] = scope["client"] == list(peer.writer.get_extra_info("sockname"))
         return scope
 
 
-async def test_the_scope_has_what_the_asgi_text_asks_for(server: Uvicorn) -> None:
+async def test_the_scope_has_the_keys_of_the_asgi_text_and_a_state_of_its_own(server: Uvicorn) -> None:
     scope = await _scope(server)
+    assert (await _scope(server))["state"] == {"greeting": "hello"}
     headers = scope.pop("headers")
     scope.pop("client")
     assert scope.pop("extensions").keys() >= {"websocket.http.response", "asgi_ws.abort"}
@@ -39,6 +39,7 @@ async def test_the_scope_has_what_the_asgi_text_asks_for(server: Uvicorn) -> Non
         "server": ["127.0.0.1", server.port],
         "subprotocols": [],
         "state": {"greeting": "hello"},
+        "is_its_client": True,
     }
     assert ["host", "127.0.0.1"] in headers
     assert ["upgrade", "websocket"] in headers
@@ -55,11 +56,11 @@ PATHS: Final = {
 }
 
 
-async def test_a_path_is_decoded_and_kept_raw(server: Uvicorn) -> None:
-    for target, path in PATHS.items():
-        scope = await _scope(server, f"{target}?a=%C3%A9&b=c+d?e")
-        assert (scope["path"], scope["raw_path"]) == (path, target)
-        assert scope["query_string"] == "a=%C3%A9&b=c+d?e"
+@pytest.mark.parametrize(("target", "path"), PATHS.items())
+async def test_a_path_is_decoded_and_kept_raw(server: Uvicorn, target: str, path: str) -> None:
+    scope = await _scope(server, f"{target}?a=%C3%A9&b=c+d?e")
+    assert (scope["path"], scope["raw_path"]) == (path, target)
+    assert scope["query_string"] == "a=%C3%A9&b=c+d?e"
 
 
 async def test_headers_come_in_order_in_lower_case_and_as_latin_1(server: Uvicorn) -> None:
@@ -74,28 +75,20 @@ async def test_subprotocols_of_several_lines_come_in_order(server: Uvicorn) -> N
 
 
 async def test_a_root_path_stands_before_the_path(serve: Serve) -> None:
-    server = serve("--root-path=/r")
-    scope = await _scope(server, "/ws/scope/%C3%A9")
+    scope = await _scope(serve("--root-path=/r"), "/ws/scope/%C3%A9")
     assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/r", "/r/ws/scope/é", "/r/ws/scope/%C3%A9")
 
 
-async def test_what_a_trusted_proxy_says_is_taken(server: Uvicorn) -> None:
-    """By uvicorn's own middleware, which is around every application."""
-    lines = b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: wss\r\n"
-    async with dialled(server, handshake("/ws/scope")[:-2] + lines + b"\r\n") as peer:
-        await peer.head()
-        scope = json.loads(str(await peer.message()))
+async def test_a_trusted_proxy_names_the_client_and_the_scheme(server: Uvicorn) -> None:
+    """By uvicorn's middleware, which is around every application."""
+    scope = await _scope(server, lines=b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: wss\r\n")
     assert (scope["client"], scope["scheme"]) == (["192.0.2.1", 0], "wss")
-
-
-async def test_each_connection_has_a_state_of_its_own(server: Uvicorn) -> None:
-    assert (await _scope(server))["state"] == (await _scope(server))["state"] == {"greeting": "hello"}
 
 
 # -- default headers
 
 
-async def _head(server: Uvicorn, handler: str, kind: str = "ws") -> Any:
+async def _head(server: Uvicorn, handler: str, kind: str) -> Head:
     async with asking(server, handler, kind=kind) as peer:
         return await peer.head()
 
@@ -103,17 +96,18 @@ async def _head(server: Uvicorn, handler: str, kind: str = "ws") -> Any:
 ANSWERS: Final = [("echo", "ws", 101), ("deny", "bare", 401), ("close-early", "bare", 403)]
 
 
-async def test_every_answer_has_uvicorn_s_default_headers_which_can_be_left_out(serve: Serve) -> None:
-    full, bare = serve("--header=X-Default:yes"), serve("--no-date-header", "--no-server-header")
-    for handler, kind, status in ANSWERS:
-        head = await _head(full, handler, kind)
-        assert (head.status, head.value("x-default"), head.value("server")) == (status, "yes", "uvicorn")
-        assert head.value("date") is not None
-        head = await _head(bare, handler, kind)
-        assert (head.status, head.values("server"), head.values("date")) == (status, [], [])
+@pytest.mark.parametrize(("handler", "kind", "status"), ANSWERS)
+async def test_every_answer_has_uvicorn_s_default_headers_which_can_be_left_out(
+    serve: Serve, handler: str, kind: str, status: int
+) -> None:
+    head = await _head(serve("--header=X-Default:yes"), handler, kind)
+    assert (head.status, head.value("x-default"), head.value("server")) == (status, "yes", "uvicorn")
+    assert head.value("date") is not None
+    head = await _head(serve("--no-date-header", "--no-server-header"), handler, kind)
+    assert (head.status, head.values("server"), head.values("date")) == (status, [], [])
 
 
-# What answers to handshakes have themselves, and what no answer can have.
+# Headers that belong to the answer itself, and invalid ones.
 _BAD_DEFAULTS: Final = [
     "Connection: keep-alive",
     "Content-Length: 5",
@@ -130,10 +124,8 @@ _BAD_DEFAULTS: Final = [
 
 @pytest.mark.handler_fails
 async def test_default_headers_that_an_answer_cannot_have_are_left_out_and_logged_once(start: Start) -> None:
-    server = start(
-        *(f"--header={header}" for header in [*_BAD_DEFAULTS, "Upgrade: h3c", "X-Good:yes", "Content-Type:text/x"])
-    )
-    bad_key = b"Sec-WebSocket-Key: x\r\n"
+    defaults = [*_BAD_DEFAULTS, "Upgrade: h3c", "X-Good:yes", "Content-Type:text/x"]
+    server, bad_key = start(*(f"--header={header}" for header in defaults)), b"Sec-WebSocket-Key: x\r\n"
     for _ in range(2):
         async with opened(server, "echo") as peer:
             peer.send(text("x"))
@@ -156,12 +148,11 @@ async def test_default_headers_that_an_answer_cannot_have_are_left_out_and_logge
 
 
 async def _line(server: Uvicorn, peer: Peer) -> str:
-    """The line of the log about a connection, behind the client's address."""
+    """Return the only line about a connection, from the client's address on."""
     await server.settle()
-    _, port = peer.writer.get_extra_info("sockname")
-    found = [line for line in server.lines() if f"127.0.0.1:{port}" in line]
-    assert len(found) == 1, found
-    return found[0].partition(f"127.0.0.1:{port}")[2]
+    address = f"127.0.0.1:{peer.writer.get_extra_info('sockname')[1]}"
+    (line,) = [line for line in server.lines() if address in line]
+    return line.partition(address)[2]
 
 
 async def test_an_accepted_connection_is_one_line_like_uvicorn_s_own(server: Uvicorn) -> None:
@@ -171,36 +162,36 @@ async def test_an_accepted_connection_is_one_line_like_uvicorn_s_own(server: Uvi
         assert await _line(server, peer) == f' - "WebSocket {peer.probe.target(a="b c")}" [accepted]'
 
 
-async def test_a_refused_connection_is_one_line_with_its_status(server: Uvicorn) -> None:
-    for handler, status in (("deny", 401), ("close-early", 403)):
-        async with asking(server, handler, kind="bare") as peer:
-            await peer.rest()
-            assert await _line(server, peer) == f' - "WebSocket {peer.probe.target()}" {status}'
+@pytest.mark.parametrize(("handler", "kind", "status"), ANSWERS[1:])
+async def test_a_refused_connection_is_one_line_with_its_status(
+    server: Uvicorn, handler: str, kind: str, status: int
+) -> None:
+    async with asking(server, handler, kind=kind) as peer:
+        await peer.rest()
+        assert await _line(server, peer) == f' - "WebSocket {peer.probe.target()}" {status}'
 
 
-async def test_nothing_of_a_path_gets_into_the_log_unescaped(server: Uvicorn) -> None:
-    target = "/ws/echo/%0D%0AERROR:%20forged%1B%5B31m%C3%A9%22"
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/ws/echo/%0D%0AERROR:%20forged%1B%5B31m%C3%A9%22", "/ws/echo/%0D%0AERROR:%20forged%1B%5B31m%C3%A9%22"),
+        ("/ws/echo/" + "a" * 4000, "/ws/echo/" + "a" * 488 + "..."),
+    ],
+    ids=["escapes", "length"],
+)
+async def test_a_path_is_logged_as_it_was_sent_and_cut(server: Uvicorn, target: str, shown: str) -> None:
     async with dialled(server, handshake(target)) as peer:
         assert (await peer.head()).status == 101
-        line = await _line(server, peer)
-    assert line == f' - "WebSocket {target}" [accepted]'
-
-
-async def test_a_long_path_is_cut_in_the_log(server: Uvicorn) -> None:
-    async with dialled(server, handshake("/ws/echo/" + "a" * 4000)) as peer:
-        assert (await peer.head()).status == 101
-        line = await _line(server, peer)
-    assert line == f' - "WebSocket /ws/echo/{"a" * 488}..." [accepted]'
+        assert await _line(server, peer) == f' - "WebSocket {shown}" [accepted]'
 
 
 @pytest.mark.handler_fails
-async def test_bytes_that_are_not_ascii_in_a_target_are_not_a_fault_of_the_server(server: Uvicorn) -> None:
-    """uvicorn's HTTP class may refuse them, with a warning of its own."""
-    for target in (b"/ws/echo?\x85=\xff", b"/ws/echo/\xff", b"/ws/echo?a\x0bb"):
-        server.mark()
-        async with dialled(server, handshake("*").replace(b"*", target, 1)) as peer:
-            first = await peer.reader.readline()
-            await server.settle()
-        assert first.split()[1] in (b"101", b"400"), target
-        assert all(line.isascii() and line.isprintable() for line in server.lines())
-        assert server.complaints() in ([], ["WARNING:  Invalid HTTP request received."])
+@pytest.mark.parametrize("target", [b"/ws/echo?\x85=\xff", b"/ws/echo/\xff", b"/ws/echo?a\x0bb"])
+async def test_a_target_that_is_not_ascii_is_not_an_error_of_the_server(server: Uvicorn, target: bytes) -> None:
+    """uvicorn's HTTP class may refuse it, with a warning of its own."""
+    async with dialled(server, handshake("*").replace(b"*", target, 1)) as peer:
+        first = await peer.reader.readline()
+        await server.settle()
+    assert first.split()[1] in (b"101", b"400")
+    assert all(line.isascii() and line.isprintable() for line in server.lines())
+    assert server.complaints() in ([], ["WARNING:  Invalid HTTP request received."])
