@@ -1,7 +1,7 @@
 """One connection in a hub: its memberships, and the outbox that they share."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
@@ -38,17 +38,23 @@ class JoinedMember(Protocol):
         """Leave the room without a word; return what its identity was if that has left the room."""
         ...
 
-    def on_ended(self, left: Member | None) -> None:
-        """Announce that it has left, and let its room follow."""
+    def announce_leave(self, left: Member) -> None:
+        """Announce to the other members that an identity has left the room."""
+
+    def settle_room(self) -> None:
+        """Unsubscribe the room if it has no members."""
 
     def end_block(self) -> None:
         """Cancel the block of an `async with`."""
 
 
-def end_all(members: "Iterable[JoinedMember]", ending: Ending) -> None:
+def end_all(members: list[JoinedMember], ending: Ending) -> None:
     """End memberships, all of them before anybody is notified: those that leave together do not hear of each other."""
     for member, left in [(member, member.end(ending)) for member in members]:
-        member.on_ended(left)
+        if left is not None:
+            member.announce_leave(left)
+    for member in {member.room: member for member in members}.values():
+        member.settle_room()
 
 
 class HubConnection:

@@ -161,10 +161,12 @@ class Membership:
             resolve(self._known)
         return self._active_room.remove(self, self.identity)
 
-    def on_ended(self, left: Member | None) -> None:
-        """Announce that it has left, and let its room follow."""
-        if left is not None:
-            self._active_room.announce_leave(left, self.origin)
+    def announce_leave(self, left: Member) -> None:
+        """Announce to the other members that an identity has left the room."""
+        self._active_room.announce_leave(left, self.origin)
+
+    def settle_room(self) -> None:
+        """Unsubscribe the room if it has no members."""
         self._active_room.subscription.settle()
 
     async def __aenter__(self) -> Self:

@@ -233,12 +233,6 @@ class Runtime:
                 self._limits.unpaced_bytes_per_second,
             )
 
-        def on_done(connection: HubConnection) -> None:
-            self._counters.delivered += connection.outbox.delivered
-            connection.outbox.delivered = 0
-            if self.connections.get(key) is connection:
-                del self.connections[key]
-
         origin = f"{self._name}:{next(self._numbers)}"
         connection = HubConnection(
             socket,
@@ -247,10 +241,18 @@ class Runtime:
             starter=self._starter,
             limits=self._limits,
             counters=self._counters,
-            on_done=on_done,
+            on_done=self._on_done,
         )
         self.connections[key] = connection
         return connection
+
+    def _on_done(self, connection: HubConnection) -> None:
+        outbox = connection.outbox
+        self._counters.delivered += outbox.delivered
+        outbox.delivered = 0
+        # It may have joined again, with an outbox of its own.
+        if self.connections.get(connection.key) is connection:
+            del self.connections[connection.key]
 
     # -- the broker
 

@@ -349,7 +349,9 @@ class Channel:
 
     def detach(self, attached: AttachedSender) -> None:
         """Stop notifying a sender."""
-        self._attached = tuple(other for other in self._attached if other is not attached)
+        # Most connections have one, and many may be disconnected in one iteration of the loop.
+        is_only = self._attached == (attached,)
+        self._attached = () if is_only else tuple(other for other in self._attached if other is not attached)
 
     def send_attached(self, event: Event) -> Awaitable[None]:
         """Send a message of an attached sender, after those that wait already; errors as of `send`."""

@@ -224,8 +224,10 @@ the snapshot stays at a join
 +         self._recipients[recipient] = self._newest
 
 a room is busy for good
--         self._state = FANOUT_TRANSITIONS[self._state][end]
-+         self._state = FANOUT_TRANSITIONS[self._state][end] if end != "end" else FanoutState.YIELDED
+-             self._state = _IDLE
+-             return True
++             self._state = FanoutState.YIELDED
++             return True
 
 the newest message goes first
 -         self._messages.append(message)
@@ -713,8 +715,8 @@ what waits is not counted
 # hub/runtime.py: tests/hub/test_endings.py
 
 what was delivered is lost with the connection
--             self._counters.delivered += connection.outbox.delivered
-+
+-         self._counters.delivered += outbox.delivered
++         pass
 
 # hub/runtime.py: tests/hub/test_eager.py
 
