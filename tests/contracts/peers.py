@@ -9,12 +9,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed as WebSocketsClosed, InvalidStatus, WebSocketException
 
 from asgi_ws import CloseCode, ConnectionClosed
-from asgi_ws.testing import (
-    ApplicationEnded,
-    Denied,
-    WaitTimeout,
-    WebSocketCommunicator,
-)
+from asgi_ws.testing import ApplicationEnded, Denied, WaitTimeout, WebSocketCommunicator
 from asgi_ws.testing.servers.profiles import ServerProfile
 from tests.servers.bare_handlers import bare_app
 from tests.servers.client import SECONDS, Probe, hang_up, http, reset

@@ -48,11 +48,7 @@ class Probe:
         return f"/{self.kind}/{self.endpoint}?{urlencode({'id': self.id, **query})}"
 
     async def connect(
-        self,
-        *,
-        query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        **options: Any,
+        self, *, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None, **options: Any
     ) -> ClientConnection:
         """Open the WebSocket; the test's own pings are all it sends by itself."""
         url = self.process.url(self.target(**(query or {})), "ws")

@@ -4,17 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from asgi_ws import (
-    App,
-    HTTPEndpoint,
-    JSONResponse,
-    Limits,
-    Request,
-    Response,
-    Route,
-    WebSocketRoute,
-    http_app,
-)
+from asgi_ws import App, HTTPEndpoint, JSONResponse, Limits, Request, Response, Route, WebSocketRoute, http_app
 from asgi_ws._asgi import Receive, Scope, Send
 
 from .bare_handlers import bare_app

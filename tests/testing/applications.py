@@ -1,7 +1,8 @@
 """Small applications, as people write them without a framework."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import pytest
@@ -50,6 +51,14 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await accepts(receive, send)
     while (event := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": event.get("text"), "bytes": event.get("bytes")})
+
+
+@asynccontextmanager
+async def connected(app: ASGIApp, path: str = "/", **options: Any) -> AsyncIterator[WebSocketCommunicator]:
+    """A WebSocket whose handshake the application has answered."""
+    async with WebSocketCommunicator(app, path, **options) as ws:
+        await ws.connect()
+        yield ws
 
 
 async def connects(ws: WebSocketCommunicator) -> None:

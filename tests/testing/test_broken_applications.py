@@ -15,7 +15,7 @@ from asgi_ws import WebSocket, WebSocketEndpoint
 from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
 
-from .applications import TIMEOUT, TIMEOUT_OF_LEAKS, accepts, connects, fails, receives, sends, until_left
+from .applications import TIMEOUT, TIMEOUT_OF_LEAKS, accepts, connected, connects, fails, receives, sends, until_left
 
 Use: TypeAlias = Callable[[WebSocketCommunicator], Awaitable[object]]
 
@@ -204,8 +204,7 @@ async def sends_whatever_happens(scope: Scope, receive: Receive, send: Send) -> 
 
 
 async def test_an_application_that_only_sends_ends_with_the_error_that_send_raises_when_the_peer_has_left() -> None:
-    async with WebSocketCommunicator(only_sends) as ws:
-        await ws.connect()
+    async with connected(only_sends) as ws:
         assert await ws.receive() == "tick"
     assert isinstance(ws.error, OSError)
 

@@ -9,7 +9,7 @@ from asgi_ws import ConnectionClosed, WebSocket, websocket_app
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import ApplicationCancelled, Unanswered, WebSocketCommunicator
 
-from .applications import accepts, fails
+from .applications import connected, fails
 
 
 async def test_an_application_that_raises_before_accept_raises_where_the_test_connects() -> None:
@@ -30,37 +30,28 @@ async def test_an_application_that_takes_other_arguments_raises_where_the_test_c
     assert "takes 1 positional argument but 3 were given" in str(await fails(TypeError, untyped))
 
 
-async def test_an_application_that_returns_without_an_answer_fails_the_handshake() -> None:
+@pytest.mark.parametrize(
+    ("events", "missing", "clause"),
+    [
+        (
+            [],
+            "an answer to websocket.connect (websocket.accept or websocket.close)",
+            'ASGI, WebSocket, "Connect - receive event"',
+        ),
+        (
+            [{"type": "websocket.http.response.start", "status": 401, "headers": []}],
+            "the body of its denial response",
+            'ASGI, Extensions, "Websocket Denial Response"',
+        ),
+    ],
+    ids=["without an answer", "within its denial"],
+)
+async def test_an_application_that_returns_fails_the_handshake(events: list[Any], missing: str, clause: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
+        for event in events:
+            await send(event)
 
-    assert str(await fails(Unanswered, app)) == (
-        "the application returned without an answer to websocket.connect (websocket.accept or websocket.close)\n"
-        '  see:   ASGI, WebSocket, "Connect - receive event"'
-    )
-
-
-async def test_an_application_that_returns_within_its_denial_fails_the_handshake() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
-
-    assert str(await fails(Unanswered, app)) == (
-        "the application returned without the body of its denial response\n"
-        '  see:   ASGI, Extensions, "Websocket Denial Response"'
-    )
-
-
-async def test_an_application_that_returns_without_closing_ends_the_wait_for_a_message_at_once() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await accepts(receive, send)
-
-    async with WebSocketCommunicator(app, timeout=60) as ws:
-        await ws.connect()
-        with pytest.raises(ConnectionClosed) as closed:
-            await ws.receive()
-    assert str(closed.value) == (
-        "the application returned without closing the connection; the peer sees close code 1006"
-    )
+    assert str(await fails(Unanswered, app)) == f"the application returned without {missing}\n  see:   {clause}"
 
 
 # -- frameworks
@@ -91,6 +82,6 @@ async def test_a_cancellation_that_nobody_asked_for_is_no_quiet_end() -> None:
         await awaited
 
     with pytest.raises(ApplicationCancelled, match="with a CancelledError: what it awaited was cancelled") as failure:
-        async with WebSocketCommunicator(app) as ws:
-            await ws.connect()
+        async with connected(app):
+            pass
     assert isinstance(failure.value.__cause__, asyncio.CancelledError)

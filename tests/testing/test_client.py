@@ -9,17 +9,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import (
-    App,
-    Limits,
-    Request,
-    Response,
-    Route,
-    WebSocket,
-    WebSocketRoute,
-    http_app,
-    websocket_app,
-)
+from asgi_ws import App, Limits, Request, Response, Route, WebSocket, WebSocketRoute, http_app, websocket_app
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import TestClient, WebSocketTestSession
 
@@ -44,11 +34,7 @@ async def echo(ws: WebSocket) -> None:
 
 
 app = App(
-    [
-        Route("/show", show, methods=["GET", "POST"]),
-        Route("/elsewhere", elsewhere),
-        WebSocketRoute("/echo", echo),
-    ]
+    [Route("/show", show, methods=["GET", "POST"]), Route("/elsewhere", elsewhere), WebSocketRoute("/echo", echo)]
 )
 
 

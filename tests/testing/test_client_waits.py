@@ -10,11 +10,7 @@ import pytest
 
 from asgi_ws import App, Request, Response, Route, WebSocket, WebSocketRoute, http_app, websocket_app
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import (
-    TestClient,
-    WaitTimeout,
-    WebSocketTestSession,
-)
+from asgi_ws.testing import TestClient, WaitTimeout, WebSocketTestSession
 from asgi_ws.testing.portal import BlockingPortal
 from tests.kit_bounds import USERS_BOUNDS
 

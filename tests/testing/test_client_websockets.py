@@ -43,13 +43,7 @@ async def denies(ws: WebSocket) -> None:
     raise HTTPError(418, "no coffee", headers={"x-kind": "pot"})
 
 
-app = App(
-    [
-        WebSocketRoute("/echo", echo),
-        WebSocketRoute("/head", head),
-        WebSocketRoute("/denies", denies),
-    ]
-)
+app = App([WebSocketRoute("/echo", echo), WebSocketRoute("/head", head), WebSocketRoute("/denies", denies)])
 
 
 @pytest.fixture

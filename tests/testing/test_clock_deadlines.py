@@ -4,7 +4,6 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -13,6 +12,7 @@ from asgi_ws.testing.clock import VirtualClock, after
 from ..outcomes import until
 
 HOUR = 3600
+STANDS_STILL = r"waited 0\.02 real seconds and did not move the clock"
 
 
 class Deadlines:
@@ -36,48 +36,24 @@ class Deadlines:
         return time.monotonic() - self.start
 
 
-async def armed_before(clock: VirtualClock) -> float:
-    asyncio.get_running_loop().call_later(2 * HOUR, print, "a timer like any other stays")
-    deadlines = Deadlines()
-    with clock:
-        await clock.advance(HOUR)
-        return await deadlines.met()
-
-
-async def armed_inside(clock: VirtualClock) -> float:
-    with clock:
-        deadlines = Deadlines()
-        await clock.advance(HOUR)
-        return await deadlines.met()
-
-
-async def left_before_it_is_due(clock: VirtualClock) -> float:
-    with clock:
-        deadlines = Deadlines()
-        await clock.advance(HOUR)
-    return await deadlines.met()
-
-
-async def armed_before_and_left_before_it_is_due(clock: VirtualClock) -> float:
-    deadlines = Deadlines()
-    with clock:
-        await clock.advance(HOUR)
-    return await deadlines.met()
-
-
-async def without_a_clock(clock: VirtualClock) -> float:
-    return await Deadlines().met()
-
-
-@pytest.mark.parametrize(
-    "course",
-    [armed_before, armed_inside, left_before_it_is_due, armed_before_and_left_before_it_is_due, without_a_clock],
-)
+@pytest.mark.parametrize("is_left_before", [False, True], ids=["due in the block", "due after the block"])
+@pytest.mark.parametrize("is_armed_before", [False, True], ids=["armed in the block", "armed before the block"])
 async def test_a_deadline_is_due_in_real_time_whatever_happens_to_the_clock(
-    course: Callable[[VirtualClock], Awaitable[float]],
+    is_armed_before: bool, is_left_before: bool
 ) -> None:
+    asyncio.get_running_loop().call_later(2 * HOUR, print, "a timer like any other stays")
+    deadlines = Deadlines() if is_armed_before else None
+    with VirtualClock() as clock:
+        deadlines = deadlines or Deadlines()
+        await clock.advance(HOUR)
+        if not is_left_before:
+            await deadlines.is_met.wait()
     # The loop may call a timer early by its resolution.
-    assert await course(VirtualClock()) > 0.019
+    assert await deadlines.met() > 0.019
+
+
+async def test_a_deadline_without_a_clock_is_due_in_real_time() -> None:
+    assert await Deadlines().met() > 0.019
 
 
 def timer_threads() -> set[threading.Thread]:
@@ -130,35 +106,21 @@ async def test_without_a_clock_a_deadline_costs_no_thread() -> None:
 # -- patience
 
 
-async def _block_of(clock: VirtualClock, *, swallows: bool) -> None:
-    with clock:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            if not swallows:
-                raise
-
-
-@pytest.mark.parametrize("swallows", [False, True])
-async def test_a_block_that_stands_still_fails_whatever_it_makes_of_the_cancellation(swallows: bool) -> None:
-    with pytest.raises(RuntimeError, match=r"waited 0\.02 real seconds and did not move the clock"):
-        await _block_of(VirtualClock(patience=0.02), swallows=swallows)
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
-
-
-async def test_an_error_of_the_blocks_own_comes_first() -> None:
-    clock = VirtualClock(patience=0.02)
-
+@pytest.mark.parametrize("failure", ["swallows", "lets out", "raises"])
+async def test_a_block_that_stands_still_fails_whatever_it_makes_of_the_cancellation(failure: str) -> None:
     async def block() -> None:
-        with clock:
+        with VirtualClock(patience=0.02):
             try:
                 await asyncio.Event().wait()
-            finally:
-                raise ZeroDivisionError
+            except asyncio.CancelledError:
+                if failure == "raises":
+                    raise ZeroDivisionError from None
+                if failure == "lets out":
+                    raise
 
-    with pytest.raises(ZeroDivisionError):
+    # An error of the block's own comes first.
+    error, match = (ZeroDivisionError, None) if failure == "raises" else (RuntimeError, STANDS_STILL)
+    with pytest.raises(error, match=match):
         await block()
     task = asyncio.current_task()
     assert task is not None

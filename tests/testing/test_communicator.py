@@ -5,22 +5,11 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import (
-    ConnectionClosed,
-    InvalidJSON,
-    InvalidMessage,
-)
+from asgi_ws import ConnectionClosed, InvalidJSON, InvalidMessage
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import (
-    Accepted,
-    Denied,
-    HandshakeDenied,
-    HandshakeFailed,
-    WaitTimeout,
-    WebSocketCommunicator,
-)
+from asgi_ws.testing import Accepted, Denied, HandshakeDenied, HandshakeFailed, WaitTimeout, WebSocketCommunicator
 
-from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, sends, until_left
+from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, connected, echo, sends, until_left
 
 START = {"type": "websocket.http.response.start", "status": 401, "headers": [(b"x-why", b"token")]}
 BODY = "websocket.http.response.body"
@@ -92,8 +81,7 @@ async def test_a_refused_handshake_is_a_403() -> None:
 
 
 async def test_what_needs_a_connection_says_that_the_handshake_was_denied() -> None:
-    async with WebSocketCommunicator(sends(CLOSE)) as ws:
-        await ws.connect()
+    async with connected(sends(CLOSE)) as ws:
         for use in (ws.receive, ws.receive_json, ws.close, ws.wait_closed, ws.wait_blocked, lambda: ws.send("x")):
             with pytest.raises(HandshakeDenied) as denied:
                 await use()
@@ -138,8 +126,7 @@ async def test_a_wait_has_a_bound(timeout: Any) -> None:
 
 
 async def test_a_communicator_is_one_connection() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         with pytest.raises(RuntimeError, match="is one connection"):
             await ws.connect()
 
@@ -182,16 +169,14 @@ async def test_an_exception_that_the_test_does_not_want_is_the_servers_answer() 
 
 @pytest.mark.parametrize("data", ["", "é\N{SNOWMAN}", b"\x00\xff", "x" * 3_000_000])
 async def test_a_message_goes_there_and_back(data: str | bytes) -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         await ws.send(data)
         assert await ws.receive() == data
 
 
 @pytest.mark.parametrize("mode", ["text", "binary"])
 async def test_json_goes_there_and_back_as_text_or_binary(mode: Any) -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         await ws.send_json({"a": [1, None]}, mode)
         await ws.send_json({"a": "é"}, mode)
         assert await ws.receive() == ('{"a":[1,null]}' if mode == "text" else b'{"a":[1,null]}')
@@ -200,16 +185,14 @@ async def test_json_goes_there_and_back_as_text_or_binary(mode: Any) -> None:
 
 @pytest.mark.parametrize("data", ["{", b"\xff", ""])
 async def test_what_is_no_json_is_told(data: str | bytes) -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         await ws.send(data)
         with pytest.raises(InvalidJSON):
             await ws.receive_json()
 
 
 async def test_what_is_no_message_is_not_sent() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         data: Any
         for data in (1, None, {"a": 1}, bytearray(1)):
             with pytest.raises(InvalidMessage, match=r"send\(\) takes str or bytes"):
@@ -219,8 +202,7 @@ async def test_what_is_no_message_is_not_sent() -> None:
 
 
 async def test_a_time_out_of_the_test_itself_leaves_the_application_alone() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         with pytest.raises(TimeoutError) as late:
             async with asyncio.timeout(0.01):
                 await ws.receive()
@@ -230,8 +212,7 @@ async def test_a_time_out_of_the_test_itself_leaves_the_application_alone() -> N
 
 
 async def test_two_that_wait_for_messages_get_one_each() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         waiting = [asyncio.create_task(ws.receive()) for _ in range(2)]
         await asyncio.sleep(0)
         await ws.send("1")

@@ -14,6 +14,7 @@ from .applications import (
     TIMEOUT_OF_LEAKS,
     accepts,
     cancel_this_task,
+    connected,
     echo,
     fails,
     sends,
@@ -78,8 +79,7 @@ async def test_an_exception_that_takes_no_notes_is_raised_as_it_is() -> None:
 
 
 async def test_what_the_test_has_met_is_not_raised_again() -> None:
-    async with WebSocketCommunicator(raises(UnhashableError())) as ws:
-        await ws.connect()
+    async with connected(raises(UnhashableError())) as ws:
         await ws.close()
         with pytest.raises(UnhashableError):
             await ws.wait()
@@ -150,8 +150,7 @@ async def test_an_application_that_cancels_itself_fails_the_test_where_it_waits(
         await accepts(receive, send)
         await cancel_this_task()
 
-    async with WebSocketCommunicator(app, timeout=60) as ws:
-        await ws.connect()
+    async with connected(app, timeout=60) as ws:
         with pytest.raises(ApplicationCancelled, match="or it cancelled itself"):
             await getattr(ws, call)()
 
@@ -190,8 +189,8 @@ async def sends_after_the_end(scope: Scope, receive: Receive, send: Send) -> Non
 
 
 async def test_the_error_of_send_for_a_peer_that_left_is_no_failure() -> None:
-    async with WebSocketCommunicator(sends_after_the_end) as ws:
-        await ws.connect()
+    async with connected(sends_after_the_end) as ws:
+        pass
     assert isinstance(ws.error, OSError)
 
 
@@ -200,8 +199,8 @@ async def test_neither_is_it_in_a_group() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(sends_after_the_end(scope, receive, send))
 
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
+    async with connected(app) as ws:
+        pass
     assert isinstance(ws.error, ExceptionGroup)
 
 

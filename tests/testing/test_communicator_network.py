@@ -10,7 +10,7 @@ from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import ApplicationEnded, VirtualClock, WaitTimeout, WebSocketCommunicator
 
 from ..outcomes import until
-from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, fails, sends, text, until_left
+from .applications import ACCEPT, CLOSE, TIMEOUT, accepts, connected, echo, fails, sends, text, until_left
 
 KIB = 1024
 
@@ -34,8 +34,7 @@ def sends_and_counts(sent: list[int], count: int, size: int = KIB) -> ASGIApp:
 
 async def test_send_waits_for_a_peer_that_does_not_read_once_the_mark_is_passed() -> None:
     sent: list[int] = []
-    async with WebSocketCommunicator(sends_and_counts(sent, 10), high_water=4 * KIB) as ws:
-        await ws.connect()
+    async with connected(sends_and_counts(sent, 10), high_water=4 * KIB) as ws:
         ws.pause_reading()
         await ws.send("go")
         await ws.wait_blocked()
@@ -48,8 +47,7 @@ async def test_send_waits_for_a_peer_that_does_not_read_once_the_mark_is_passed(
 
 
 async def test_what_came_before_the_pause_can_be_received() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         await ws.send("1")
         assert not await ws.receive_nothing()
         ws.pause_reading()
@@ -86,8 +84,7 @@ async def test_a_send_that_waits_raises_when_the_peer_leaves() -> None:
         except OSError as error:
             met.append(error)
 
-    async with WebSocketCommunicator(app, high_water=0) as ws:
-        await ws.connect()
+    async with connected(app, high_water=0) as ws:
         ws.pause_reading()
         await ws.send("go")
         await ws.wait_blocked()
@@ -105,8 +102,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_has_sent_its_message() ->
         await send(text("y"))
         await until_left(receive)
 
-    async with WebSocketCommunicator(app, high_water=0) as ws:
-        await ws.connect()
+    async with connected(app, high_water=0) as ws:
         ws.pause_reading()
         await ws.send("go")
         await ws.wait_blocked()
@@ -117,8 +113,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_has_sent_its_message() ->
 
 async def test_on_daphne_send_never_waits_and_the_test_is_told_so_at_once() -> None:
     sent: list[int] = []
-    async with WebSocketCommunicator(sends_and_counts(sent, 500), server="daphne", timeout=60) as ws:
-        await ws.connect()
+    async with connected(sends_and_counts(sent, 500), server="daphne", timeout=60) as ws:
         ws.pause_reading()
         await ws.send("go")
         await until(lambda: len(sent) == 500)
@@ -129,8 +124,7 @@ async def test_on_daphne_send_never_waits_and_the_test_is_told_so_at_once() -> N
 
 async def test_a_peer_reads_ahead_of_the_test_within_a_bound() -> None:
     sent: list[int] = []
-    async with WebSocketCommunicator(sends_and_counts(sent, 2000, 16 * KIB)) as ws:
-        await ws.connect()
+    async with connected(sends_and_counts(sent, 2000, 16 * KIB)) as ws:
         await ws.send("go")
         await ws.wait_blocked()
         ahead = len(sent)
@@ -142,8 +136,7 @@ async def test_a_peer_reads_ahead_of_the_test_within_a_bound() -> None:
 
 async def test_empty_messages_are_bounded_as_well() -> None:
     sent: list[int] = []
-    async with WebSocketCommunicator(sends_and_counts(sent, 1000, 0), high_water=100) as ws:
-        await ws.connect()
+    async with connected(sends_and_counts(sent, 1000, 0), high_water=100) as ws:
         ws.pause_reading()
         await ws.send("go")
         await ws.wait_blocked()
@@ -161,8 +154,7 @@ async def test_the_peer_can_push_4_mib_and_then_waits_for_the_application() -> N
         await go_on.wait()
         await until_left(receive)
 
-    async with WebSocketCommunicator(app, timeout=TIMEOUT) as ws:
-        await ws.connect()
+    async with connected(app, timeout=TIMEOUT) as ws:
         for _ in range(4):
             await ws.send(bytes(KIB * KIB))
         with pytest.raises(WaitTimeout) as late:
@@ -175,8 +167,7 @@ async def test_the_peer_can_push_4_mib_and_then_waits_for_the_application() -> N
 
 
 async def test_a_message_that_a_server_takes_for_too_long_ends_the_connection_with_1009() -> None:
-    async with WebSocketCommunicator(echo, server="uvicorn") as ws:
-        await ws.connect()
+    async with connected(echo, server="uvicorn") as ws:
         await ws.send(bytes(16 * KIB * KIB + 1))
         assert (await ws.wait_closed())[0] == 1009
 
@@ -189,8 +180,7 @@ async def test_an_endpoint_s_own_limit_is_kept_and_counted_by_it_or_by_its_serve
         with pytest.raises(ConnectionClosed, match="1009"):
             await ws.receive()
 
-    async with WebSocketCommunicator(app, server=server) as ws:
-        await ws.connect()
+    async with connected(app, server=server) as ws:
         await ws.send(bytes(11))
         assert (await ws.wait_closed())[0] == 1009
     assert app.statistics().refused["MESSAGE_BYTES"] == 1
@@ -210,8 +200,7 @@ def notes_the_end(met: list[Any]) -> ASGIApp:
 @pytest.mark.parametrize(("server", "code"), [("spec", 1006), ("uvicorn", 1005), ("hypercorn", 1006)])
 async def test_an_abort_reaches_the_application_as_that_server_tells_it(server: str, code: int) -> None:
     met: list[Any] = []
-    async with WebSocketCommunicator(notes_the_end(met), server=server) as ws:
-        await ws.connect()
+    async with connected(notes_the_end(met), server=server) as ws:
         await ws.abort()
         assert (ws.close_code, ws.close_reason) == (1006, "")
         with pytest.raises(ConnectionClosed):
@@ -238,8 +227,7 @@ async def test_an_abort_before_the_handshake_is_answered_reaches_the_application
 
 async def test_a_lost_connection_is_told_to_neither_end_until_the_server_finds_out() -> None:
     met: list[Any] = []
-    async with WebSocketCommunicator(notes_the_end(met), timeout=TIMEOUT) as ws:
-        await ws.connect()
+    async with connected(notes_the_end(met), timeout=TIMEOUT) as ws:
         ws.lose_connection()
         await ws.send("lost")
         with pytest.raises(WaitTimeout):
@@ -255,8 +243,7 @@ async def test_a_lost_connection_is_told_to_neither_end_until_the_server_finds_o
 
 async def test_what_is_sent_into_a_lost_connection_fills_the_buffers_and_then_waits() -> None:
     sent: list[int] = []
-    async with WebSocketCommunicator(sends_and_counts(sent, 10), high_water=4 * KIB) as ws:
-        await ws.connect()
+    async with connected(sends_and_counts(sent, 10), high_water=4 * KIB) as ws:
         await ws.send("go")
         ws.lose_connection()
         await ws.wait_blocked()
@@ -270,8 +257,7 @@ async def test_what_is_sent_into_a_lost_connection_fills_the_buffers_and_then_wa
 
 async def test_a_close_into_a_lost_connection_is_the_end_for_the_peer_alone() -> None:
     met: list[Any] = []
-    async with WebSocketCommunicator(notes_the_end(met)) as ws:
-        await ws.connect()
+    async with connected(notes_the_end(met)) as ws:
         ws.lose_connection()
         await ws.close(4001)
         assert (ws.close_code, met) == (1006, [])
@@ -280,8 +266,7 @@ async def test_a_close_into_a_lost_connection_is_the_end_for_the_peer_alone() ->
 
 async def test_an_extension_that_ends_the_connection_ends_it() -> None:
     app = sends(ACCEPT, {"type": "asgi_ws.abort"})
-    async with WebSocketCommunicator(app, extensions={"asgi_ws.abort": {}}) as ws:
-        await ws.connect()
+    async with connected(app, extensions={"asgi_ws.abort": {}}) as ws:
         assert await ws.wait_closed() == (1006, "")
         assert ws.extension_events == [{"type": "asgi_ws.abort"}]
 
@@ -297,8 +282,7 @@ async def test_a_wait_in_a_time_that_stands_still_fails_in_real_time_with_a_hint
         await asyncio.Event().wait()
 
     with VirtualClock() as clock:
-        async with WebSocketCommunicator(app, timeout=TIMEOUT) as ws:
-            await ws.connect()
+        async with connected(app, timeout=TIMEOUT) as ws:
             with pytest.raises(WaitTimeout) as late:
                 await ws.receive()
             hint = "\n  virtual time stands still (the next timer is due in 5 s): move it with advance()"
@@ -323,7 +307,6 @@ async def test_a_connection_to_an_application_that_ended_unheard_is_told() -> No
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accepts(receive, send)
 
-    async with WebSocketCommunicator(app, server="daphne") as ws:
-        await ws.connect()
+    async with connected(app, server="daphne") as ws:
         with pytest.raises(ApplicationEnded, match="returned without closing the connection, which daphne leaves open"):
             await ws.receive()

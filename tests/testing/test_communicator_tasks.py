@@ -8,7 +8,7 @@ import anyio
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
 
-from .applications import accepts, cancel_and_wait, echo, fails, text, until_left
+from .applications import accepts, cancel_and_wait, connected, echo, fails, text, until_left
 from .at_rest import AtRest
 from .tasks import turns
 
@@ -20,8 +20,8 @@ async def leaks(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def test_tasks_may_outlive_the_application_where_the_test_says_so() -> None:
-    async with WebSocketCommunicator(leaks, timeout=60, check_leaks=False) as ws:
-        await ws.connect()
+    async with connected(leaks, timeout=60, check_leaks=False) as ws:
+        pass
     await turns()
     assert not ws.scope["task"].done()
     await cancel_and_wait(ws.scope["task"])
@@ -39,8 +39,8 @@ async def test_a_task_that_ends_by_itself_soon_is_no_leak() -> None:
         await until_left(receive)
         scope["task"] = asyncio.create_task(fire_and_forget())
 
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
+    async with connected(app):
+        pass
     assert done.is_set()
 
 
@@ -74,8 +74,7 @@ async def test_a_communicator_within_an_application_has_its_own_tasks() -> None:
         await send(text("done"))
         await scope["task"]
 
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
+    async with connected(app) as ws:
         assert await ws.receive() == "done"
         assert not ws.scope["task"].done()
     assert errors[0].names == ("poller",)

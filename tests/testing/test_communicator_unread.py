@@ -6,10 +6,9 @@ import pytest
 
 from asgi_ws import ConnectionClosed
 from asgi_ws._asgi import Receive, Scope, Send
-from asgi_ws.testing import WebSocketCommunicator
 from asgi_ws.testing.communicator import READ_AHEAD_MESSAGES
 
-from .applications import ACCEPT, CLOSE, accepts, sends, text, until_left
+from .applications import ACCEPT, CLOSE, accepts, connected, sends, text, until_left
 from .tasks import turns
 
 BYE = {**CLOSE, "code": 4001, "reason": "bye"}
@@ -36,8 +35,7 @@ async def closes_when_asked(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize("call", ["wait_closed", "close", "abort"])
 async def test_a_close_behind_more_messages_than_the_peer_reads_ahead_is_the_end(call: str) -> None:
-    async with WebSocketCommunicator(sends_many) as ws:
-        await ws.connect()
+    async with connected(sends_many) as ws:
         if call != "wait_closed":
             # It ends once it has sent everything, and was told of its own close.
             await ws.wait()
@@ -59,15 +57,13 @@ async def test_such_a_close_is_the_end_though_the_application_goes_on() -> None:
         await sends_many(scope, receive, send)
         await go_on.wait()
 
-    async with WebSocketCommunicator(app, timeout=600) as ws:
-        await ws.connect()
+    async with connected(app, timeout=600) as ws:
         assert await ws.wait_closed() == (4001, "bye")
         go_on.set()
 
 
 async def test_a_close_that_the_peer_does_not_read_is_seen_once_it_reads() -> None:
-    async with WebSocketCommunicator(closes_when_asked) as ws:
-        await ws.connect()
+    async with connected(closes_when_asked) as ws:
         ws.pause_reading()
         await ws.send("go")
         with pytest.raises(RuntimeError, match="does not read: call resume_reading\\(\\) before wait_closed\\(\\)"):
@@ -89,8 +85,7 @@ async def test_the_peer_may_read_again_while_the_test_waits_for_the_end() -> Non
         asyncio.get_running_loop().call_soon(ws.resume_reading)
         await go_on.wait()
 
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
+    async with connected(app) as ws:
         ws.pause_reading()
         await ws.send("go")
         assert await ws.wait_closed() == (4001, "bye")
@@ -104,8 +99,7 @@ async def test_a_close_that_waits_unread_is_told_at_once_though_the_application_
         await closes_when_asked(scope, receive, send)
         await go_on.wait()
 
-    async with WebSocketCommunicator(app, timeout=60) as ws:
-        await ws.connect()
+    async with connected(app, timeout=60) as ws:
         ws.pause_reading()
         await ws.send("go")
         await turns()
@@ -116,8 +110,7 @@ async def test_a_close_that_waits_unread_is_told_at_once_though_the_application_
 
 
 async def test_a_peer_that_does_not_read_closes_without_knowing_of_the_applications_close() -> None:
-    async with WebSocketCommunicator(closes_when_asked) as ws:
-        await ws.connect()
+    async with connected(closes_when_asked) as ws:
         ws.pause_reading()
         await ws.send("go")
         await ws.wait()
@@ -126,8 +119,7 @@ async def test_a_peer_that_does_not_read_closes_without_knowing_of_the_applicati
 
 
 async def test_a_close_into_a_lost_connection_never_arrives() -> None:
-    async with WebSocketCommunicator(closes_when_asked) as ws:
-        await ws.connect()
+    async with connected(closes_when_asked) as ws:
         await ws.send("go")
         ws.lose_connection()
         await ws.wait()
@@ -139,8 +131,7 @@ async def test_a_close_into_a_lost_connection_never_arrives() -> None:
 
 
 async def test_the_application_has_sent_its_close_before_the_connection_is_lost() -> None:
-    async with WebSocketCommunicator(sends(ACCEPT, text("1"), BYE)) as ws:
-        await ws.connect()
+    async with connected(sends(ACCEPT, text("1"), BYE)) as ws:
         await ws.wait()
         ws.lose_connection()
         assert await ws.wait_closed() == (4001, "bye")

@@ -8,31 +8,19 @@ import fastapi
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from starlette.applications import Starlette
-from starlette.endpoints import WebSocketEndpoint
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request as StarletteRequest
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from asgi_ws import ConnectionClosed
-from asgi_ws._asgi import ASGIApp
 from asgi_ws.testing import (
     Denied,
     LifespanManager,
     TestClient,
     WebSocketCommunicator,
     WebSocketDenialResponse,
-    WebSocketTestSession,
     http_client,
 )
 
 Handler = Callable[[WebSocket], Awaitable[None]]
-
-
-def handled_by(handler: Handler) -> Starlette:
-    return Starlette(routes=[WebSocketRoute("/", handler)])
 
 
 # -- whole applications
@@ -72,46 +60,6 @@ async def orders(websocket: fastapi.WebSocket, user: Annotated[str, Depends(know
         pass
 
 
-class Echo(WebSocketEndpoint):
-    encoding = "json"
-
-    async def on_connect(self, websocket: WebSocket) -> None:
-        await websocket.accept(subprotocol="v1" if "v1" in websocket.scope["subprotocols"] else None)
-
-    async def on_receive(self, websocket: WebSocket, data: object) -> None:
-        if data == "bye":
-            await websocket.close(4000, "as you wish")
-        else:
-            await websocket.send_json(data)
-
-
-async def state(request: StarletteRequest) -> JSONResponse:
-    return JSONResponse(request.state.prices)
-
-
-async def stream(request: StarletteRequest) -> StreamingResponse:
-    async def parts() -> AsyncIterator[str]:
-        for word in ("one", "two", "three"):
-            yield word
-
-    return StreamingResponse(parts())
-
-
-async def fail(request: StarletteRequest) -> PlainTextResponse:
-    raise KeyError("the application's own")
-
-
-starlette = Starlette(
-    routes=[
-        Route("/state", state),
-        Route("/stream", stream),
-        Route("/fail", fail),
-        Mount("/sub", routes=[WebSocketRoute("/echo", Echo)]),
-    ],
-    lifespan=lifespan,
-    middleware=[Middleware(GZipMiddleware, minimum_size=1)],
-)
-
 ALICE = {"authorization": "Bearer alice"}
 
 
@@ -130,23 +78,6 @@ async def test_fastapi_with_await() -> None:
         assert (answer.status, answer.body) == (401, b'{"detail":"who are you?"}')
 
 
-async def test_starlette_with_await() -> None:
-    async with LifespanManager(starlette) as manager, http_client(starlette, state=manager.state) as client:
-        assert (await client.get("/state")).json() == {"tea": 3}
-        response = await client.get("/stream")
-        assert (response.text, response.headers["content-encoding"]) == ("onetwothree", "gzip")
-        with pytest.raises(KeyError, match="the application's own"):
-            await client.get("/fail")
-    async with WebSocketCommunicator(starlette, "/sub/echo", subprotocols=["v1"]) as ws:
-        await ws.connect()
-        assert ws.accepted_subprotocol == "v1"
-        await ws.send_json([1, 2])
-        assert await ws.receive_json() == [1, 2]
-        await ws.send_json("bye")
-        with pytest.raises(ConnectionClosed, match="as you wish"):
-            await ws.receive()
-
-
 def test_fastapi_without_await() -> None:
     with TestClient(fast, headers=ALICE) as client:
         assert client.get("/price/tea").json() == {"user": "alice", "price": 3}
@@ -160,79 +91,7 @@ def test_fastapi_without_await() -> None:
     assert (denied.value.status_code, denied.value.json()) == (401, {"detail": "who are you?"})
 
 
-@pytest.mark.parametrize("app", [fast, starlette], ids=["fastapi", "starlette"])
-def test_the_lifespan_runs_again_in_each_block(app: ASGIApp) -> None:
-    client = TestClient(app)
-    for _ in range(2):
-        with client:
-            assert client.app_state == {"prices": {"tea": 3}}
-        assert client.app_state == {}
-
-
 # -- WebSockets of Starlette, as its own tests and its documentation use them
-
-
-async def says_url(ws: WebSocket) -> None:
-    await ws.accept(headers=[(b"additional", b"header")])
-    await ws.send_json({"url": str(ws.url), "params": dict(ws.query_params), "port": ws.url.port})
-    await ws.close()
-
-
-async def iterates(ws: WebSocket) -> None:
-    await ws.accept()
-    await ws.send_json(await ws.receive_json(mode="binary"), mode="binary")
-    await ws.send_bytes(await ws.receive_bytes())
-    async for message in ws.iter_json():
-        await ws.send_json({"message": message})
-
-
-async def denies(ws: WebSocket) -> None:
-    await ws.send_denial_response(Response(status_code=404, content="foo", headers={"foo": "bar"}))
-
-
-def test_a_handler_sees_the_url_and_the_test_its_headers() -> None:
-    with TestClient(handled_by(says_url)).websocket_connect("ws://example.com:123/?a=abc") as websocket:
-        assert websocket.extra_headers == [(b"additional", b"header")]
-        seen = websocket.receive_json()
-    assert seen == {"url": "ws://example.com:123/?a=abc", "params": {"a": "abc"}, "port": 123}
-
-
-def test_messages_of_each_kind_go_there_and_back() -> None:
-    with TestClient(handled_by(iterates)).websocket_connect("/") as websocket:
-        websocket.send_json({"test": "data"}, mode="binary")
-        assert websocket.receive_json(mode="binary") == {"test": "data"}
-        websocket.send_bytes(b"Hello, world!")
-        assert websocket.receive_bytes() == b"Hello, world!"
-        websocket.send_json("数据")
-        assert websocket.receive_text() == '{"message":"数据"}'
-
-
-def test_a_denial_response_is_raised_with_its_content() -> None:
-    with pytest.raises(WebSocketDenialResponse) as denied, TestClient(handled_by(denies)).websocket_connect("/"):
-        pass
-    assert (denied.value.status_code, denied.value.content, denied.value.headers["foo"]) == (404, b"foo", "bar")
-
-
-def test_each_end_is_told_of_the_others_close() -> None:
-    told: list[WebSocketDisconnect] = []
-
-    async def waits_and_closes(ws: WebSocket) -> None:
-        await ws.accept()
-        try:
-            await ws.receive_text()
-        except WebSocketDisconnect as left:
-            told.append(left)
-        else:
-            await ws.close(1001, "Going Away")
-
-    client = TestClient(handled_by(waits_and_closes))
-    with client.websocket_connect("/") as websocket:
-        websocket.close(1001, "Going Away")
-    with client.websocket_connect("/") as websocket:
-        websocket.send_text("close")
-        with pytest.raises(WebSocketDisconnect) as closed:
-            websocket.receive_text()
-    assert [(each.code, each.reason) for each in (told[0], closed.value)] == [(1001, "Going Away")] * 2
 
 
 async def receives_twice_after_the_end(ws: WebSocket) -> None:
@@ -251,14 +110,24 @@ WRONG: Mapping[str, Handler] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_mistake_that_starlette_finds_is_its_own_error(name: str) -> None:
-    def use(websocket: WebSocketTestSession) -> None:
+    app = Starlette(routes=[WebSocketRoute("/", WRONG[name])])
+    with pytest.raises(RuntimeError), TestClient(app).websocket_connect("/") as websocket:
         websocket.close()
-
-    with pytest.raises(RuntimeError), TestClient(handled_by(WRONG[name])).websocket_connect("/") as websocket:
-        use(websocket)
 
 
 def test_a_disconnect_that_a_handler_lets_out_fails_the_test_as_a_server_logs_it() -> None:
-    client = TestClient(handled_by(iterates))
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/"):
+    async def listens(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.receive_text()
+
+    app = Starlette(routes=[WebSocketRoute("/", listens)])
+    with pytest.raises(WebSocketDisconnect), TestClient(app).websocket_connect("/"):
         pass
+
+
+def test_a_client_runs_the_lifespan_again_in_each_block() -> None:
+    client = TestClient(fast)
+    for _ in range(2):
+        with client:
+            assert client.app_state == {"prices": {"tea": 3}}
+        assert client.app_state == {}

@@ -69,11 +69,7 @@ async def test_a_peer_and_extensions_can_be_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "spec_version", "port", "has_state"),
-    [
-        ("granian", "2.3", "7", True),
-        ("daphne", None, 7, False),
-    ],
+    ("server", "spec_version", "port", "has_state"), [("granian", "2.3", "7", True), ("daphne", None, 7, False)]
 )
 async def test_the_scope_is_that_of_the_chosen_server(
     server: str, spec_version: str | None, port: Any, has_state: bool

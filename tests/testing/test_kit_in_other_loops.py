@@ -13,13 +13,12 @@ from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
 from tests.eager_tasks import new_event_loop
 
-from .applications import ACCEPT, TIMEOUT, accepts, echo, fails, receives, sends, until_left
+from .applications import ACCEPT, TIMEOUT, accepts, connected, echo, fails, receives, sends, until_left
 
 
 async def conversation(*, shows_where: bool = True) -> None:
     """What works, what hangs, and what leaks."""
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo) as ws:
         await ws.send("hello")
         assert await ws.receive() == "hello"
         await ws.close(4001, "bye")

@@ -159,18 +159,17 @@ async def stops_receiving(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
 
 
+@pytest.mark.parametrize("pause", [0, 0.01], ids=["at once", "a little later"])
 @pytest.mark.parametrize("phase", ["startup", "shutdown"])
-async def test_the_exception_behind_a_failed_phase_is_raised_in_its_place(phase: str) -> None:
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        if phase == "startup":
-            raise KeyError("no database")
-        yield
+async def test_the_exception_behind_a_failed_phase_is_raised_in_its_place(phase: str, pause: float) -> None:
+    async def raises_why(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": f"lifespan.{phase}.failed", "message": "no database"})
+        await asyncio.sleep(pause)
         raise KeyError("no database")
 
     with pytest.raises(KeyError, match="no database"):
-        async with LifespanManager(Starlette(lifespan=lifespan)):
-            pass
+        await enter(*[starts] * (phase == "shutdown"), raises_why)
 
 
 async def test_tasks_that_outlive_the_lifespan_are_named() -> None:
@@ -233,12 +232,7 @@ async def test_an_application_that_hangs_is_told_where(steps: tuple[Step, ...], 
         ([], None, "an event is a dict, not NoneType", "Events"),
         ([], {"type": "lifespan.shutdown.complete"}, "before lifespan.shutdown was received", "Shutdown Complete"),
         ([starts], {"type": "lifespan.startup.complete"}, "has answered lifespan.startup already", "Startup Complete"),
-        (
-            [starts, stops_receiving],
-            {"type": "lifespan.startup.complete"},
-            "the start-up is over",
-            "Startup Complete",
-        ),
+        ([starts, stops_receiving], {"type": "lifespan.startup.complete"}, "the start-up is over", "Startup Complete"),
         (
             [starts, stops],
             {"type": "lifespan.shutdown.failed"},

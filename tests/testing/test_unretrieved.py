@@ -12,7 +12,7 @@ import pytest
 from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import TaskFailed, WebSocketCommunicator
 
-from .applications import accepts, echo, fails, until_left
+from .applications import accepts, connected, echo, fails, until_left
 from .tasks import turns
 
 NEVER = "Task exception was never retrieved"
@@ -110,13 +110,12 @@ async def test_a_task_that_somebody_awaits_is_no_failure() -> None:
             await asyncio.create_task(raises())
         await until_left(receive)
 
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
+    async with connected(app):
+        pass
 
 
 async def test_what_is_the_tests_own_goes_to_the_handler_that_was_there(unhandled: list[dict[str, Any]]) -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo):
         await forget()
         asyncio.get_running_loop().call_exception_handler({"message": "without a task"})
     assert [context["message"] for context in unhandled] == [NEVER, "without a task"]
@@ -124,8 +123,7 @@ async def test_what_is_the_tests_own_goes_to_the_handler_that_was_there(unhandle
 
 async def test_without_a_handler_it_is_logged_as_ever(caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.get_running_loop()
-    async with WebSocketCommunicator(echo) as ws:
-        await ws.connect()
+    async with connected(echo):
         await forget()
     assert [record.getMessage().partition("\n")[0] for record in caplog.records] == [NEVER]
     assert loop.get_exception_handler() is None
@@ -135,8 +133,7 @@ async def test_the_test_that_looks_at_the_applications_errors_itself_finds_it_in
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.ERROR, "asyncio"):
-        async with WebSocketCommunicator(forgets(1), raise_server_exceptions=False) as ws:
-            await ws.connect()
+        async with connected(forgets(1), raise_server_exceptions=False) as ws:
             await asyncio.wait([asyncio.ensure_future(ws.receive_nothing())])
     assert NEVER in caplog.text
 

@@ -12,7 +12,7 @@ from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import Accepted, ProtocolViolation, WebSocketCommunicator
 from asgi_ws.testing.errors import show
 
-from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, fails, sends, until_left
+from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, connected, fails, sends, until_left
 
 CONNECT_CLAUSE = 'ASGI, WebSocket, "Connect - receive event"'
 ACCEPT_CLAUSE = 'ASGI, WebSocket, "Accept - send event"'
@@ -198,8 +198,7 @@ async def test_a_broken_event_is_raised_in_the_application_too() -> None:
         await send({"type": "websocket.send", "text": "goes on"})
         await until_left(receive)
 
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
+    async with connected(app) as ws:
         # What comes in time comes first.
         assert await ws.receive() == "goes on"
         with pytest.raises(ProtocolViolation) as raised:
@@ -274,8 +273,7 @@ FINE: Mapping[str, list[Any]] = {
 
 @pytest.mark.parametrize("name", FINE)
 async def test_what_the_text_allows_passes(name: str) -> None:
-    async with WebSocketCommunicator(sends(*FINE[name]), extensions={"my.extension": {}}, timeout=TIMEOUT) as ws:
-        await ws.connect()
+    async with connected(sends(*FINE[name]), extensions={"my.extension": {}}, timeout=TIMEOUT) as ws:
         await ws.receive_nothing(0)
 
 
@@ -296,8 +294,7 @@ async def test_a_dict_that_is_used_for_several_events_is_taken_as_it_was_at_each
             await send(event)
         await until_left(receive)
 
-    async with WebSocketCommunicator(app) as ws:
-        await ws.connect()
+    async with connected(app) as ws:
         assert [await ws.receive() for _ in "abc"] == ["a", "b", "c"]
 
 

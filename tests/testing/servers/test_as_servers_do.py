@@ -14,6 +14,8 @@ from asgi_ws import websocket_app
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import Denied, ProtocolViolation, TestClient, WaitTimeout, WebSocketCommunicator, http_client
 
+from ..applications import connected
+
 user: ContextVar[str] = ContextVar("user", default="nobody")
 ALL = ["spec", "uvicorn", "asgi_ws", "hypercorn", "daphne", "granian"]
 
@@ -54,8 +56,7 @@ async def test_with_await_it_runs_in_a_context_of_its_own() -> None:
     user.set("ada")
     async with http_client(tells_user) as client:
         assert (await client.get("/")).text == "nobody"
-    async with WebSocketCommunicator(tells_user) as ws:
-        await ws.connect()
+    async with connected(tells_user) as ws:
         assert await ws.receive() == "nobody"
 
 
@@ -114,8 +115,8 @@ async def test_a_buffer_of_wider_items_is_refused_since_servers_count_a_wrong_le
     with pytest.raises(ProtocolViolation, match="body is bytes, not memoryview"):
         TestClient(echo_of(body)).get("/")
     with pytest.raises(ProtocolViolation, match="body is bytes, not memoryview"):
-        async with WebSocketCommunicator(echo_of(body)) as ws:
-            await ws.connect()
+        async with connected(echo_of(body)):
+            pass
 
 
 def test_a_buffer_is_sent_as_it_is_in_that_moment() -> None:

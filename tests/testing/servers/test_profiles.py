@@ -12,7 +12,7 @@ from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import ApplicationEnded, ProtocolViolation, Unanswered, WebSocketCommunicator
 from asgi_ws.testing.servers.profiles import PROFILES
 
-from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, echo, fails, sends
+from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, connected, echo, fails, sends
 from ..conformance.test_websocket import BROKEN, START, close, meet
 
 
@@ -100,8 +100,7 @@ async def test_an_application_receives_the_same_end_again_and_again_with_asgi_ws
         await accepts(receive, send)
         received.extend([await receive() for _ in range(3)])
 
-    async with WebSocketCommunicator(app, server="asgi_ws") as ws:
-        await ws.connect()
+    async with connected(app, server="asgi_ws") as ws:
         await ws.close(4001, "bye")
         assert await ws.wait_closed() == (4001, "bye")
         await ws.wait()
@@ -116,8 +115,7 @@ async def test_a_message_that_is_too_long_leaves_the_connection_to_the_applicati
         await send({"type": "websocket.send", "text": "late"})
         await send(close(code=4001))
 
-    async with WebSocketCommunicator(app, server="granian") as ws:
-        await ws.connect()
+    async with connected(app, server="granian") as ws:
         await ws.send(bytes(16 * 1024 * 1024 + 1))
         assert await ws.wait_closed() == (4001, "")
         assert ws.output_queue.qsize() == 1
@@ -126,8 +124,7 @@ async def test_a_message_that_is_too_long_leaves_the_connection_to_the_applicati
 # The longest message: one more byte closes the connection.
 @pytest.mark.parametrize(("server", "longest"), [("daphne", 1024 * 1024), ("uvicorn", 16 * 1024 * 1024)])
 async def test_the_longest_message_arrives(server: str, longest: int) -> None:
-    async with WebSocketCommunicator(echo, server=server) as ws:
-        await ws.connect()
+    async with connected(echo, server=server) as ws:
         await ws.send("x" * longest)
         assert len(await ws.receive()) == longest
 
@@ -150,8 +147,7 @@ async def test_the_peers_close_is_received_and_answered_as_the_server_does_it(
         await accepts(receive, send)
         events.extend([await receive() for _ in received])
 
-    async with WebSocketCommunicator(app, server=server) as ws:
-        await ws.connect()
+    async with connected(app, server=server) as ws:
         await ws.close(4001, "bye")
         assert ws.close_code == seen
         await ws.wait()
@@ -164,8 +160,7 @@ async def test_an_application_that_raises_ends_the_connection_with_the_servers_c
         await accepts(receive, send)
         raise LookupError
 
-    async with WebSocketCommunicator(app, server=server, raise_server_exceptions=False) as ws:
-        await ws.connect()
+    async with connected(app, server=server, raise_server_exceptions=False) as ws:
         with pytest.raises(ApplicationEnded) as ended:
             await ws.receive()
     assert ended.value.code == code
@@ -187,8 +182,7 @@ async def test_a_message_has_both_keys_with_hypercorn() -> None:
         assert await receive() == {"type": "websocket.receive", "text": None, "bytes": b"x"}
         await receive()
 
-    async with WebSocketCommunicator(app, server="hypercorn") as ws:
-        await ws.connect()
+    async with connected(app, server="hypercorn") as ws:
         await ws.send(b"x")
 
 
@@ -209,8 +203,7 @@ async def test_a_close_before_the_peers_was_received_is_what_the_application_rec
 
     received: list[int] = []
     raised: list[str] = []
-    async with WebSocketCommunicator(app, server=server) as ws:
-        await ws.connect()
+    async with connected(app, server=server) as ws:
         await ws.close(4001)
         has_left.set()
         await ws.wait()
@@ -220,8 +213,7 @@ async def test_a_close_before_the_peers_was_received_is_what_the_application_rec
 @pytest.mark.parametrize(("server", "count"), [("daphne", 1), ("uvicorn", 2)])
 async def test_empty_messages_go_out_but_from_daphne(server: str, count: int) -> None:
     app = sends(ACCEPT, {"type": "websocket.send", "text": ""}, {"type": "websocket.send", "text": "x"})
-    async with WebSocketCommunicator(app, server=server) as ws:
-        await ws.connect()
+    async with connected(app, server=server) as ws:
         assert [await ws.receive() for _ in range(count)] == ["", "x"][-count:]
 
 
@@ -231,14 +223,13 @@ async def test_an_abort_of_the_application_ends_the_connection_with_asgi_ws() ->
         await send({"type": "asgi_ws.abort"})
         assert await receive() == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
 
-    async with WebSocketCommunicator(app, server="asgi_ws") as ws:
-        await ws.connect()
+    async with connected(app, server="asgi_ws") as ws:
         assert await ws.wait_closed() == (1006, "")
         await ws.wait()
 
 
-@pytest.mark.parametrize("is_eager", [False, True])
-async def test_an_application_that_receives_without_end_leaves_the_test_its_turn(is_eager: bool) -> None:
+@pytest.mark.parametrize(("server", "is_eager"), [("asgi_ws", False), ("granian", False), ("granian", True)])
+async def test_an_application_that_receives_without_end_leaves_the_test_its_turn(server: str, is_eager: bool) -> None:
     factory = getattr(asyncio, "eager_task_factory", None) if is_eager else None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -249,7 +240,7 @@ async def test_an_application_that_receives_without_end_leaves_the_test_its_turn
     loop = asyncio.get_running_loop()
     loop.set_task_factory(factory)
     try:
-        ws = WebSocketCommunicator(app, server="granian", timeout=TIMEOUT)
+        ws = WebSocketCommunicator(app, server=server, timeout=TIMEOUT)
         with pytest.raises(TimeoutError, match="the application to end"):
             async with ws:
                 await ws.connect()
