@@ -1,6 +1,6 @@
 """Brokers on a store in memory, for the contract suite: as they are, out of reach of their store, and broken."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from asgi_ws.brokers import (
@@ -20,9 +20,25 @@ from asgi_ws.testing import BrokerContract, VirtualClock
 
 
 class Wrapper:
-    """A broker around a MemoryBroker, which it can do without for a while."""
+    """A broker around a MemoryBroker, which it can do without for a while.
 
-    def __init__(self, store: MemoryStore) -> None:
+    Args:
+        events: the events to deliver for one event of the store.
+        history: the history to ask the store for.
+        position: the position to return from publish(), for the one that the store returned.
+        page: the page to return from read(), for the one that the store returned.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        *,
+        events: Callable[[RoomEvent], list[RoomEvent]] = lambda event: [event],
+        history: Callable[[History | None], History | None] = lambda history: history,
+        position: Callable[[Position], Position | None] = lambda position: position,
+        page: Callable[[HistoryPage], HistoryPage] = lambda page: page,
+    ) -> None:
+        self.events, self.history, self.position, self.page = events, history, position, page
         self.store = store
         self.inner = MemoryBroker(store)
         self.rooms: set[str] = set()
@@ -39,7 +55,8 @@ class Wrapper:
         await self.inner.start(self.deliver, on_interrupted)
 
     async def deliver(self, room: str, event: RoomEvent) -> None:
-        await self.on_event(room, event)
+        for each in self.events(event):
+            await self.on_event(room, each)
 
     async def stop(self) -> None:
         self.rooms.clear()
@@ -54,10 +71,11 @@ class Wrapper:
         await self.inner.unsubscribe(room)
 
     async def publish(self, room: str, envelope: Envelope, history: History | None) -> Position | None:
-        return await self.inner.publish(room, envelope, history)
+        position = await self.inner.publish(room, envelope, self.history(history))
+        return position and self.position(position)
 
     async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
-        return await self.inner.read(room, since, limit)
+        return self.page(await self.inner.read(room, since, limit))
 
     async def cut_off(self) -> None:
         self.is_cut_off = True
@@ -85,7 +103,7 @@ class WrapperContract(BrokerContract):
     timeout = 0.1
     shortest_age = 0.01
 
-    def __init__(self, kind: type[Wrapper] = Wrapper) -> None:
+    def __init__(self, kind: Callable[[MemoryStore], Wrapper] = Wrapper) -> None:
         self.kind = kind
         self.store = MemoryStore()
 
