@@ -43,17 +43,17 @@ class TestClient(httpx2.Client):
                 websocket.send_text("hello")
                 assert websocket.receive_text() == "OK!"
 
-    The block runs the application's lifespan; without the block there is none, nor is there under a server that has
-    none. The application runs in one event loop in a thread of its own, from the first use until the block is left, the
-    client is closed, or nobody holds it.
+    The block runs the application's lifespan. It does not run without the block, nor with a server that has none. The
+    application runs in an event loop in a thread of its own, from the first use until the block is left, the client is
+    closed, or it is garbage-collected.
 
-    Every wait is bounded. A wait in vain tells what had come and where the application stands; one for an application
-    that blocks the loop itself tells the line at which it does, and leaves the thread behind. Calls block: a test that
-    is a coroutine does better with `http_client` and `WebSocketCommunicator`.
+    Every wait has a time limit. The error of a wait that times out shows the events so far, and the line at which the
+    application is waiting or blocks the loop. In the second case the thread is left behind. Calls block, so use
+    `http_client` and `WebSocketCommunicator` in tests that are coroutines.
 
     Args:
         app: the application.
-        base_url: of relative URLs, those of WebSockets too; its host is that of the requests.
+        base_url: the base of relative URLs, of requests and WebSockets.
         raise_server_exceptions: False to get the response with the status 500 that a server gives.
         root_path: where the application is mounted.
         backend: "asyncio", here for the order of Starlette's arguments.
@@ -63,19 +63,19 @@ class TestClient(httpx2.Client):
         follow_redirects: False to see the redirects.
         client: the peer's address and port; None for a server that does not know them.
         extensions: further entries of `scope["extensions"]`, of requests and handshakes. Under "spec" a request has
-            "http.response.trailers" among them, as with Starlette's client. What an application sends by way of
-            trailers, early hints ("http.response.early_hint") and debug information is in `response.extensions`.
+            "http.response.trailers" among them, as with Starlette's client. Trailers, early hints
+            ("http.response.early_hint") and debug information are in `response.extensions`.
         server: the server that is imitated: "spec", "uvicorn", "asgi_ws", "hypercorn", "daphne" or
             "granian"; "asgi_ws" is uvicorn with this package's WebSocket class.
-        timeout: the bound of every wait, in seconds of real time.
-        check_leaks: False if tasks of the application's may outlive a request or a connection.
+        timeout: the limit of every wait, in seconds of real time.
+        check_leaks: False if tasks of the application may outlive a request or a connection.
 
     Attributes:
         app: the application.
-        app_state: what the lifespan has left for the connections.
+        app_state: the state that the lifespan leaves for the connections.
 
     Raises:
-        ValueError: for a server that there is not, another backend, and a timeout that is no bound.
+        ValueError: unknown server, another backend, or a timeout that is not positive.
     """
 
     __test__ = False
@@ -137,7 +137,7 @@ class TestClient(httpx2.Client):
     def websocket_connect(
         self, url: str, subprotocols: Sequence[str] | None = None, **kwargs: Any
     ) -> WebSocketTestSession:
-        """A WebSocket, to be entered with `with`, which connects.
+        """Return a WebSocket. Entering it with `with` connects.
 
         Args:
             url: relative to the client's `base_url`, or a ws:// or wss:// URL.
@@ -157,7 +157,7 @@ class TestClient(httpx2.Client):
         return WebSocketTestSession(self._portals, self._communicator(request))
 
     def _put_together(self, url: httpx2.URL, **kwargs: Any) -> httpx2.Request:
-        """A request as the library sends it, with the client's cookies and credentials."""
+        """Send a request as the library does, with the client's cookies and credentials."""
         try:
             return super().request("GET", url, **kwargs).request
         except _PutTogether as handshake:
@@ -301,7 +301,7 @@ class TestClock:
         self._clock = clock
 
     def time(self) -> float:
-        """The loop's time, as `loop.time()` has it."""
+        """Return the loop's time, as `loop.time()`."""
         return self._clock.time()
 
     @property
@@ -339,7 +339,7 @@ class _Transport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.extensions.get(_HANDSHAKE_MARK):
             raise _PutTogether(request)
-        # What an iterator of the test's gives is given here, and not in the loop.
+        # An iterator of the test runs here, and not in the loop.
         request.read()
         portal = self._portals.running()
         response, exchange = portal.call(

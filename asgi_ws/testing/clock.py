@@ -14,7 +14,7 @@ from .task_report import stands_at
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
 
-# What is called when the task is done that a loop runs until then. There is no public way to that task.
+# The callback on the task of `run_until_complete`. No public API returns that task.
 _of_run_until_complete: Final = getattr(asyncio.base_events, "_run_until_complete_cb", None)
 # After so many turns without rest a loop is taken for one that never rests.
 MAX_TURNS: Final = 100_000
@@ -68,7 +68,7 @@ class VirtualClock:
         self._task: asyncio.Task[Any] | None = None
         self._moved_at = 0.0
         self._watch: RealTimer
-        # What to say of the task since patience has ended; None while it has not.
+        # The message about the task after patience has ended. None before.
         self._stood_still: str | None = None
 
     def __enter__(self) -> Self:
@@ -138,7 +138,7 @@ class VirtualClock:
         self._task.cancel(self._stood_still)
 
     def time(self) -> float:
-        """The loop's time, as `loop.time()` has it."""
+        """Return the loop's time, as `loop.time()`."""
         return self._now
 
     @property
@@ -170,7 +170,7 @@ class VirtualClock:
                 self._stand_at(when)
                 await rest()
             self._stand_at(max(self._now, end))
-            # Whoever counts the loop's turns sees the end of the move in a turn of its own.
+            # Code that counts iterations sees the end of the move in an iteration of its own.
             await rest()
 
     async def settle(self) -> None:
@@ -190,8 +190,8 @@ class VirtualClock:
 
     def _stand_at(self, when: float) -> None:
         self._now = when
-        # The loop calls timers early by its resolution. Who then asks for the time and finds it too early waits again:
-        # in a time that stands still, for ever. So they are called at their very time.
+        # The loop calls timers early by its resolution. Code that then finds the time too early waits again:
+        # forever, because the time is stopped. So timers are called at exactly their time.
         _internals(self._loop)._clock_resolution = math.ulp(when)  # noqa: SLF001 -- see _internals
 
     def _next_due(self) -> float | None:
@@ -218,7 +218,7 @@ class VirtualClock:
                 when = self._next_due()
                 if not _ready(loop) and (when is None or when > self._now):
                     return
-                # One long turn is no unrest: a machine may be busy with something else.
+                # One long iteration does not count: the machine may be busy with other work.
                 if turn >= _TURNS_TO_REST and time.monotonic() > begin + self._patience:
                     raise RuntimeError(self._restless(call, f"{self._patience} real seconds"))
             raise RuntimeError(self._restless(call, f"{MAX_TURNS} turns"))
@@ -230,14 +230,14 @@ class VirtualClock:
             self._moved_at = time.monotonic()
 
     def _endless(self, call: str) -> str:
-        """What to say of a move that comes to rest again and again."""
+        """Return the message for a move that becomes idle again and again."""
         return (
             f"{call}: not at its end after {self._patience * MOVES:g} real seconds, and {self.elapsed} virtual seconds "
             "after the start of the clock: each timer on the way is met, so advance() by less, or have more patience"
         )
 
     def _restless(self, call: str, bound: str) -> str:
-        """What to say of a loop that does not come to rest."""
+        """Return the message for a loop that does not become idle."""
         shown = [_name(handle) for handle in list(_ready(self._loop))[:5]]
         return (
             f"{call}: the loop did not come to rest in {bound}, {self.elapsed} virtual seconds after the start of the "
@@ -246,7 +246,7 @@ class VirtualClock:
 
 
 def checked_bound(seconds: float, name: str = "timeout") -> float:
-    """The bound of a wait.
+    """Return the time limit of a wait.
 
     Raises:
         ValueError: it is none.
@@ -257,7 +257,7 @@ def checked_bound(seconds: float, name: str = "timeout") -> float:
 
 
 def active(loop: asyncio.AbstractEventLoop) -> VirtualClock | None:
-    """The clock that has stopped this loop's time."""
+    """Return the clock that has stopped this loop's time."""
     return loop.time.clock if isinstance(loop.time, _LoopTime) else None
 
 
@@ -275,7 +275,7 @@ class RealTimer:
             self.move_to_thread()
 
     def cancel(self) -> None:
-        """Never make the call, and let go of it."""
+        """Cancel the call and drop the reference to it."""
         self._timer.cancel()
         # A thread may have asked for the call already.
         self._callback = _nothing
@@ -302,7 +302,7 @@ def after(seconds: float, callback: Callable[[], object]) -> RealTimer:
 
 
 class _LoopTime:
-    """What stands in place of a loop's `time` from its first `VirtualClock` on."""
+    """The replacement of a loop's `time` from its first `VirtualClock` on."""
 
     __slots__ = ("_offset", "_real", "clock")
 
@@ -310,7 +310,7 @@ class _LoopTime:
         self._real = real
         # How far the loop's time is from the real one while it runs.
         self._offset = 0.0
-        # Who has stopped the time; None while it runs.
+        # The clock that has stopped the time. None while it runs.
         self.clock: VirtualClock | None = None
 
     def __call__(self) -> float:
@@ -323,7 +323,7 @@ class _LoopTime:
 
 
 def _loop_time(loop: asyncio.BaseEventLoop) -> _LoopTime:
-    """What stands in place of this loop's `time`, put there at the first call."""
+    """Return the replacement of this loop's `time`, installed by the first call."""
     if isinstance(loop.time, _LoopTime):
         return loop.time
     ours = _LoopTime(loop.time)
@@ -332,7 +332,7 @@ def _loop_time(loop: asyncio.BaseEventLoop) -> _LoopTime:
 
 
 def _internals(loop: asyncio.BaseEventLoop) -> Any:
-    """The loop, to look at what it keeps to itself: there is no public way to know that it rests, and when it wakes."""
+    """Return the loop for access to its internals: no public API says that it is idle, and when it wakes."""
     return loop
 
 
@@ -348,7 +348,7 @@ def _scheduled(loop: asyncio.BaseEventLoop) -> Sequence[asyncio.TimerHandle]:
 
 
 def _outermost(loop: asyncio.BaseEventLoop) -> "asyncio.Task[Any] | None":
-    """The task that the loop runs until it is complete, as a test runner has it; None where it runs for ever."""
+    """Return the task that the loop runs until it is complete, as a test runner does, or None."""
     for task in asyncio.all_tasks(loop):
         callbacks: Sequence[tuple[Any, Any]] = getattr(task, "_callbacks", None) or ()
         if any(callback is _of_run_until_complete for callback, _ in callbacks):
@@ -357,13 +357,13 @@ def _outermost(loop: asyncio.BaseEventLoop) -> "asyncio.Task[Any] | None":
 
 
 def _owner(handle: asyncio.Handle) -> object:
-    """Whose method a handle calls."""
+    """Return the object whose method a handle calls."""
     callback = handle._callback  # type: ignore[attr-defined] # noqa: SLF001 -- see _internals
     return getattr(callback, "__self__", None)
 
 
 def _name(handle: asyncio.Handle) -> str:
-    """The task that a handle wakes, by name; another handle as it shows itself."""
+    """Return the name of the task that a handle wakes, or the repr of another handle."""
     owner = _owner(handle)
     return f"task {owner.get_name()!r}" if isinstance(owner, asyncio.Task) else repr(handle)
 

@@ -42,10 +42,11 @@ class WebSocketCommunicator(Run):
             await ws.send("hello")
             assert await ws.receive() == "OK!"
 
-    Every wait is bounded by `timeout` and then raises `WaitTimeout`, which tells where the application stands. What the
-    application raises is raised where the test waits, after everything that it sent before. Leaving the block closes
-    the connection, waits for the application to end, and fails for an exception that the test has not met, for a
-    breach of the ASGI text, and for tasks that the application has left running.
+    Every wait is limited by `timeout` and then raises `WaitTimeout`, which shows the line at which the application is
+    waiting. An exception of the application is raised in the test's next wait, after everything sent before.
+
+    Leaving the block closes the connection and waits for the application to end. It fails for an exception that the
+    test has not seen, for a breach of the ASGI text, and for tasks that the application has left running.
 
     Args:
         app: the application.
@@ -144,12 +145,12 @@ class WebSocketCommunicator(Run):
 
     @property
     def unread_bytes(self) -> int:
-        """What the application has sent and the peer has not read, while it does not read."""
+        """Return the bytes that the application has sent and the peer has not read."""
         return self._link.unread_bytes
 
     @property
     def extension_events(self) -> list[Event]:
-        """What the application has sent by way of an extension, in order."""
+        """The events of extensions that the application has sent, in order."""
         return self._server.extension_events
 
     # -- the application
@@ -185,7 +186,7 @@ class WebSocketCommunicator(Run):
         return super()._report()
 
     async def _next(self, awaited: str) -> Event | None:
-        """The next event for the peer; None when none can come any more."""
+        """Return the next event for the peer, or None at the end."""
         server, output, task = self._server, self.output_queue, self.future
         await self._until_or_broken(lambda: not output.empty() or task.done() or server.peer_left, awaited)
         return None if output.empty() else self._get_output()
@@ -226,7 +227,7 @@ class WebSocketCommunicator(Run):
         return answer
 
     def _unanswered(self) -> Denied:
-        """What the peer sees when the application has ended before it answered."""
+        """Raise or return the outcome for a peer whose application ended before it answered."""
         self._raise_unmet()
         if self._closed is not None:
             # The peer left before the answer: there was nobody to give one to.
@@ -270,12 +271,12 @@ class WebSocketCommunicator(Run):
         await self.send(STANDARD_JSON.encode_text(value) if mode == "text" else STANDARD_JSON.encode_bytes(value))
 
     async def receive(self) -> str | bytes:
-        """The next message of the application's: text as str, binary as bytes.
+        """Return the next message of the application: text as str, binary as bytes.
 
         Raises:
             ConnectionClosed: the application has closed the connection, or the peer has; `ApplicationEnded` if the
                 application ended without doing so.
-            HandshakeDenied: there is no connection.
+            HandshakeDenied: the handshake was denied.
             WaitTimeout: no message comes.
             Exception: what the application raised.
         """
@@ -294,7 +295,7 @@ class WebSocketCommunicator(Run):
         return event["bytes"] if data is None else data
 
     async def receive_json(self) -> Any:
-        """The value of the next message, text or binary, that is JSON.
+        """Return the value of the next message, which is JSON as text or binary.
 
         Raises:
             InvalidJSON: it is none.
@@ -332,7 +333,7 @@ class WebSocketCommunicator(Run):
         After `lose_connection` this is the moment in which the server finds the connection dead.
         """
         if not self._handshake.is_sent:
-            raise RuntimeError("there is no connection yet: call connect() first")
+            raise RuntimeError("not connected: call connect() first")
         self._look_for_close()
         if self._closed is None:
             self._closed = ConnectionClosed(CloseCode.ABNORMAL)
@@ -342,7 +343,7 @@ class WebSocketCommunicator(Run):
         """Wait for the connection to end; the close code and the reason that the peer sees. Messages are kept.
 
         Raises:
-            HandshakeDenied: there is no connection.
+            HandshakeDenied: the handshake was denied.
             RuntimeError: the peer does not read, and so does not see the application's close.
             WaitTimeout: the connection does not end.
             Exception: what the application raised.
@@ -381,7 +382,7 @@ class WebSocketCommunicator(Run):
             self._close_seen(self._close_event)
 
     def _end(self) -> ConnectionClosed:
-        """How the peer sees the end of the connection."""
+        """Return the end of the connection as the peer sees it."""
         self._look_for_close()
         if self._closed is not None:
             return self._closed
@@ -404,7 +405,7 @@ class WebSocketCommunicator(Run):
         if isinstance(answer, Denied):
             raise HandshakeDenied(answer.status)
         if answer is None:
-            raise RuntimeError("there is no connection yet: call connect() first")
+            raise RuntimeError("not connected: call connect() first")
 
     # -- the network
 
@@ -421,7 +422,7 @@ class WebSocketCommunicator(Run):
 
         Raises:
             ConnectionClosed: the application has ended.
-            HandshakeDenied: there is no connection.
+            HandshakeDenied: the handshake was denied.
             RuntimeError: the server is one that never makes a sender wait.
             WaitTimeout: none does.
             Exception: what the application raised.
@@ -438,7 +439,7 @@ class WebSocketCommunicator(Run):
     def lose_connection(self) -> None:
         """Cut the network: nothing arrives at either end any more, and neither is told.
 
-        What the application sends fills the system's buffers and then waits. `abort` is the server's finding out.
+        Sent data fills the system's buffers, and then `send` waits. `abort` makes the server notice the loss.
         """
         self._link.is_up = False
 

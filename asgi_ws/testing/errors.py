@@ -1,4 +1,4 @@
-"""What makes a test fail, named by who caused it. Each carries its facts as fields, and builds its text from them.
+"""Failures of a test, named by their cause. Each has its facts as fields, and builds its text from them.
 
 AssertionError
 ├── ProtocolViolation      the application sent what the ASGI text forbids; also raised in its `send`
@@ -32,7 +32,7 @@ _DEEPEST: Final = 4
 
 
 def show(event: object) -> str:
-    """The repr of an event, cut to a length that a message can bear. Never raises."""
+    """Return the repr of an event, cut to a length for a message. Never raises."""
     try:
         text = repr(_cut(event, _DEEPEST))
     except Exception as error:  # noqa: BLE001 -- a foreign repr must not change what happens
@@ -41,14 +41,14 @@ def show(event: object) -> str:
 
 
 class _Shown(str):
-    """What `repr` shows as it is."""
+    """A text that `repr` shows as it is."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
 def _cut(value: object, depth: int) -> object:
-    """What has the same `repr`, but for what is long: that of a message of many megabytes takes seconds."""
+    """Return a value with the same `repr` but for long parts: the repr of many megabytes takes seconds."""
     if isinstance(value, str | bytes | bytearray) and len(value) > _SHOWN_OF_TEXT:
         unit = "characters" if isinstance(value, str) else "bytes"
         return _Shown(f"{value[:_SHOWN_OF_TEXT]!r}... of {len(value)} {unit}")
@@ -161,9 +161,9 @@ class ContractBroken(AssertionError):
 
 
 class WaitTimeout(TimeoutError):
-    """What was `awaited` did not come within `seconds` of real time; `report` says how far things had come.
+    """The `awaited` thing did not happen within `seconds` of real time. `report` is the state of the application.
 
-    `place` is the line of the application's own at which it stands, where there is one.
+    `place` is the line of the application at which it is waiting, or "".
     """
 
     def __init__(self, awaited: str, seconds: float, report: str, place: str = "") -> None:
@@ -191,7 +191,7 @@ class ApplicationEnded(ConnectionClosed):
 
 
 class HandshakeDenied(ConnectionClosed):
-    """There is no connection, since the handshake was answered with an HTTP `status`."""
+    """The handshake was answered with an HTTP `status`, so the connection does not exist."""
 
     def __init__(self, status: int) -> None:
         super().__init__(1006, f"HTTP {status}")

@@ -164,13 +164,13 @@ def http_client(
     server: str = "spec",
     **options: Any,
 ) -> httpx2.AsyncClient:
-    """The HTTP client library's asynchronous client, whose requests go to an application in this process.
+    """Return an asynchronous HTTP client whose requests go to an application in this process.
 
         async with http_client(app) as client:
             response = await client.get("/")
 
     A response comes when the application has ended, so an endless one is for a `TestClient` no more than for this: it
-    ends in `WaitTimeout`. What `ApplicationTransport.handle_async_request` raises, each call of the client raises.
+    ends in `WaitTimeout`. Each call of the client raises the errors of `ApplicationTransport.handle_async_request`.
 
     Args:
         app: the application.
@@ -188,7 +188,7 @@ def http_client(
         **options: of `httpx2.AsyncClient`: `headers`, `cookies`, `auth`, `follow_redirects` and others.
 
     Raises:
-        ValueError: for a server that there is not, and a timeout that is no bound.
+        ValueError: unknown server, or a timeout that is not a time limit.
     """
     transport = ApplicationTransport(
         app,

@@ -20,11 +20,11 @@ from .run import Run
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
 
-# What the application is asked for.
+# The request to the application.
 Phase: TypeAlias = Literal["startup", "shutdown"]
 
 _ANSWERED: Final = frozenset({LifespanState.STARTED, LifespanState.STOPPED})
-# What an application that has said that it failed may take of the time-out to raise why.
+# The share of the time-out in which an application that reported a failure may raise the reason.
 _SHARE_FOR_REASON: Final = 0.5
 
 
@@ -62,7 +62,7 @@ class LifespanManager(Run):
         self._receive = self._read
         self._send = self._check
         self._state = LifespanState.STARTING
-        # What the application said, or did not say, where that is a failure; None while it is not.
+        # The failure that the application reported, or caused by not answering. None without one.
         self._failed: LifespanFailed | Unanswered | None = None
 
     async def _read(self) -> Event:
@@ -77,14 +77,14 @@ class LifespanManager(Run):
         self._take(event)
 
     def _failures(self, *, is_over: bool = False) -> list[BaseException]:
-        # The application's own exception tells more than its word that it has failed.
+        # The exception of the application says more than its report of a failure.
         return super()._failures(is_over=is_over) or ([] if self._failed is None else [self._failed])
 
     async def _ask(self, phase: Phase) -> bool:
-        """Ask the application for a phase, and wait for its answer; whether it is good. Else why is kept.
+        """Ask the application for a phase, and return True if its answer is good. Otherwise the reason is kept.
 
         Raises:
-            WaitTimeout: there is no answer.
+            WaitTimeout: the application does not answer.
         """
         task = self.future
         self._give({"type": f"lifespan.{phase}"})
@@ -122,7 +122,7 @@ class LifespanManager(Run):
     ) -> None:
         """Stop the application."""
         if error is not None:
-            # A test that failed is no reason to leave open what the application would close.
+            # The application closes its resources after a failed test too.
             try:
                 await self._close()
             except WaitTimeout as late:

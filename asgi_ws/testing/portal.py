@@ -21,12 +21,12 @@ __tracebackhide__ = True
 
 # How long the loop may take to answer when it is asked whether it runs.
 _SLACK: Final = 0.5
-# How often it is asked while a call is under way. What runs in the loop has bounds of its own, which come first.
+# How often it is asked while a call is under way. Work in the loop has time limits of its own, which come first.
 _ROUNDS: Final = 5
 
-# What leaves a loop at once, whoever raises it there.
+# Exceptions that leave a loop at once.
 _LEAVE_A_LOOP: Final = (SystemExit, KeyboardInterrupt)
-# Whose calls every stack of the thread begins with.
+# Files whose calls begin every stack of the thread.
 _OF_LOOP: Final = (ASYNCIO, KIT, selectors.__file__, threading.__file__)
 
 _T = TypeVar("_T")
@@ -90,7 +90,7 @@ class BlockingPortal:
         # Whether a call has found the loop blocked, and none since has found it running.
         self._is_stuck = False
         self._is_stopping = False
-        # What left the loop though no task raised it: nobody else keeps it.
+        # Exceptions that left the loop though no task raised them: nothing else keeps them.
         self._escaped: list[BaseException] = []
         started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(
@@ -117,7 +117,7 @@ class BlockingPortal:
         try:
             loop.run_forever()
         except _LEAVE_A_LOOP as error:
-            # What a task raised the task has kept, for the test.
+            # The task keeps its own exception for the test.
             if not _is_of_task(error):
                 self._escaped.append(error)
         else:
@@ -130,7 +130,7 @@ class BlockingPortal:
         return self._thread.is_alive() and not self._is_stopping
 
     def is_usable(self) -> bool:
-        """Whether calls can be expected to come back with what they are for. A loop that was blocked is asked again."""
+        """Return True if calls can be expected to return. A loop that was blocked is asked again."""
         if self._is_stuck and self.is_alive:
             self._is_stuck = not self._answers()
         return self.is_alive and not self._is_stuck
@@ -181,7 +181,7 @@ class BlockingPortal:
         return turned.wait(_SLACK)
 
     def _stand(self) -> tuple[str, str]:
-        """Where the thread stands, as a report, and as the innermost line of the application's own."""
+        """Return the position of the thread as a report, and as the innermost line of the application."""
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 -- the documented way to another thread's stack
         calls = [] if frame is None else [call for call, _ in traceback.walk_stack(frame)][::-1]
         shown = [call for call in calls if not call.f_code.co_filename.startswith(_OF_LOOP)]
@@ -219,7 +219,7 @@ class BlockingPortal:
 
 
 async def _outcome(work: Callable[[], Coroutine[Any, Any, _T]]) -> tuple[BaseException | None, _T | None]:
-    """What the work raises, which must not leave the loop by itself, and what it returns."""
+    """Return the exception of the work, which must not leave the loop by itself, and its result."""
     try:
         return None, await work()
     except asyncio.CancelledError:
@@ -230,7 +230,7 @@ async def _outcome(work: Callable[[], Coroutine[Any, Any, _T]]) -> tuple[BaseExc
 
 @contextmanager
 def beside(error: BaseException | None) -> Iterator[None]:
-    """What goes wrong in the block is a note to the error that there is already."""
+    """Add an error of the block as a note to the error that exists already."""
     try:
         yield
     except Exception as late:
@@ -247,7 +247,7 @@ def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def _is_of_task(error: BaseException) -> bool:
-    """Whether a coroutine raised it, and not a plain callback of the loop."""
+    """Return True if a coroutine raised it, and not a plain callback of the loop."""
     return any(frame.f_code.co_flags & inspect.CO_COROUTINE for frame, _ in traceback.walk_tb(error.__traceback__))
 
 

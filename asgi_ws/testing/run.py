@@ -23,13 +23,13 @@ __tracebackhide__ = True
 
 # How many events of either direction a report shows.
 _REMEMBERED: Final = 10
-# What an application may take of the time-out to end the tasks that it has left behind.
+# The share of the time-out in which an application may end the tasks that it has left behind.
 _SHARE_FOR_TASKS: Final = 0.5
 _RAISED_UNSEEN: Final = "The application raised this, and nothing in the test was waiting for it."
 
 
 def _listed(what: str, events: Collection[str], more: str = "") -> str:
-    """Events in a report, each on a line of its own."""
+    """Return events for a report, each on a line of its own."""
     if not events:
         return f"  {what} nothing"
     part = f" (here the last {len(events)})" if len(events) == _REMEMBERED else ""
@@ -37,14 +37,14 @@ def _listed(what: str, events: Collection[str], more: str = "") -> str:
 
 
 def _note(failure: BaseException) -> str:
-    """A further failure, below the one that the test fails with. Those of the kit say where things stand themselves."""
+    """Return a further failure as text, below the one that the test fails with."""
     if isinstance(failure, ProtocolViolation | Unanswered | LeakedTasks | TaskFailed | WaitTimeout):
         return f"Besides, {type(failure).__name__}: {failure}"
     return f"Besides, the application raised:\n{''.join(traceback.format_exception(failure)).rstrip()}"
 
 
 def unexplained(errors: Iterable[BaseException], is_known: Callable[[BaseException], bool]) -> Iterable[BaseException]:
-    """Those that are not known, nor groups of such alone."""
+    """Return the exceptions that are not known, and not groups of known ones only."""
     return (error for error in errors if not all(is_known(leaf) for leaf in leaves(error)))
 
 
@@ -81,10 +81,10 @@ class Run(ApplicationCommunicator):
         self.raise_server_exceptions = raise_server_exceptions
         self.check_leaks = check_leaks
         self._app = single_callable(app)
-        # What the application calls; whoever imitates a server puts its own here.
+        # The `receive` of the application. An imitated server replaces it.
         self._receive: Receive = self.input_queue.get
         self._send: Send = self._put_output
-        # Whoever waits for something to change.
+        # Futures of the waiters for a change.
         self._waiters: list[asyncio.Future[None]] = []
         # The last events, for a report.
         self._given: deque[str] = deque(maxlen=_REMEMBERED)
@@ -132,12 +132,12 @@ class Run(ApplicationCommunicator):
 
     @property
     def error(self) -> BaseException | None:
-        """What the application raised; None while it has not."""
+        """The exception of the application, or None."""
         task = self._future
         return None if task is None or not task.done() or task.cancelled() else task.exception()
 
     def stop(self, exceptions: bool = True) -> None:
-        """Cancel the application, which is no failure then. Raises what it raised if it has ended by itself."""
+        """Cancel the application, which does not count as a failure. Raises its exception if it has ended by itself."""
         self._is_stopping = True
         if self._future is not None:
             self._future.cancel()
@@ -172,7 +172,7 @@ class Run(ApplicationCommunicator):
     # -- waiting
 
     def _changed(self) -> None:
-        """Whoever waits looks again."""
+        """Notify the waiters to look again."""
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -254,7 +254,7 @@ class Run(ApplicationCommunicator):
         self._give(dict(message))
 
     async def receive_output(self, timeout: float | None = None) -> Event:  # noqa: ASYNC109 -- asgiref's signature
-        """The next event that the application has sent.
+        """Return the next event that the application has sent.
 
         Raises:
             WaitTimeout: when none comes in time. The application goes on.
@@ -271,7 +271,7 @@ class Run(ApplicationCommunicator):
         return event
 
     async def receive_nothing(self, timeout: float = 0.05, interval: float = 0.01) -> bool:  # noqa: ASYNC109
-        """Whether the application sends nothing for `timeout` seconds of real time; `interval` has no meaning here.
+        """Return True if the application sends nothing for `timeout` seconds of real time. `interval` is ignored.
 
         In virtual time nothing comes unless the test moves the clock, so this waits for the loop to be quiet instead.
         """

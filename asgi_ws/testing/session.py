@@ -20,7 +20,7 @@ from .servers.handshake import Accepted, Answer, Denied
 # A failing test shows its own line and the message, and none of these calls (pytest).
 __tracebackhide__ = True
 
-# What a test that was written for Starlette catches, by the module that it is in. The first is the second as well.
+# The exceptions that a test for Starlette's client catches, by module. The first is a subclass of the second.
 _COUNTERPARTS: Final = {
     "starlette.testclient": "WebSocketDenialResponse",
     "starlette.websockets": "WebSocketDisconnect",
@@ -34,8 +34,9 @@ Mode = Literal["text", "binary"]
 class WebSocketDenialResponse(httpx2.Response, ConnectionClosed):  # type: ignore[misc] # both can be pickled, in two ways
     """The handshake was denied: the response to it, and an exception that `except WebSocketDisconnect` catches.
 
-    `code` is 1006 and `reason` is empty, as a browser has them. What an application sends as the code of a
-    `websocket.close` before accept reaches no peer (ASGI, WebSocket, "Close - send event"): it is in `unseen_code`.
+    `code` is 1006 and `reason` is empty, as a browser has them. The code that an application sends with a
+    `websocket.close` before accept does not reach the peer (ASGI, WebSocket, "Close - send event"). `unseen_code` has
+    it.
     """
 
     def __init__(self, denied: Denied) -> None:
@@ -53,13 +54,13 @@ class WebSocketDenialResponse(httpx2.Response, ConnectionClosed):  # type: ignor
 
 @cache
 def _of_both(ours: Any, theirs: Any) -> Any:
-    """One class of both families, by our name."""
+    """Return one class of both families, by our name."""
     names = {"__module__": ours.__module__, "__qualname__": ours.__qualname__, "__doc__": ours.__doc__}
     return type(ours.__name__, (ours, theirs), names)
 
 
 def _for_test(kind: Any) -> Any:
-    """The class to raise in the test: Starlette's as well, where that is imported."""
+    """Return the class to raise in the test, which is Starlette's as well where that is imported."""
     for module, name in _COUNTERPARTS.items():
         theirs = getattr(sys.modules.get(module), name, None)
         # A test suite that is being ported may have put ours in the place of theirs.
@@ -71,7 +72,7 @@ def _for_test(kind: Any) -> Any:
 
 
 def _told_to_test(closed: ConnectionClosed) -> ConnectionClosed:
-    """The same, in the class to raise in the test. The application may hold the original."""
+    """Return the same error in the class to raise in the test. The application may hold the original."""
     kind = _for_test(type(closed))
     if kind is type(closed):
         return closed
@@ -152,7 +153,7 @@ class WebSocketTestSession:
 
     def _call(self, work: Callable[[], Coroutine[Any, Any, _T]], awaited: str) -> _T:
         if self._portal is None:
-            raise RuntimeError("there is no connection yet: with client.websocket_connect(...) as websocket: ...")
+            raise RuntimeError("not connected: with client.websocket_connect(...) as websocket: ...")
         try:
             return self._portal.call(work, awaited)
         except ConnectionClosed as closed:
@@ -216,7 +217,7 @@ class WebSocketTestSession:
     # -- receiving
 
     def receive(self) -> Event:
-        """The next event that the application sends to the peer: `websocket.send`, or `websocket.close`.
+        """Return the next event that the application sends to the peer: `websocket.send`, or `websocket.close`.
 
         Raises:
             ConnectionClosed: after that, and after the test's own `close`.
@@ -236,7 +237,7 @@ class WebSocketTestSession:
         return self._call(self._communicator.receive, "a message from the application")
 
     def receive_text(self) -> str:
-        """The next message, which has to be text.
+        """Return the next message, which has to be text.
 
         Raises:
             UnexpectedMessageType: it is binary.
@@ -245,7 +246,7 @@ class WebSocketTestSession:
         return self._receive_as(str, "text")
 
     def receive_bytes(self) -> bytes:
-        """The next message, which has to be binary.
+        """Return the next message, which has to be binary.
 
         Raises:
             UnexpectedMessageType: it is text.
@@ -260,7 +261,7 @@ class WebSocketTestSession:
         return data
 
     def receive_json(self, mode: Mode = "text") -> Any:
-        """The value of the next message, which has to be JSON, as text or binary.
+        """Return the value of the next message, which has to be JSON, as text or binary.
 
         Raises:
             UnexpectedMessageType, InvalidJSON: it is not.
@@ -269,7 +270,7 @@ class WebSocketTestSession:
         return STANDARD_JSON.decode(self.receive_text() if _is_text(mode) else self.receive_bytes())
 
     def receive_nothing(self, seconds: float = 0.05) -> bool:
-        """Whether the application sends nothing for so many seconds of real time."""
+        """Return True if the application sends nothing for this many seconds of real time."""
         return self._call(lambda: self._communicator.receive_nothing(seconds), "nothing from the application")
 
     def wait_closed(self) -> tuple[int, str]:

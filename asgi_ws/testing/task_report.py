@@ -1,4 +1,4 @@
-"""Where a task stands, and which tasks an application has left behind."""
+"""The position of a task, and the tasks that an application has left behind."""
 
 import asyncio
 import contextvars
@@ -39,12 +39,12 @@ MOST_TASKS: Final = 10
 MOST_CHARACTERS: Final = 8_000
 INDENT: Final = "  "
 
-# What tells where it is suspended.
+# Types whose objects have the frame at which they are suspended.
 SUSPENDED: Final = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 
 
 def stands_at(task: asyncio.Task[Any]) -> str:
-    """Where a task stands, as lines like a traceback's, the outermost call first, and what it waits for.
+    """Return the position of a task, as lines like a traceback's, the outermost call first, and its waits.
 
     A task that it waits for is followed. Never raises: it is asked when something else has gone wrong.
     """
@@ -57,7 +57,7 @@ def stands_at(task: asyncio.Task[Any]) -> str:
 
 
 def place_of(task: asyncio.Task[Any]) -> str:
-    """The innermost call of a suspended task that is in no library, as `app.py:12 in echo`; "" where there is none.
+    """Return the innermost call of a suspended task outside of libraries, as `app.py:12 in echo`, or "".
 
     Never raises, as `stands_at`.
     """
@@ -68,23 +68,23 @@ def place_of(task: asyncio.Task[Any]) -> str:
 
 
 def innermost_own(stack: Iterable[types.FrameType]) -> str:
-    """The last of these calls that is in no library, as `app.py:12 in echo`; "" where there is none."""
+    """Return the last of these calls outside of libraries, as `app.py:12 in echo`, or ""."""
     own = [frame for frame in stack if library_of(frame) is None]
     return "".join(f"{place_in(at, at.f_lineno)} in {_short(at.f_code.co_qualname)}" for at in own[-1:])
 
 
 def place_in(frame: types.FrameType, line: int) -> str:
-    """A line of a call's file, as `app.py:12`."""
+    """Return a line of a call's file, as `app.py:12`."""
     return f"{Path(frame.f_code.co_filename).name}:{line}"
 
 
 def _short(qualname: str) -> str:
-    """The name of a function without that of the function around it, which may be a whole test's."""
+    """Return the name of a function without that of the enclosing function, such as a test."""
     return qualname.rpartition("<locals>.")[2]
 
 
 def report(tasks: Iterable[asyncio.Task[Any]]) -> str:
-    """Each task by its name and what it runs, with where it stands."""
+    """Return each task with its name, its coroutine and its position."""
     ordered = sorted(tasks, key=lambda task: task.get_name())
     return "\n".join(f"{_title(task)}:\n{indent(stands_at(task), INDENT)}" for task in ordered)
 
@@ -96,7 +96,7 @@ def _title(task: asyncio.Task[Any]) -> str:
 
 
 def tasks_of(owner: object) -> set[asyncio.Task[Any]]:
-    """The tasks of the running loop that are not done and run in a context whose `OWNER` is `owner`.
+    """Return the tasks of the running loop that are not done and run in a context whose `OWNER` is `owner`.
 
     That is the task that was started with this context, and what came of it, however deep, unless it was given a
     context of its own (`create_task(..., context=Context())`). The current task is left out.
@@ -106,7 +106,7 @@ def tasks_of(owner: object) -> set[asyncio.Task[Any]]:
 
 
 def context_seen_by_collector(task: asyncio.Task[Any]) -> contextvars.Context:
-    """The context that a task runs in, on a Python that does not tell.
+    """Return the context that a task runs in, on a Python without `Task.get_context`.
 
     The garbage collector is shown everything that a task holds. Its own context comes first: a second one is that of
     whoever added a callback, and a task that awaits another adds one.
@@ -161,14 +161,14 @@ def _stand(task: asyncio.Task[Any], seen: set[asyncio.Task[Any]]) -> Iterator[st
 def _ending(task: asyncio.Task[Any]) -> str:
     if task.cancelled():
         return "was cancelled"
-    # Whoever reads this has seen it: it is no exception that nobody retrieved.
+    # The report shows the exception, so it counts as retrieved.
     error = task.exception()
     return "has returned" if error is None else "raised " + "".join(traceback.format_exception_only(error)).rstrip()
 
 
 def _waiting(task: asyncio.Task[Any], stack: list[types.FrameType], seen: set[asyncio.Task[Any]]) -> Iterator[str]:
-    """What a suspended task waits for, beyond what its innermost call says."""
-    # There is no public way to it; `repr(task)` shows it, cut short.
+    """Yield the tasks that a suspended task waits for, beyond its innermost call."""
+    # No public API returns it. `repr(task)` shows it, cut short.
     future: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
     if future is None or future.done():
         yield "is about to run"
@@ -205,7 +205,7 @@ def _awaited_by_graph(task: asyncio.Task[Any], capture: CaptureCallGraph) -> lis
 
 
 def _awaited(future: asyncio.Future[Any], innermost: list[types.FrameType]) -> list[asyncio.Task[Any]]:
-    """The tasks that have to end before this future does, as far as asyncio's own ways of waiting tell."""
+    """Return the tasks that have to end before this future does, for asyncio's own ways of waiting."""
     found: list[Any] = [future, *getattr(future, "_children", ())]
     # `shield` holds the inner task in the callback of the outer future.
     for callback, _ in getattr(future, "_callbacks", None) or ():
@@ -222,12 +222,12 @@ def _awaited(future: asyncio.Future[Any], innermost: list[types.FrameType]) -> l
 
 
 def _futures(held: object) -> Iterable[object]:
-    """A future alone, or what a collection holds."""
+    """Return the items of a collection, or a single future in a list."""
     return held if isinstance(held, (set, list, tuple)) else [held]
 
 
 def _chain(awaitable: object) -> Iterator[types.FrameType]:
-    """The calls from a suspended coroutine inward. A task's own stack ends at the first of them."""
+    """Yield the calls from a suspended coroutine inward. `Task.get_stack` ends at the first of them."""
     while True:
         awaitable = _inspectable(awaitable)
         match awaitable:
@@ -245,7 +245,7 @@ def _chain(awaitable: object) -> Iterator[types.FrameType]:
 
 
 def _inspectable(awaitable: object) -> object:
-    """What tells where it stands: the awaitable itself, or what an awaitable of the interpreter stands for."""
+    """Return an awaitable with frames: the given one, or the one behind an object of the interpreter."""
     if isinstance(awaitable, SUSPENDED) or type(awaitable).__module__ != "builtins":
         return awaitable
     # Between a coroutine and an asynchronous generator that it iterates there is an object without a word about it, as
@@ -258,7 +258,7 @@ def _inspectable(awaitable: object) -> object:
 
 
 def _running(coroutine: "types.CoroutineType[Any, Any, Any]") -> list[types.FrameType]:
-    """The stack of the coroutine that runs now, the outermost call first; of another thread's, its first call."""
+    """Return the stack of the running coroutine, the outermost call first. In another thread that is one call."""
     frames: list[types.FrameType] = []
     frame: types.FrameType | None = sys._getframe()  # noqa: SLF001 -- documented, and never None as inspect's may be
     while frame is not None:
@@ -270,7 +270,7 @@ def _running(coroutine: "types.CoroutineType[Any, Any, Any]") -> list[types.Fram
 
 
 def _shown(stack: list[types.FrameType]) -> Iterator[str]:
-    """The lines of a stack, with what the kit's own part of it means in place of that part."""
+    """Yield the lines of a stack, with a description in place of the kit's own calls."""
     shown: list[types.FrameType] = []
     meaning = None
     for frame in stack:
@@ -289,7 +289,7 @@ def _shown(stack: list[types.FrameType]) -> Iterator[str]:
 
 
 def _parts(stack: list[types.FrameType]) -> Iterator[str]:
-    """A stack's calls, those of libraries in a row as one: the author of an application looks for the others."""
+    """Yield the calls of a stack, with adjacent library calls as one: the reader looks for the others."""
     has_own = any(library_of(frame) is None for frame in stack)
     for is_own, group in groupby(stack, key=lambda frame: library_of(frame) is None):
         frames = list(group)
@@ -302,7 +302,7 @@ def _parts(stack: list[types.FrameType]) -> Iterator[str]:
 
 
 def library_of(frame: types.FrameType) -> str | None:
-    """The name of the library, or of the standard module, that a call is in; None for the application's own."""
+    """Return the name of the library or standard module of a call, or None for the application."""
     path = Path(frame.f_code.co_filename)
     for place in ("site-packages", "dist-packages"):
         if place in path.parts:

@@ -19,7 +19,7 @@ class UnretrievedErrors:
         self.is_over = False
 
     def start(self) -> None:
-        """Listen to the running loop. Whoever listened before gets what belongs to others."""
+        """Listen to the running loop. The earlier handler gets the exceptions of others."""
         self._loop = asyncio.get_running_loop()
         self.before = self._loop.get_exception_handler()
         self._loop.set_exception_handler(self._handle)

@@ -8,7 +8,7 @@ from .histories import Histories
 
 
 class BrokerContract(Delivery, Histories):
-    """What every broker promises, as tests. Subclass it, and let `make_broker` make yours.
+    """The promises of every broker, as tests. Subclass it, and let `make_broker` make yours.
 
     Three more hooks tell how time passes for the store, how it loses what it keeps, and how a broker is cut off. Each
     test uses rooms with names of its own, so a store may be shared and need not be empty.

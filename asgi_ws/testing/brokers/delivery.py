@@ -7,7 +7,7 @@ from ...brokers import BrokerState, Envelope
 from .hooks import ENVELOPES, KEPT, Hooks, data_of, expect, new_room, positions, publish
 from .subscriber import Subscriber
 
-# What stands for other characters in the engines that brokers are made with, what ends names there, and what is long.
+# Wildcards and separators of the engines behind brokers, and long names.
 _NAMES: Final = (
     "a",
     "A",
@@ -76,7 +76,7 @@ class Delivery(Hooks):
                 expect(await one.data_until(room, room), [room], "a room gets what was published there, and once")
                 page = await one.broker.read(room, None, 10)
                 expect(data_of(page.events), [room], "the history of a room has what was published there, and once")
-            # What was published in other rooms, and came here, would have come before.
+            # An event of another room would have been delivered before this one.
             await publish(one, rooms[0], ["end"])
             expect(await other.data_until(rooms[0], "end"), [rooms[0], "end"], "a room gets its own events alone")
             expect({room for room, _ in other.delivered}, {rooms[0]}, "a broker gets the rooms it is subscribed to")

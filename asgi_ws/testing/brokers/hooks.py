@@ -1,4 +1,4 @@
-"""What the tests of a broker's contract stand on: its hooks, and brokers that are started."""
+"""The base of the tests of a broker's contract: its hooks, and brokers that are started."""
 
 import asyncio
 import uuid
@@ -30,14 +30,14 @@ ENVELOPES: Final = (
 
 
 class Hooks(ABC):
-    """What the contract has to be told of a broker."""
+    """The hooks that tell the contract about a broker."""
 
     timeout: float = 5.0
     shortest_age: float = 1.0
 
     @abstractmethod
     async def make_broker(self) -> Broker:
-        """A broker that is not started. All that are made in one test are on the same store."""
+        """Return a broker that is not started. All brokers of one test share a store."""
 
     async def let_time_pass(self, seconds: float) -> None:
         """Let time pass for the store."""
@@ -48,7 +48,7 @@ class Hooks(ABC):
         raise SkipTest("lose_store() is not given")
 
     def interruption(self, broker: Broker) -> AbstractAsyncContextManager[None]:
-        """A block in which this broker, and no other, cannot reach the store. The test is skipped without this hook."""
+        """Return a block in which this broker alone cannot reach the store. Without this hook the test is skipped."""
         raise SkipTest("interruption() is not given")
 
     @asynccontextmanager
@@ -59,7 +59,7 @@ class Hooks(ABC):
         fails_at_call: Iterable[str] = (),
         fails_when_awaited: Iterable[str] = (),
     ) -> AsyncIterator[Subscriber]:
-        """A broker that is started, subscribed to these rooms, and stopped at the end."""
+        """Yield a started broker that is subscribed to these rooms, and stop it at the end."""
         subscriber = Subscriber(
             broker or await self.make_broker(),
             self.timeout,
@@ -91,7 +91,7 @@ async def positions(
 
 
 def new_room() -> str:
-    """A name that no room of the store has had."""
+    """Return a name that no room of the store has had."""
     return f"contract-{uuid.uuid4().hex}-"
 
 

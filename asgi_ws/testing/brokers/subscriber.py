@@ -9,7 +9,7 @@ from ..errors import ContractBroken
 
 
 class HandingOver:
-    """What a subscriber's `on_event` returns: it takes a turn of the loop, and knows whether it was awaited."""
+    """The awaitable of a subscriber's `on_event`. It takes an iteration of the loop and knows if it was awaited."""
 
     def __init__(self, done: Callable[[], None], error: Exception | None) -> None:
         self._done = done
@@ -54,11 +54,11 @@ class Subscriber:
         await self.broker.start(self._on_event, self._on_interrupted)
 
     def events(self, room: str) -> list[RoomEvent]:
-        """What has been delivered of a room."""
+        """Return the events of a room that have been delivered."""
         return [event for name, event in self.delivered if name == room]
 
     async def events_until(self, room: str, last: str) -> list[RoomEvent]:
-        """What is delivered of a room until the message `last`, which is among it."""
+        """Wait for the message `last` of a room, and return the events delivered up to it, `last` included."""
         await self.wait(
             lambda: any(event.envelope.data == last for event in self.events(room)),
             "an event arrives at every broker that is subscribed to its room",
@@ -70,11 +70,11 @@ class Subscriber:
         return events[:end]
 
     async def data_until(self, room: str, last: str) -> list[str | bytes]:
-        """The messages that are delivered of a room until the message `last`, which is among them."""
+        """Wait for the message `last` of a room, and return the messages delivered up to it, `last` included."""
         return [event.envelope.data for event in await self.events_until(room, last)]
 
     def data(self, room: str) -> list[str | bytes]:
-        """The messages that have been delivered of a room."""
+        """Return the messages of a room that have been delivered."""
         return [event.envelope.data for event in self.events(room)]
 
     async def wait(

@@ -88,7 +88,7 @@ _ALLOWED: Final = MappingProxyType(
 
 
 def violation(event: object, state: ResponseState, scope: Scope) -> ProtocolViolation | None:
-    """What is wrong with an event that an application sends in this state; None if nothing is."""
+    """Return the breach of an event that an application sends in this state, or None."""
     return held_against(partial(_check, event, state, scope), event)
 
 

@@ -63,7 +63,7 @@ class Broken(Exception):
 
 
 def violation(event: object, state: WebSocketState | None, scope: Scope) -> ProtocolViolation | None:
-    """What is wrong with an event that an application sends in this state; None if nothing is.
+    """Return the breach of an event that an application sends in this state, or None.
 
     Without a state the event is looked at alone, whether or not it is in its place.
     """
@@ -71,7 +71,7 @@ def violation(event: object, state: WebSocketState | None, scope: Scope) -> Prot
 
 
 def held_against(check: Callable[[], None], event: object) -> ProtocolViolation | None:
-    """What `check` finds broken by an event; None if that is nothing."""
+    """Return the breach that `check` finds in an event, or None."""
     try:
         check()
     except Broken as broken:
@@ -80,10 +80,10 @@ def held_against(check: Callable[[], None], event: object) -> ProtocolViolation 
 
 
 def typed(event: object) -> tuple[str, Mapping[str, Any]]:
-    """The type of an event, and the event.
+    """Return the type of an event, and the event.
 
     Raises:
-        Broken: it has none, or is no event.
+        Broken: it is not an event, or has no type.
     """
     if not isinstance(event, Mapping):
         raise Broken(EVENTS, f"an event is a dict, not {type(event).__name__}")
@@ -172,16 +172,16 @@ def _check_close(event: Mapping[str, Any]) -> None:
 
 
 def check_response_start(clause: str, event: Mapping[str, Any]) -> None:
-    """The rules for the start of a response, over HTTP or to a handshake. Raises Broken."""
+    """Check the start of a response, over HTTP or to a handshake. Raises Broken."""
     status = event.get("status")
-    # RFC 9110 section 15.2: what is below 200 is no response, but comes before one.
+    # RFC 9110 section 15.2: a status below 200 is an interim response.
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise Broken(clause, f"status is the status of a response, 200-599, not {status!r}")
     check_headers(event.get("headers", ()), clause)
 
 
 def check_response_body(clause: str, event: Mapping[str, Any]) -> None:
-    """The rules for the body of a response. Raises Broken."""
+    """Check the body of a response. Raises Broken."""
     body = event.get("body", b"")
     if not isinstance(body, bytes):
         raise Broken(clause, f"body is bytes, not {type(body).__name__}")

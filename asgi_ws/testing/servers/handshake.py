@@ -55,7 +55,7 @@ class Handshake:
         self.answer: Answer | None = None
         # The headers of the accept, as the application has sent them: names may be in capitals.
         self.accepted_headers: RawHeaders = []
-        # What has come of a denial response.
+        # The events of a denial response so far.
         self._denial: list[Event] = []
 
     @property
@@ -65,7 +65,7 @@ class Handshake:
 
     @property
     def owed(self) -> tuple[str, str]:
-        """What the application has to send now, after the clause that says so."""
+        """Return the clause that applies, and the event that the application has to send now."""
         if self._denial:
             return conformance.DENIAL, "the body of its denial response"
         return conformance.CONNECT, "an answer to websocket.connect (websocket.accept or websocket.close)"

@@ -14,7 +14,7 @@ _MESSAGES: Final = frozenset({"websocket.receive", "websocket.send"})
 
 
 def payload_bytes(event: Event) -> int:
-    """What the frame of an event of either direction carries on the wire, in bytes."""
+    """Return the payload bytes of the frame for an event of either direction."""
     if event["type"] == "websocket.close":
         return _CODE_BYTES + size_of(event.get("reason") or "")
     if event["type"] not in _MESSAGES:
@@ -24,7 +24,7 @@ def payload_bytes(event: Event) -> int:
 
 
 class Link:
-    """What the server has written goes to `take` at once, unless the peer does not read, or `has_room` for no more."""
+    """The data of a server on its way to `take`: at once, unless the peer does not read, or `has_room` is False."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Link:
         return bool(self._unread) and self._unread[-1]["type"] == "websocket.close"
 
     def flush(self, *, to_end: bool = False) -> None:
-        """The peer takes what it reads, if it reads; all of it, or as much as there is room for."""
+        """Let the peer take what it reads, if it reads: all of it, or as much as fits."""
         while self._unread and self.reads and self.is_up and (to_end or self._has_room()):
             event = self._unread.popleft()
             self.unread_bytes -= payload_bytes(event) or 1
@@ -86,16 +86,16 @@ class Link:
                 self._blocked.remove(turn)
 
     def pause(self) -> None:
-        """The peer stops to read."""
+        """Stop reading as the peer."""
         self.reads = False
 
     def resume(self) -> None:
-        """The peer reads what has come, and everything from now on."""
+        """Read as the peer, the pending data and everything from now on."""
         self.reads = True
         self.flush()
 
     def abort(self) -> None:
-        """The connection is gone, and what was not read with it."""
+        """Lose the connection together with the unread data."""
         self.is_up = False
         self._unread.clear()
         self.unread_bytes = 0

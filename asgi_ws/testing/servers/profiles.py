@@ -22,10 +22,10 @@ Refusal: TypeAlias = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class ServerProfile:
-    """The choices of one server where the ASGI text leaves one, and where it falls short of the text.
+    """The behaviour of one server where the ASGI text leaves a choice, or where the server breaks the text.
 
-    The defaults are what the text says, and where it says nothing, the mildest that servers do. Codes are those of
-    close frames; 1005 stands for an empty close frame, 1006 for none.
+    The defaults follow the text, and where it is silent, the mildest server. Codes are those of close frames: 1005 is
+    an empty close frame, and 1006 a missing one.
 
     Attributes:
         name: as it is given to `server=`.
@@ -43,19 +43,19 @@ class ServerProfile:
         receives_both_keys: a message has `text` and `bytes`, one of them None; else it has one of them.
         cancelled_receive_keeps_message: a `receive` that is cancelled in the moment of a message leaves it to the next
             one; else the message is lost.
-        max_message_bytes: of what the client may send; None is no bound.
+        max_message_bytes: the largest message of the client; None for any size.
         code_of_too_long: in the close frame for a longer message; None leaves the connection to the application.
         reads_ahead: a client's close frame is answered at once; else when the application receives.
         tells_close_code: the client's close code reaches the application; else it is `code_of_lost_connection`.
         tells_close_reason: the reason with it; else the event has no `reason`.
         tells_every_reason: every disconnect has one, empty where there was none.
-        code_of_empty_close: what the application is told where the client's close frame has no code.
-        code_of_lost_connection: what it is told where there was no close frame.
-        code_of_own_close: what it is told after its own close; None is the code that it has sent.
-        code_of_refusal: what it is told after its own close before accept.
-        code_after_refusal: what it is told once more after that; None is nothing, `receive` waits.
-        code_of_denial: what it is told after its denial response; None is nothing.
-        code_after_denial: what it is told once more after that; None is nothing.
+        code_of_empty_close: the code that the application gets for a close frame without a code.
+        code_of_lost_connection: the code that it gets without a close frame.
+        code_of_own_close: the code that it gets after its own close; None for the code that it has sent.
+        code_of_refusal: the code that it gets after its own close before accept.
+        code_after_refusal: the code that it gets once more after that; None if `receive` waits.
+        code_of_denial: the code that it gets after its denial response; None for none.
+        code_after_denial: the code that it gets once more after that; None for none.
         after_disconnect: what a further `receive` gives at the end of a connection: it waits for ever, gives 1005 once
             if there was a close frame of either side, gives 1005 again and again, or what it gave before, after a
             refusal too.

@@ -14,7 +14,7 @@ from .profiles import SPEC, ServerProfile
 _IN_PATH: Final = "/:@!$&'()*+,;=~%"
 _IN_QUERY: Final = _IN_PATH + "?"
 _PORTS: Final = MappingProxyType({"ws": 80, "wss": 443})
-# What makes a request a handshake (RFC 6455 section 4.1), with the key of section 1.3.
+# The headers that make a request a handshake (RFC 6455 section 4.1), with the key of section 1.3.
 HANDSHAKE: Final = (
     (b"upgrade", b"websocket"),
     (b"connection", b"Upgrade"),
@@ -35,7 +35,7 @@ def websocket_scope(
     extensions: Mapping[str, Any] | None,
     root_path: str,
 ) -> Scope:
-    """The scope of one handshake.
+    """Return the scope of one handshake.
 
     Raises:
         ValueError: for a target that is neither a path nor a ws:// or wss:// URL.
@@ -110,7 +110,7 @@ def paths(path: str, raw_path: bytes, root_path: str, profile: ServerProfile) ->
 
 
 def _handshake(host: str, headers: HeadersLike, subprotocols: Sequence[str], origin: str | None) -> RawHeaders:
-    """The headers of a handshake (RFC 6455 section 4.1); what the test gives of them comes in their place."""
+    """Return the headers of a handshake (RFC 6455 section 4.1). Headers of the test replace them."""
     given = encode_headers(headers)
     usual: RawHeaders = [(b"host", host.encode("ascii")), *HANDSHAKE]
     if subprotocols:
