@@ -102,7 +102,7 @@ class App:
             on_error(error, scope)
         except Exception:
             # The handler's exception is the one to go on; the hook's must not hide it.
-            logger.exception("on_error itself raised")
+            logger.exception("on_error raised")
 
     def path_for(self, name: str, **params: Any) -> str:
         """Return the path of a route by its name; see `Router.path_for`."""

@@ -240,7 +240,7 @@ class InvalidMessage(UsageError, TypeError):
         self.data = data
 
     def __str__(self) -> str:
-        return f"{self.call} takes {self.expected}, not {type(self.data).__name__}: {show(self.data)}"
+        return f"{self.call}: expected {self.expected}, got {type(self.data).__name__}: {show(self.data)}"
 
 
 class InvalidCloseCode(UsageError, ValueError):
@@ -327,7 +327,9 @@ class AlreadyJoined(UsageError):
         self.room = room
 
     def __str__(self) -> str:
-        return f"this connection is in room {show(self.room)} already: keep the membership that join() gave, or leave()"
+        return (
+            f"connection is already in room {show(self.room)}: use the membership that join() returned, or call leave()"
+        )
 
 
 class HubNotRunning(UsageError, RuntimeError):

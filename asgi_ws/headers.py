@@ -104,16 +104,16 @@ def encode_headers(headers: HeadersLike) -> RawHeaders:
 def _encode_header(name: str | bytes, value: str | bytes) -> tuple[bytes, bytes]:
     # bytes() of a number is that many zero bytes, so what is neither text nor bytes is refused before.
     if not (isinstance(name, str | bytes) and isinstance(value, str | bytes)):
-        raise InvalidHeader(name, value, "a name and its value are str or bytes")
+        raise InvalidHeader(name, value, "expected str or bytes for the name and the value")
     try:
         raw_name = name.encode("ascii") if isinstance(name, str) else name
         raw_value = value.encode("latin-1") if isinstance(value, str) else value
     except UnicodeEncodeError:
-        raise InvalidHeader(name, value, "a name is ASCII and a value latin-1") from None
+        raise InvalidHeader(name, value, "expected an ASCII name and a latin-1 value") from None
     if not is_token(raw_name):
-        raise InvalidHeader(name, value, "the name is no token (RFC 9110 section 5.6.2)")
+        raise InvalidHeader(name, value, "the name is not a token (RFC 9110 section 5.6.2)")
     if not is_value(raw_value):
-        raise InvalidHeader(name, value, "the value has a control character in it")
+        raise InvalidHeader(name, value, "the value has a control character")
     return raw_name.lower(), raw_value.strip(WHITE_SPACE)
 
 

@@ -79,7 +79,7 @@ class Lifespan:
                 run.started.set_result(state)
                 await run.stop.wait()
             if not run.stop.is_set():
-                raise RuntimeError("a lifespan context hid a failure of another one")
+                raise RuntimeError("a lifespan context suppressed the failure of another one")
         except BaseException as error:
             failure = error
             if isinstance(error, asyncio.CancelledError) and not _is_cancelled():
@@ -90,7 +90,7 @@ class Lifespan:
                 run.started.exception()
             elif isinstance(error, Exception) and not run.stop.is_set():
                 # A task group that was started can fail at any time, and then nobody waits for it.
-                logger.exception("what was started ended by itself")
+                logger.exception("a lifespan context ended before the shutdown")
             else:
                 run.started.cancel()
                 raise
@@ -127,7 +127,7 @@ class Lifespan:
         try:
             state = await outlived(run.started)
         except Exception as error:
-            logger.exception("start-up failed")
+            logger.exception("startup failed")
             await send({"type": "lifespan.startup.failed", "message": _reason(error)})
             return
         if "state" in scope:
@@ -195,7 +195,7 @@ async def _lifespan_of(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[Non
             yield
         finally:
             if has_lifespan and (task.done() or not await ask("shutdown")) and (error := _error_of(task)) is not None:
-                logger.error("the lifespan of a mounted application raised", exc_info=error)
+                logger.error("lifespan of a mounted application raised", exc_info=error)
     finally:
         task.cancel()
         await asyncio.wait([task])

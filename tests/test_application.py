@@ -105,7 +105,7 @@ async def test_a_hook_that_raises_is_logged_and_hides_nothing(caplog: pytest.Log
     with pytest.raises(ValueError, match="mine"):
         await fetch(App(ROUTES, on_error=on_error), "/failing")
     [record] = caplog.records
-    assert (record.levelno, record.getMessage()) == (logging.ERROR, "on_error itself raised")
+    assert (record.levelno, record.getMessage()) == (logging.ERROR, "on_error raised")
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], LookupError)
 
@@ -155,5 +155,5 @@ async def in_starlettes_manner(app: App) -> AsyncIterator[None]:
 def test_a_lifespan_that_could_never_be_entered_is_refused_where_it_is_written() -> None:
     rows: list[Any] = [in_starlettes_manner, lambda needed: None, 5]
     for context in rows:
-        with pytest.raises(InvalidMessage, match="takes async context managers, or functions without parameters"):
+        with pytest.raises(InvalidMessage, match="expected async context managers, or functions without parameters"):
             App([], lifespan=[context])

@@ -42,7 +42,7 @@ from asgi_ws.errors import (
 )
 
 MESSAGES: list[tuple[AsgiWsError, str]] = [
-    (InvalidRoute("users", "a path starts with '/'"), "route 'users': a path starts with '/'"),
+    (InvalidRoute("users", "must start with '/'"), "route 'users': must start with '/'"),
     (InvalidEndpoint("Chat", "init does not fit"), "Chat: init does not fit"),
     (
         InvalidOrigin("example.org"),
@@ -84,7 +84,7 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
     ),
     (
         AlreadyJoined("lobby\n"),
-        "this connection is in room 'lobby\\n' already: keep the membership that join() gave, or leave()",
+        "connection is already in room 'lobby\\n': use the membership that join() returned, or call leave()",
     ),
     (HubNotRunning("join()", "it has stopped"), "join(): it has stopped"),
     (WrongLoop("join()", "make another"), "join(): a hub belongs to one event loop; make another"),
@@ -105,8 +105,8 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
         ConcurrentReceiveError("receive()"),
         "receive() is not allowed in state CONNECTED: another task is reading from this connection",
     ),
-    (InvalidMessage("send()", "str or bytes", 5), "send() takes str or bytes, not int: 5"),
-    (InvalidMessage("send()", "str", "x" * 200), f"send() takes str, not str: 'x{'x' * 75}..."),
+    (InvalidMessage("send()", "str or bytes", 5), "send(): expected str or bytes, got int: 5"),
+    (InvalidMessage("send()", "str", "x" * 200), f"send(): expected str, got str: 'x{'x' * 75}..."),
     (InvalidCloseCode(1005), "close code 1005 may not be sent; use 1000-1003, 1007-1014 or 3000-4999"),
     (InvalidCloseReason(b"x"), "a close reason is at most 123 bytes of UTF-8 text, not b'x'"),
     (InvalidStatus(99, "200-599"), "status 99: expected 200-599"),

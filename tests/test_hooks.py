@@ -32,7 +32,7 @@ async def waits(error: Exception, scope: Scope) -> None: ...
     "on_error", [waits, functools.partial(waits), Waits(), Waits().__call__, generates, lambda error: None, "log", 0]
 )
 def test_an_on_error_that_cannot_be_called_is_refused_where_it_is_written(on_error: Any) -> None:
-    with pytest.raises(InvalidMessage, match=r"App\(on_error=...\) takes a plain function \(error, scope\), not "):
+    with pytest.raises(InvalidMessage, match=r"App\(on_error=...\): expected a plain function \(error, scope\), got "):
         App([], on_error=on_error)
 
 
@@ -93,7 +93,7 @@ async def without_decorator() -> AsyncIterator[None]:
     ],
 )
 def test_a_lifespan_that_could_never_be_entered_is_refused_where_it_is_written(context: Any) -> None:
-    with pytest.raises(InvalidMessage, match="takes async context managers, or functions without parameters"):
+    with pytest.raises(InvalidMessage, match="expected async context managers, or functions without parameters"):
         App([], lifespan=[context])
 
 

@@ -84,7 +84,7 @@ async def test_a_failed_start_is_reported_with_its_reason_and_what_had_started_i
             raise AssertionError
     assert (raised.value.phase, raised.value.reason) == ("startup", "ValueError: bad start")
     assert journal.lines == ["+one", "-one"]
-    assert [record.getMessage() for record in caplog.records] == ["start-up failed"]
+    assert [record.getMessage() for record in caplog.records] == ["startup failed"]
 
 
 async def test_a_failed_stop_is_reported_with_its_reason_and_the_rest_is_stopped(
@@ -135,7 +135,7 @@ async def test_what_ends_by_itself_is_logged_and_started_again_at_the_next_reque
     await server.start()
     broken.set()
     await until(lambda: caplog.records)
-    assert caplog.records[0].getMessage() == "what was started ended by itself"
+    assert caplog.records[0].getMessage() == "a lifespan context ended before the shutdown"
     broken.clear()
     assert (await fetch(app)).text == "ok"
     assert len(starts) == 2

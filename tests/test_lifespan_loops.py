@@ -189,7 +189,7 @@ async def test_a_mounted_application_whose_lifespan_is_cancelled_has_none(caplog
 def test_a_hook_that_would_have_to_be_awaited_is_refused() -> None:
     async def hook(error: Exception, scope: Any) -> None: ...
 
-    with pytest.raises(InvalidMessage, match="takes a plain function"):
+    with pytest.raises(InvalidMessage, match="expected a plain function"):
         App([], on_error=hook)  # type: ignore[arg-type] # the mistake that this is about  # pyright: ignore
 
 
@@ -227,7 +227,7 @@ async def cancelled_from_within() -> AsyncIterator[None]:
 @pytest.mark.parametrize(
     ("contexts", "reason"),
     [
-        ([hiding, Hidden()], "RuntimeError: a lifespan context hid a failure of another one"),
+        ([hiding, Hidden()], "RuntimeError: a lifespan context suppressed the failure of another one"),
         ([cancelled_from_within], "RuntimeError: the start was cancelled from within"),
     ],
 )
@@ -257,7 +257,7 @@ async def test_a_context_that_ends_everything_after_the_start_is_logged(caplog: 
     app = App([Route("/", ok)], lifespan=[group])
     await fetch(app)
     ended.set()
-    while "what was started ended by itself" not in caplog.text:
+    while "a lifespan context ended before the shutdown" not in caplog.text:
         await asyncio.sleep(0)
     assert (await fetch(app)).status_code == 200
 

@@ -124,7 +124,7 @@ async def test_a_mounted_application_that_ends_without_an_answer_stops_nobody(
     async with LifespanManager(mounting(scripted(*script))):
         pass
     logged = [record.getMessage() for record in caplog.records]
-    assert logged == (["the lifespan of a mounted application raised"] if "raise: late" in script else [])
+    assert logged == (["lifespan of a mounted application raised"] if "raise: late" in script else [])
 
 
 async def test_a_mounted_application_that_raises_between_start_and_stop_is_logged(
@@ -137,7 +137,7 @@ async def test_a_mounted_application_that_raises_between_start_and_stop_is_logge
 
     async with LifespanManager(mounting(dies)):
         pass
-    assert [record.getMessage() for record in caplog.records] == ["the lifespan of a mounted application raised"]
+    assert [record.getMessage() for record in caplog.records] == ["lifespan of a mounted application raised"]
 
 
 async def test_mounted_applications_start_at_the_first_connection_where_there_is_no_lifespan(

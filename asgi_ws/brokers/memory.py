@@ -235,8 +235,8 @@ class MemoryBroker:
         workers = _worker_processes()
         if workers > 1:
             logger.warning(
-                "%d worker processes, and rooms that are in the memory of each: "
-                "members in one process do not get what is published in another; run one worker",
+                "%d worker processes, and rooms live in one process: "
+                "members in one do not receive messages published in another; run one worker",
                 workers,
             )
 

@@ -57,7 +57,7 @@ class HTTPApp:
         try:
             response = await self._handler(request)
             if not callable(response):
-                raise InvalidMessage(f"the answer of {self.__name__}", "a Response", response)
+                raise InvalidMessage(f"return value of {self.__name__}", "a Response", response)
             await response(scope, request.receive, send_noted)
         except Exception as error:
             if not await self._answer(error, scope, receive, None if started else send):

@@ -55,7 +55,7 @@ class Request(Connection):
             yield self._body
             return
         if self._streamed:
-            raise RuntimeError("the request's body was streamed already")
+            raise RuntimeError("the request body was already streamed")
         self._streamed = True
         limit = self._limits.max_body_bytes
         declared = self.headers.get("content-length", "")

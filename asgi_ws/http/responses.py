@@ -207,12 +207,12 @@ def _one_of(theirs: Any, ours: Any, names: str, default: Any = _NOT_GIVEN) -> An
     """Return the value of a parameter with two names, of which at most one was given."""
     if ours is not _NOT_GIVEN:
         if theirs is not _NOT_GIVEN:
-            raise TypeError(f"{names} are two names of one parameter; give one of them")
+            raise TypeError(f"{names} are the same parameter: give one of them")
         return ours
     if theirs is not _NOT_GIVEN:
         return theirs
     if default is _NOT_GIVEN:
-        raise TypeError(f"missing a parameter; {names} are its names")
+        raise TypeError(f"missing argument: give one of {names}")
     return default
 
 

@@ -141,7 +141,7 @@ class ForeignSocket:
                 await self._send(event)
         except BaseException as error:
             # The connection may be closed already, and a server may raise whatever it likes for that.
-            logger.debug("the server did not take a close frame", exc_info=True)
+            logger.debug("the server refused a close frame", exc_info=True)
             if isinstance(error, asyncio.CancelledError) or end_of_program(error) is not None:
                 raise
 

@@ -140,7 +140,7 @@ class Hub:
         elif runtime.loop is not loop:
             raise WrongLoop(call, "from another thread use publish_from_thread(), and in each loop a hub of its own")
         elif runtime.state in STOPPING_OR_STOPPED:
-            raise HubNotRunning(call, "the hub has stopped, and `async with hub` starts it again")
+            raise HubNotRunning(call, "the hub has stopped: start it again with `async with hub`")
         return runtime
 
     @property
@@ -345,9 +345,12 @@ class Hub:
         """
         runtime = self._runtime
         if runtime is None or not runtime.loop.is_running():
-            raise HubNotRunning("publish_from_thread()", "the hub is not running: App(lifespan=[hub]) starts it")
+            raise HubNotRunning("publish_from_thread()", "the hub is not running: start it with App(lifespan=[hub])")
         if is_running_in(runtime.loop):
-            raise WrongLoop("publish_from_thread()", "this is its thread, which would wait for itself: await publish()")
+            raise WrongLoop(
+                "publish_from_thread()",
+                "called in the hub's own thread, which would wait for itself: use await publish()",
+            )
         is_given_up = threading.Event()
 
         async def publish() -> Position | None:

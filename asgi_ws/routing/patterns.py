@@ -140,7 +140,7 @@ class Pattern:
 
     def __init__(self, path: str, converters: Mapping[str, Converter] = CONVERTERS) -> None:
         if not isinstance(path, str) or not path.startswith("/"):
-            raise InvalidRoute(path, "a path starts with '/'")
+            raise InvalidRoute(path, "must start with '/'")
         self.path = path
         self.parts: list[Part] = []
         self.names: list[str] = []
@@ -155,7 +155,7 @@ class Pattern:
             try:
                 self.parts.append(Part(pieces))
             except re.error as error:
-                raise InvalidRoute(self.path, f"the pattern of a converter is wrong: {error}") from None
+                raise InvalidRoute(self.path, f"invalid pattern of a converter: {error}") from None
             if self.is_open:
                 break
         # Part by part: text before parameters, and both before a part that takes all that is left.
@@ -170,9 +170,11 @@ class Pattern:
             if not name.isidentifier():
                 raise InvalidRoute(self.path, f"{match[0]} has no parameter name")
             if name in self.names:
-                raise InvalidRoute(self.path, f"the parameter {name!r} stands twice")
+                raise InvalidRoute(self.path, f"duplicate parameter {name!r}")
             if kind not in converters:
-                raise InvalidRoute(self.path, f"no converter {kind!r}; there are {', '.join(sorted(converters))}")
+                raise InvalidRoute(
+                    self.path, f"unknown converter {kind!r}; expected one of {', '.join(sorted(converters))}"
+                )
             self.names.append(name)
             yield self._literal(text[end : match.start()])
             yield Parameter(name, converters[kind])
@@ -181,7 +183,7 @@ class Pattern:
 
     def _literal(self, text: str) -> str:
         if "{" in text or "}" in text:
-            raise InvalidRoute(self.path, "a brace without its partner")
+            raise InvalidRoute(self.path, "unbalanced brace")
         return text
 
     def parse(self, texts: Sequence[str]) -> Params | None:

@@ -58,7 +58,7 @@ class Router:
                 self._endpoints.append(route.endpoint)
                 self._matcher.add(pattern, route)
             else:
-                raise InvalidRoute(repr(route), "routes are Route, WebSocketRoute and Mount objects")
+                raise InvalidRoute(repr(route), "expected Route, WebSocketRoute or Mount objects")
 
     def _add_mount(self, mount: Mount) -> None:
         app: ASGIApp | None = mount.app

@@ -39,9 +39,9 @@ class Route:
             named = {methods} if isinstance(methods, str) else set(methods)
             for method in named:
                 if not (isinstance(method, str) and is_token(method)):
-                    raise InvalidRoute(path, f"{method!r} is no HTTP method")
+                    raise InvalidRoute(path, f"{method!r} is not an HTTP method")
             if not named:
-                raise InvalidRoute(path, "no methods; leave them out for all")
+                raise InvalidRoute(path, "methods is empty; leave it out to allow all")
             upper = {method.upper() for method in named}
             self.methods = frozenset(upper | {"HEAD"} if "GET" in upper else upper)
 
@@ -83,12 +83,12 @@ class Mount:
         scope_types: Sequence[ScopeType] = _ALL_SCOPES,
     ) -> None:
         if not isinstance(path, str):
-            raise InvalidRoute(path, "a path is text")
+            raise InvalidRoute(path, "expected a path as str")
         if (app is None) == (routes is None):
-            raise InvalidRoute(path, "a mount takes an app or routes, and not both")
+            raise InvalidRoute(path, "give an app or routes, not both")
         unknown = [scope_type for scope_type in scope_types if scope_type not in _ALL_SCOPES]
         if unknown:
-            raise InvalidRoute(path, f"no scope type {unknown[0]!r}; there are {', '.join(_ALL_SCOPES)}")
+            raise InvalidRoute(path, f"unknown scope type {unknown[0]!r}; expected one of {', '.join(_ALL_SCOPES)}")
         self.path = path.rstrip("/")
         self.name = name
         self.scope_types = tuple(scope_types)

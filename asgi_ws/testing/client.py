@@ -228,7 +228,7 @@ class TestClient(httpx2.Client):
         """
         self._check_open()
         if self._portal is not None:
-            raise RuntimeError("this client's block is entered already")
+            raise RuntimeError("this client is already entered")
         portal = self._portals.running()
         if self._has_lifespan:
             self._start(portal)
@@ -237,7 +237,7 @@ class TestClient(httpx2.Client):
 
     def _check_open(self) -> None:
         if self.is_closed:
-            raise RuntimeError("this client is closed, and stays so: make another one")
+            raise RuntimeError("this client is closed: make another one")
 
     def _start(self, portal: BlockingPortal) -> None:
         lifespan = LifespanManager(self.app, timeout=self._bound, check_leaks=self._check_leaks)

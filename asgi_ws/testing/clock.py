@@ -162,7 +162,7 @@ class VirtualClock:
             RuntimeError: the loop does not come to rest, or does so too often, or another task moves the clock now.
         """
         if not 0 <= seconds < math.inf:
-            raise ValueError(f"a clock moves by zero or more seconds, not by {seconds!r}")
+            raise ValueError(f"seconds={seconds!r}: expected 0 or more")
         with self._moving(f"advance({seconds!r})") as rest:
             await rest()
             end = self._now + seconds
@@ -252,7 +252,7 @@ def checked_bound(seconds: float, name: str = "timeout") -> float:
         ValueError: it is none.
     """
     if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-        raise ValueError(f"{name}={seconds!r}: every wait has a bound, a number of seconds above 0")
+        raise ValueError(f"{name}={seconds!r}: expected a positive number of seconds")
     return seconds
 
 

@@ -207,7 +207,7 @@ class WebSocketCommunicator(Run):
         if not self._is_entered:
             raise RuntimeError("enter the block first: async with WebSocketCommunicator(...) as ws: await ws.connect()")
         if handshake.answer is not None:
-            raise RuntimeError("the handshake is answered: a communicator is one connection, make another")
+            raise RuntimeError("already connected: a communicator is one connection; make another one")
         if not handshake.is_sent:
             handshake.is_sent = True
             self._server.connect()

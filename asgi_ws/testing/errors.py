@@ -175,8 +175,8 @@ class WaitTimeout(TimeoutError):
 
     def __str__(self) -> str:
         # The first line is all that a test runner's summary shows.
-        where = f"; the application stands at {self.place}" if self.place else ""
-        return f"waited {self.seconds:g} s for {self.awaited}, in vain{where}\n{self.report}"
+        where = f"; the application is at {self.place}" if self.place else ""
+        return f"timed out after {self.seconds:g} s waiting for {self.awaited}{where}\n{self.report}"
 
 
 class ApplicationEnded(ConnectionClosed):
@@ -198,4 +198,4 @@ class HandshakeDenied(ConnectionClosed):
         self.status = status
 
     def __str__(self) -> str:
-        return f"the handshake was denied with HTTP {self.status}: there is no connection to use"
+        return f"the handshake was denied with HTTP {self.status}: so the connection does not exist"

@@ -107,7 +107,7 @@ class LifespanManager(Run):
     async def __aenter__(self) -> Self:
         """Start the application."""
         if self._future is not None:
-            raise RuntimeError("a LifespanManager is one start and one stop: make another one")
+            raise RuntimeError("a LifespanManager starts and stops once: make another one")
         await super().__aenter__()
         try:
             if not await self._ask("startup"):

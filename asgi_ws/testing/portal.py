@@ -143,7 +143,7 @@ class BlockingPortal:
             RuntimeError: the call is made from within the loop, or the loop has ended, or the application stopped it.
         """
         if threading.current_thread() is self._thread:
-            raise RuntimeError(f"{awaited} from within the loop that it needs: use the asynchronous kit there")
+            raise RuntimeError(f"{awaited} cannot wait in the loop that it needs: use the asynchronous kit there")
         if not self.is_alive:
             raise _ended(awaited)
         if not self.is_usable():

@@ -236,7 +236,7 @@ class Run(ApplicationCommunicator):
         lines = [
             _listed("the application has sent", self._taken),
             _listed("the application was sent", self._given, missed),
-            "  the application stands at:",
+            "  the application is at:",
             indent(task_report.stands_at(self.future), "    "),
         ]
         moved = active(asyncio.get_running_loop())
@@ -319,9 +319,9 @@ class Run(ApplicationCommunicator):
 
     async def __aenter__(self) -> Self:
         if self._is_entered:
-            raise RuntimeError(f"a {type(self).__name__} is used once: make another one")
+            raise RuntimeError(f"a {type(self).__name__} can be used once: make another one")
         if self._future is not None:
-            raise RuntimeError("the application runs already: enter the block before the first call")
+            raise RuntimeError("the application is already running: enter the block before the first call")
         self._is_entered = True
         return self
 

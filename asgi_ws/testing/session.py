@@ -200,7 +200,7 @@ class WebSocketTestSession:
         elif message.get("type") == "websocket.receive" and len(data) == 1:
             self._send(data[0])
         else:
-            raise ValueError(f"no peer can make a server give the application {show(message)}")
+            raise ValueError(f"a peer cannot cause {show(message)}")
 
     def close(self, code: int | None = 1000, reason: str | None = None) -> None:
         """Close the connection as the peer; None for a close frame without a code. Does nothing after an end.

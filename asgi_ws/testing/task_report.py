@@ -51,7 +51,7 @@ def stands_at(task: asyncio.Task[Any]) -> str:
     try:
         lines = list(_stand(task, set()))
     except Exception as error:  # noqa: BLE001 -- no foreign object may hide what went wrong
-        lines = [f"where it stands cannot be told: {type(error).__name__}"]
+        lines = [f"position unknown: {type(error).__name__}"]
     text = "\n".join(lines)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}\n... cut here"
 
@@ -150,7 +150,7 @@ def _stand(task: asyncio.Task[Any], seen: set[asyncio.Task[Any]]) -> Iterator[st
         return
     stack = list(_chain(coroutine))
     if not stack:
-        yield f"in {type(coroutine).__qualname__}, which does not tell where it stands"
+        yield f"in {type(coroutine).__qualname__}, whose position is unknown"
     elif inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
         yield "has not started yet:"
     yield from _shown(stack)
@@ -182,7 +182,7 @@ def _waiting(task: asyncio.Task[Any], stack: list[types.FrameType], seen: set[as
             # The kit's own task: the application's author knows it as a call.
             yield from _stand(other, seen)
         elif other in seen:
-            yield f"{name}, as told above"
+            yield f"{name}, as shown above"
         elif len(seen) >= MOST_TASKS:
             yield f"{name}, and more"
             return

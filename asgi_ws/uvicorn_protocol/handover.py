@@ -67,4 +67,4 @@ def check_version(transport: asyncio.Transport) -> None:
     """
     version: str = getattr(transport.get_protocol(), "scope", {}).get("http_version", "1.1")
     if not version.startswith("1.") or version == "1.0":
-        raise HandshakeRefused(505, "a WebSocket handshake takes HTTP/1.1")
+        raise HandshakeRefused(505, "a WebSocket handshake requires HTTP/1.1")

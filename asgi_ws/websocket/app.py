@@ -116,7 +116,7 @@ class WebSocketApp:
             if failure is None:
                 self._usage.failed += 1
                 raise
-            logger.exception("on_disconnect raised, after its endpoint had raised")
+            logger.exception("on_disconnect raised after the endpoint had raised")
 
     async def _run(self, ws: WebSocket) -> None:
         seconds = self._limits.accept_timeout
@@ -153,7 +153,7 @@ class WebSocketApp:
                 await ws.close()
 
     async def _refuse_late(self, ws: WebSocket) -> None:
-        logger.warning("%s was not accepted in %s s", ws, self._limits.accept_timeout)
+        logger.warning("%s was not accepted within %s s", ws, self._limits.accept_timeout)
         await self._refuse(ws, Refusal.ACCEPT_TIMEOUT)
 
     async def _answer(self, error: Exception, ws: WebSocket) -> bool:
@@ -189,7 +189,7 @@ class WebSocketApp:
             raise
         except Exception:
             # The client may leave before its refusal comes, and what a server makes of that is its own affair.
-            logger.debug("the server did not take a denial", exc_info=True)
+            logger.debug("the server refused a denial", exc_info=True)
 
 
 def _log_refusal(ws: WebSocket, refusal: Refusal, refused: Refused | None) -> None:

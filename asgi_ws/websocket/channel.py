@@ -492,7 +492,7 @@ class Channel:
             pass
         except Exception:
             # A server may raise anything for a close frame to a peer in an odd state. The connection ends all the same.
-            logger.debug("the server did not take a close frame", exc_info=True)
+            logger.debug("the server refused a close frame", exc_info=True)
 
     async def _flush(self) -> None:
         try:
@@ -547,7 +547,7 @@ class Channel:
 
 def no_task() -> NoReturn:
     """Refuse a call that no task has made."""
-    raise RuntimeError("a WebSocket is used from a task of its event loop")
+    raise RuntimeError("a WebSocket may only be used from a task of its event loop")
 
 
 def _beginning_with(event: Event, receive: Receive) -> Receive:

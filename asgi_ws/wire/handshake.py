@@ -141,7 +141,7 @@ def read_handshake(
         reason = "" if method == b"HEAD" else "a WebSocket handshake is a GET request"
         raise HandshakeRefused(405, reason, ((b"allow", b"GET"),))
     if major != b"1" or minor == b"0":
-        raise HandshakeRefused(505, "a WebSocket handshake takes HTTP/1.1")
+        raise HandshakeRefused(505, "a WebSocket handshake requires HTTP/1.1")
     if len(target) > max_target_bytes:
         raise HandshakeRefused(414, f"the request target is longer than {max_target_bytes} bytes")
     if len(request) > max_head_bytes:
@@ -169,7 +169,7 @@ def _read_headers(request: bytes, start: int, largest: int, most: int) -> list[t
         raise HandshakeRefused(400, "malformed header")
     headers = [(name.lower(), value.strip(WHITE_SPACE)) for name, value in _FIELD.findall(request, start)]
     if len(headers) > most:
-        raise HandshakeRefused(431, f"there are more than {most} headers")
+        raise HandshakeRefused(431, f"more than {most} headers")
     return headers
 
 
@@ -188,18 +188,18 @@ def _combine(headers: RawHeaders) -> dict[bytes, bytes]:
 def _check_fields(fields: Mapping[bytes, bytes]) -> bytes:
     """Check what RFC 6455 section 4.2.1 asks for; the key."""
     if _HOST.fullmatch(fields.get(b"host", b"")) is None:
-        raise HandshakeRefused(400, "one valid Host header is needed")
+        raise HandshakeRefused(400, "expected one valid Host header")
     # A proxy in front may see the body end, and so the frames begin, at another place than this server.
     if fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields:
-        raise HandshakeRefused(400, "a WebSocket handshake has no body")
+        raise HandshakeRefused(400, "a WebSocket handshake must not have a body")
     # RFC 9110 section 7.8: without the connection option an Upgrade is to be ignored.
     if not (_lists(fields.get(b"upgrade", b""), b"websocket") and _lists(fields.get(b"connection", b""), b"upgrade")):
-        raise HandshakeRefused(426, "this resource takes WebSocket handshakes only", _WHAT_TO_UPGRADE_TO)
+        raise HandshakeRefused(426, "this resource accepts only WebSocket handshakes", _WHAT_TO_UPGRADE_TO)
     if fields.get(b"sec-websocket-version") != b"13":
-        raise HandshakeRefused(426, "Sec-WebSocket-Version has to be 13", _WHAT_TO_UPGRADE_TO)
+        raise HandshakeRefused(426, "expected Sec-WebSocket-Version: 13", _WHAT_TO_UPGRADE_TO)
     key = fields.get(b"sec-websocket-key", b"")
     if _KEY.fullmatch(key) is None:
-        raise HandshakeRefused(400, "one Sec-WebSocket-Key of 16 bytes in base64 is needed")
+        raise HandshakeRefused(400, "expected one Sec-WebSocket-Key of 16 bytes in base64")
     return key
 
 
@@ -213,7 +213,7 @@ def _read_subprotocols(value: bytes) -> list[str]:
     names: list[str] = _SUBPROTOCOL.findall(text)
     # RFC 6455 section 4.1, item 10: "MUST all be unique strings".
     if _SUBPROTOCOLS.fullmatch(text) is None or (len(names) > 1 and len(set(names)) < len(names)):
-        raise HandshakeRefused(400, "Sec-WebSocket-Protocol has to list different tokens")
+        raise HandshakeRefused(400, "Sec-WebSocket-Protocol must list different tokens")
     return names
 
 
@@ -309,9 +309,9 @@ def field_line(name: bytes, value: bytes) -> bytes:
 def _line(name: bytes, value: bytes) -> bytes:
     # Applications are not all type-checked, and text would end in an error that does not say what is wrong.
     if not (isinstance(name, bytes) and isinstance(value, bytes)):
-        raise InvalidHeader(name, value, "a name and its value are bytes")
+        raise InvalidHeader(name, value, "expected bytes for the name and the value")
     if not is_token(name):
-        raise InvalidHeader(name, value, "the name is no token (RFC 9110 section 5.6.2)")
+        raise InvalidHeader(name, value, "the name is not a token (RFC 9110 section 5.6.2)")
     if not is_value(value):
-        raise InvalidHeader(name, value, "the value has a control character in it")
+        raise InvalidHeader(name, value, "the value has a control character")
     return b"%b: %b\r\n" % (name, value)

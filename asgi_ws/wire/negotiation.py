@@ -74,7 +74,7 @@ def _answer(
 ) -> tuple[Parameters, str] | None:
     extensions = [extension for line in lines for extension in _read(line)]
     if lines and not extensions:
-        raise MalformedExtensions("Sec-WebSocket-Extensions names no extension")
+        raise MalformedExtensions("Sec-WebSocket-Extensions is empty")
     for name, parameters in extensions:
         if name == _NAME and (accepted := _accept(parameters, max_window_bits, server_context_takeover)):
             return accepted, _response(accepted, parameters)

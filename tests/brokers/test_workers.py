@@ -6,7 +6,7 @@ import pytest
 
 from asgi_ws.brokers import MemoryBroker
 
-WORDS = "worker processes, and rooms that are in the memory of each"
+WORDS = "worker processes, and rooms live in one process"
 VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS")
 
 

@@ -63,9 +63,9 @@ async def test_a_stream_gives_the_pieces_as_they_come_and_only_once() -> None:
     @http_app
     async def handler(request: Request) -> Response:
         assert [piece async for piece in request.stream()] == [b"a", b"b"]
-        with pytest.raises(RuntimeError, match="streamed already"):
+        with pytest.raises(RuntimeError, match="already streamed"):
             await request.body()
-        with pytest.raises(RuntimeError, match="streamed already"):
+        with pytest.raises(RuntimeError, match="already streamed"):
             await anext(request.stream())
         return Response("once")
 
@@ -185,7 +185,7 @@ async def test_an_answer_that_is_no_response_is_an_error_that_says_so(answer: An
         return answer
 
     exchange = Exchange(http_scope())
-    with pytest.raises(InvalidMessage, match="the answer of handler takes a Response, not"):
+    with pytest.raises(InvalidMessage, match="return value of handler: expected a Response, got"):
         await exchange.run(handler)
     assert exchange.status == 500
 

@@ -72,7 +72,7 @@ async def test_a_stopped_hub_says_how_to_start_it_and_then_counts_on() -> None:
             membership = hub.join(peer.send, ROOM)
             await hub.publish(ROOM, "hello")
         assert not membership.active
-        with pytest.raises(HubNotRunning, match="`async with hub` starts it again"):
+        with pytest.raises(HubNotRunning, match="start it again with `async with hub`"):
             await hub.publish(ROOM, "late")
     assert [peer.taken for peer in peers] == [["hello"], ["hello"]]
     assert (hub.statistics().published, hub.statistics().delivered, hub.statistics().rooms) == (2, 2, 0)

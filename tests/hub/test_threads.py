@@ -47,7 +47,7 @@ async def test_many_threads_come_in_one_order_each_in_its_own_and_a_slow_member_
 
 async def test_a_hub_that_has_not_started_or_has_stopped_and_its_own_thread_are_refused() -> None:
     hub = Hub()
-    with pytest.raises(HubNotRunning, match=re.escape("App(lifespan=[hub]) starts it")):
+    with pytest.raises(HubNotRunning, match=re.escape("start it with App(lifespan=[hub])")):
         await asyncio.to_thread(hub.publish_from_thread, ROOM, "x")
     async with hub:
         with pytest.raises(WrongLoop, match=r"await publish\(\)"):

@@ -375,7 +375,7 @@ on_error hides the handler's exception
 +             raise
 
 an exception of on_error goes on
--             logger.exception("on_error itself raised")
+-             logger.exception("on_error raised")
 +             raise
 
 the state of the server is overwritten

@@ -87,9 +87,9 @@ def test_a_path_matches_as_the_pattern_says() -> None:
 
 def test_a_malformed_pattern_is_refused_with_the_reason() -> None:
     rows: list[tuple[Any, str]] = [
-        ("", "starts with"),
-        ("a", "starts with"),
-        (None, "starts with"),
+        ("", "must start with"),
+        ("a", "must start with"),
+        (None, "must start with"),
         ("/{", "brace"),
         ("/}", "brace"),
         ("/a{b", "brace"),
@@ -100,11 +100,11 @@ def test_a_malformed_pattern_is_refused_with_the_reason() -> None:
         ("/{:int}", "no parameter name"),
         ("/{1a}", "no parameter name"),
         ("/{a b}", "no parameter name"),
-        ("/{a}/{a}", "stands twice"),
-        ("/{a:path}/{a}", "stands twice"),
-        ("/{a:number}", "no converter 'number'; there are float, int, path, str, uuid"),
-        ("/{a:}", "no converter ''"),
-        ("/{a:bad}", "pattern of a converter is wrong"),
+        ("/{a}/{a}", "duplicate parameter"),
+        ("/{a:path}/{a}", "duplicate parameter"),
+        ("/{a:number}", "unknown converter 'number'; expected one of float, int, path, str, uuid"),
+        ("/{a:}", "unknown converter ''"),
+        ("/{a:bad}", "invalid pattern of a converter"),
     ]
     for pattern, why in rows:
         converters = CONVERTERS if "bad" not in str(pattern) else {**CONVERTERS, "bad": Converter("(")}

@@ -11,7 +11,7 @@ from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
 
 _E = TypeVar("_E", bound=BaseException)
-# Of a wait that is in vain; and of one for leaked tasks, which get half of it to end.
+# Seconds of a wait that times out, and of one for leaked tasks, which get half of it to end.
 TIMEOUT: Final = 0.2
 TIMEOUT_OF_LEAKS: Final = 0.5
 ACCEPT: Final = {"type": "websocket.accept"}

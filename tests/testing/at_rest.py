@@ -8,7 +8,7 @@ from asgi_ws.testing import clock
 
 from ..hanging import HANGING
 
-# A shorter bound is that of a wait in vain.
+# A shorter bound is that of a wait that is meant to time out.
 BRIEF: Final = 1.0
 # After so many iterations without another callback a loop is at rest; after so many with one it will never be.
 _AT_REST: Final = 20

@@ -37,7 +37,7 @@ async def test_a_time_out_does_not_cancel_the_application() -> None:
         with pytest.raises(WaitTimeout) as late:
             await application.receive_output(timeout=0.01)
         assert (late.value.awaited, late.value.seconds) == ("an event from the application", 0.01)
-        with pytest.raises(WaitTimeout, match=r"waited 0.02 s for the application to end, in vain"):
+        with pytest.raises(WaitTimeout, match=r"timed out after 0.02 s waiting for the application to end"):
             await application.wait(0.02)
         await application.send_input({"type": "websocket.receive", "text": "still there"})
         assert (await application.receive_output())["text"] == "still there"
@@ -125,7 +125,7 @@ async def test_an_application_that_does_not_end_of_itself_fails_the_test_and_is_
             await application.send_input(CONNECT)
             await application.receive_output()
 
-    with pytest.raises(WaitTimeout, match="for the application to end, in vain"):
+    with pytest.raises(WaitTimeout, match="waiting for the application to end"):
         await use()
     assert application.future.cancelled()
 
@@ -133,7 +133,7 @@ async def test_an_application_that_does_not_end_of_itself_fails_the_test_and_is_
 async def test_the_block_is_entered_before_the_first_call() -> None:
     application = run(echo)
     await application.send_input(CONNECT)
-    with pytest.raises(RuntimeError, match="runs already: enter the block before the first call"):
+    with pytest.raises(RuntimeError, match="is already running: enter the block before the first call"):
         await application.__aenter__()
     application.stop()
     await asyncio.wait([application.future])

@@ -19,9 +19,11 @@ from .applications import TIMEOUT, TIMEOUT_OF_LEAKS, accepts, connected, connect
 
 Use: TypeAlias = Callable[[WebSocketCommunicator], Awaitable[object]]
 
-FOR_ANSWER = f"waited {TIMEOUT:g} s for an answer to websocket.connect (websocket.accept or websocket.close), in vain"
-FOR_MESSAGE = f"waited {TIMEOUT:g} s for a message from the application, in vain"
-FOR_END = f"waited {TIMEOUT:g} s for the application to end after the peer left, in vain"
+FOR_ANSWER = (
+    f"timed out after {TIMEOUT:g} s waiting for an answer to websocket.connect (websocket.accept or websocket.close)"
+)
+FOR_MESSAGE = f"timed out after {TIMEOUT:g} s waiting for a message from the application"
+FOR_END = f"timed out after {TIMEOUT:g} s waiting for the application to end after the peer left"
 
 
 async def sends_hello(ws: WebSocketCommunicator) -> None:
@@ -163,7 +165,7 @@ async def test_an_application_that_hangs_is_shown_with_what_had_come_and_where_i
     calls = [part.partition("\n")[0] for part in takewhile(lambda part: not part.startswith("which"), told)]
     error = await fails(WaitTimeout, app, use)
     first, _, rest = str(error).partition("\n")
-    assert first == f"{awaited}; the application stands at {error.place}"
+    assert first == f"{awaited}; the application is at {error.place}"
     assert re.fullmatch(rf"{Path(__file__).name}:\d+ {calls[-1]}", error.place)
     assert f'File "{__file__}", line ' in rest
     at = 0
@@ -243,7 +245,7 @@ async def test_an_application_that_ignores_cancellation_is_left_behind_with_word
     assert str(error).startswith(FOR_END)
     notes = error.__notes__
     assert notes[0].startswith(
-        f"Besides, WaitTimeout: waited {TIMEOUT:g} s for the application to end when it is cancelled, in vain\n"
+        f"Besides, WaitTimeout: timed out after {TIMEOUT:g} s waiting for the application to end when it is cancelled\n"
         "  task 'application of WebSocketCommunicator' (WebSocketCommunicator._call):\n"
     )
     assert "in stubborn\n" in notes[0]
@@ -265,8 +267,8 @@ async def test_a_task_that_ignores_cancellation_is_named(let_go: asyncio.Event) 
     assert error.names == ("stubborn",)
     (note,) = error.__notes__
     assert note.startswith(
-        f"Besides, WaitTimeout: waited {TIMEOUT_OF_LEAKS:g} s for the application's tasks to end when they "
-        "are cancelled, in vain\n"
+        f"Besides, WaitTimeout: timed out after {TIMEOUT_OF_LEAKS:g} s waiting for the application's tasks to end when "
+        "they are cancelled\n"
         "  task 'stubborn' (stubborn):\n"
     )
 

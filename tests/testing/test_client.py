@@ -120,7 +120,7 @@ def test_a_server_that_has_no_lifespan_runs_none() -> None:
 
     with TestClient(knows_connections_alone, server="daphne") as client:
         assert client.get("/").status_code == 204
-        with pytest.raises(RuntimeError, match="entered already"):
+        with pytest.raises(RuntimeError, match="already entered"):
             client.__enter__()
 
 

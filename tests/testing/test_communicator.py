@@ -85,7 +85,7 @@ async def test_what_needs_a_connection_says_that_the_handshake_was_denied() -> N
         for use in (ws.receive, ws.receive_json, ws.close, ws.wait_closed, ws.wait_blocked, lambda: ws.send("x")):
             with pytest.raises(HandshakeDenied) as denied:
                 await use()
-            assert str(denied.value) == "the handshake was denied with HTTP 403: there is no connection to use"
+            assert str(denied.value) == "the handshake was denied with HTTP 403: so the connection does not exist"
             assert (denied.value.status, denied.value.code) == (403, 1006)
 
 
@@ -106,7 +106,7 @@ async def test_a_connection_is_made_within_the_block() -> None:
 
 async def test_a_block_is_entered_once() -> None:
     async with WebSocketCommunicator(echo) as ws:
-        with pytest.raises(RuntimeError, match="a WebSocketCommunicator is used once: make another one"):
+        with pytest.raises(RuntimeError, match="a WebSocketCommunicator can be used once: make another one"):
             await ws.__aenter__()
     with pytest.raises(RuntimeError, match="used once"):
         await ws.__aenter__()
@@ -121,7 +121,7 @@ async def test_there_is_nothing_to_abort_before_the_handshake() -> None:
 
 @pytest.mark.parametrize("timeout", [None, 0, float("inf"), float("nan")])
 async def test_a_wait_has_a_bound(timeout: Any) -> None:
-    with pytest.raises(ValueError, match="every wait has a bound, a number of seconds above 0"):
+    with pytest.raises(ValueError, match="expected a positive number of seconds"):
         WebSocketCommunicator(echo, timeout=timeout)
 
 
@@ -195,7 +195,7 @@ async def test_what_is_no_message_is_not_sent() -> None:
     async with connected(echo) as ws:
         data: Any
         for data in (1, None, {"a": 1}, bytearray(1)):
-            with pytest.raises(InvalidMessage, match=r"send\(\) takes str or bytes"):
+            with pytest.raises(InvalidMessage, match=r"send\(\): expected str or bytes"):
                 await ws.send(data)
         await ws.send("x")
         assert await ws.receive() == "x"

@@ -112,7 +112,7 @@ async def test_a_failing_test_is_told_of_a_breach_of_the_text_in_short() -> None
 
     error = await fails(AssertionError, sends(ACCEPT, {"type": "websocket.sned"}), use)
     (note,) = error.__notes__
-    assert note.startswith("Besides, ProtocolViolation: 'websocket.sned' is no event")
+    assert note.startswith("Besides, ProtocolViolation: an application does not send 'websocket.sned'")
 
 
 async def test_a_failing_test_does_not_wait_for_the_application_to_end() -> None:

@@ -111,6 +111,6 @@ def test_it_runs_under_pytest_asyncio_in_strict_mode_and_a_failure_reads_well(tm
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "1 failed, 1 passed" in result.stdout
-    assert "WaitTimeout: waited 0.2 s for a message from the application, in vain" in result.stdout
+    assert "WaitTimeout: timed out after 0.2 s waiting for a message from the application" in result.stdout
     assert 'await ws.send(f"Hello, {await ws.receive()}!")' in result.stdout
     assert "never awaited" not in result.stdout + result.stderr

@@ -197,7 +197,7 @@ def test_a_piece_that_does_not_come_is_told_with_the_line_that_waits() -> None:
 
     client = TestClient(app, timeout=0.1)
     with (
-        pytest.raises(WaitTimeout, match="more of the response, in vain; the application stands at"),
+        pytest.raises(WaitTimeout, match="more of the response; the application is at"),
         client.stream("GET", "/") as response,
     ):
         response.read()

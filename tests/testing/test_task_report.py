@@ -207,7 +207,7 @@ async def test_a_coroutine_that_somebody_closed_has_no_place_to_tell(start: Star
     task = start(work)
     await turns()
     work.close()
-    assert stands_at(task).startswith("in coroutine, which does not tell where it stands\n")
+    assert stands_at(task).startswith("in coroutine, whose position is unknown\n")
 
 
 # -- bounds
@@ -250,7 +250,7 @@ async def test_a_task_that_raises_when_it_is_asked_is_no_failure_of_the_report(s
 
     task = Odd(inner(), loop=asyncio.get_running_loop())
     await turns()
-    assert stands_at(task) == "where it stands cannot be told: RuntimeError"
+    assert stands_at(task) == "position unknown: RuntimeError"
     assert place_of(task) == ""
     task.cancel()
 

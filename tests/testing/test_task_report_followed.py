@@ -100,7 +100,7 @@ async def test_tasks_that_wait_for_each_other_are_each_told_once(start: Start) -
     names["b"] = start(waits_for_the_other("a"), "b")
     await turns()
     text = stands_at(names["a"])
-    assert text.endswith("which waits for task 'a', as told above")
+    assert text.endswith("which waits for task 'a', as shown above")
     assert text.count("waits for task 'b'") == 1
 
 

@@ -58,7 +58,7 @@ async def test_the_calls_of_libraries_are_one_line_around_the_applications_own(
     assert within[2].startswith("asyncio, to sleep")
     assert error.place.startswith(f"{HERE}:")
     assert error.place.endswith(f" in {place}")
-    assert str(error).partition("\n")[0].endswith(f", in vain; the application stands at {error.place}")
+    assert str(error).partition("\n")[0].endswith(f"; the application is at {error.place}")
 
 
 async def test_a_task_that_is_all_a_librarys_shows_its_calls(start: Start) -> None:
@@ -70,7 +70,7 @@ async def test_a_task_that_is_all_a_librarys_shows_its_calls(start: Start) -> No
 
 
 async def test_a_wait_that_names_no_place_ends_its_first_line_without_one() -> None:
-    assert str(WaitTimeout("an end", 2, "a report")) == "waited 2 s for an end, in vain\na report"
+    assert str(WaitTimeout("an end", 2, "a report")) == "timed out after 2 s waiting for an end\na report"
 
 
 async def over_a_library(call: Callable[[], Work]) -> None:

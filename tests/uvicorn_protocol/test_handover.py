@@ -98,7 +98,7 @@ async def test_a_handshake_after_a_response_is_answered_and_one_in_an_older_http
     for version in (b"0.9", b"1.0"):
         async with dialled(server, request(probe).replace(b"HTTP/1.1", b"HTTP/" + version, 1), probe=probe) as peer:
             assert (await peer.head()).status == 505
-            assert await peer.rest() == b"a WebSocket handshake takes HTTP/1.1"
+            assert await peer.rest() == b"a WebSocket handshake requires HTTP/1.1"
 
 
 async def test_a_transport_that_does_not_read_and_is_about_to_be_closed_reads_and_stays_open(serve: Serve) -> None:

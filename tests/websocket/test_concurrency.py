@@ -243,7 +243,7 @@ async def test_receiving_outside_of_a_task_is_refused() -> None:
                 refused.set_result(str(error))
 
         loop.call_soon(step)
-        assert await refused == "a WebSocket is used from a task of its event loop"
+        assert await refused == "a WebSocket may only be used from a task of its event loop"
 
     async with WebSocketCommunicator(handler) as peer:
         await peer.connect()

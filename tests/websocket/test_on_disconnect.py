@@ -210,7 +210,7 @@ async def test_a_failure_of_on_disconnect_does_not_hide_the_one_before_it(caplog
         await peer.send("x")
     assert isinstance(peer.error, Boom)
     assert app.statistics().failed == 1
-    assert [record.getMessage() for record in caplog.records] == ["on_disconnect raised, after its endpoint had raised"]
+    assert [record.getMessage() for record in caplog.records] == ["on_disconnect raised after the endpoint had raised"]
 
 
 async def test_on_disconnect_runs_though_the_end_itself_is_cancelled() -> None:

@@ -115,7 +115,7 @@ def _check(event: object, state: ResponseState, scope: Scope) -> None:
     if rule is None:
         if kind in extensions:
             return
-        raise Broken(INVALID, f"{kind!r} is no event that an application sends over HTTP")
+        raise Broken(INVALID, f"an application does not send {kind!r} over HTTP")
     if kind in {DEBUG_EXTENSION, EARLY_HINT_EXTENSION, TRAILERS_EXTENSION} and kind not in extensions:
         raise Broken(EXTENSIONS, f"this server has no {kind!r} in scope['extensions']")
     if kind not in _ALLOWED[state]:

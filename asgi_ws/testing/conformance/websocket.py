@@ -89,7 +89,7 @@ def typed(event: object) -> tuple[str, Mapping[str, Any]]:
         raise Broken(EVENTS, f"an event is a dict, not {type(event).__name__}")
     kind = event.get("type")
     if kind is None:
-        raise Broken(EVENTS, "an event has a type")
+        raise Broken(EVENTS, "the event does not have a type")
     # A type that is compared with those that there are has to be hashable, as every str is.
     if not isinstance(kind, str) or not isinstance(kind, Hashable):
         raise Broken(EVENTS, f"the type of an event is str, not {type(kind).__name__}")
@@ -102,7 +102,7 @@ def _check(event: object, state: WebSocketState | None, scope: Scope) -> None:
     if rule is None:
         if kind in (scope.get("extensions") or {}):
             return
-        raise Broken(INVALID, f"{kind!r} is no event that an application sends over a WebSocket")
+        raise Broken(INVALID, f"an application does not send {kind!r} over a WebSocket")
     if kind.startswith(DENIAL_EXTENSION) and DENIAL_EXTENSION not in (scope.get("extensions") or {}):
         raise Broken(EXTENSIONS, f"this server has no {DENIAL_EXTENSION!r} in scope['extensions']")
     if state is not None and kind not in _ALLOWED[state]:
