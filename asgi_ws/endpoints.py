@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal, overload
+from typing import Any, ClassVar, Final, Literal, NamedTuple, overload
 
 from ._asgi import ASGIApp
 from .callables import Kind, has_plain, kind_of, method_misfit, misfit, signature_of
@@ -71,7 +71,7 @@ class WebSocketEndpoint:
             if has_plain(cls, name):
                 method = getattr(cls, name)
                 problem = method_misfit(cls, name, *arguments) if callable(method) else None
-                _check_awaited(cls.__name__, method, problem, f"{name}() ")
+                _check_handler(cls.__name__, method, problem, _AWAITED, f"{name}() ")
         _check_init(cls, init)
 
         # Not a coroutine function itself: a frame less for each connection to keep.
@@ -166,7 +166,7 @@ def websocket_app(
 
     def decorate(handler: Handler) -> WebSocketApp:
         name = getattr(handler, "__name__", "websocket")
-        _check_awaited(_shown_name(handler), handler, misfit(handler, "ws") if callable(handler) else None)
+        _check_handler(_shown_name(handler), handler, misfit(handler, "ws") if callable(handler) else None, _AWAITED)
         return WebSocketApp(handler, policy=policy, limits=limits, json=json, name=name)
 
     return decorate if handler is None else decorate(handler)
@@ -208,7 +208,7 @@ class HTTPEndpoint:
             if not callable(method):
                 raise InvalidEndpoint(cls.__name__, f"{name} is not a method")
             if has_plain(cls, name):
-                _check_answering(cls.__name__, method, method_misfit(cls, name, "request"), f"{name}() ")
+                _check_handler(cls.__name__, method, method_misfit(cls, name, "request"), _ANSWERING, f"{name}() ")
         if "GET" in names:
             names.setdefault("HEAD", "get")
         callers = {method: (name, _caller_of(getattr(cls, name))) for method, name in names.items()}
@@ -243,7 +243,8 @@ def http_app(
 
     def decorate(handler: HTTPHandler) -> HTTPApp:
         name = getattr(handler, "__name__", "http")
-        _check_answering(_shown_name(handler), handler, misfit(handler, "request") if callable(handler) else None)
+        problem = misfit(handler, "request") if callable(handler) else None
+        _check_handler(_shown_name(handler), handler, problem, _ANSWERING)
         return HTTPApp(partial(_caller_of(handler), handler), limits=limits, json=json, name=name)
 
     return decorate if handler is None else decorate(handler)
@@ -261,37 +262,54 @@ def _shown_name(handler: object) -> str:
     return getattr(handler, "__name__", None) or type(handler).__name__
 
 
-def _check_awaited(owner: str, handler: object, misfit: str | None, what: str = "") -> None:
-    """Check that a call of this gives something to await.
+class _Problems(NamedTuple):
+    """The problems of handlers by their kind; None where the kind is allowed."""
+
+    not_callable: str
+    a_class: str | None
+    plain: str | None
+    generator: str
+
+
+_AWAITED: Final = _Problems(
+    not_callable="expected an async def function",
+    a_class="is a class: decorate a function, or subclass WebSocketEndpoint",
+    plain="is a plain function: write async def",
+    generator="yields: write async def without yield, and send with ws.send()",
+)
+_ANSWERING: Final = _Problems(
+    not_callable="expected a function that returns a Response",
+    a_class=None,
+    plain=None,
+    generator="yields: return a StreamingResponse of a generator",
+)
+
+
+def _check_handler(owner: str, handler: object, misfit: str | None, problems: _Problems, part: str = "") -> None:
+    """Check that a handler can be called and returns a value of the expected kind.
+
+    Args:
+        owner: the name for the error.
+        handler: the function or method.
+        misfit: the problem with its parameters, if any.
+        problems: `_AWAITED` if the call must return an awaitable, else `_ANSWERING`.
+        part: the method of the owner, for the error.
 
     Raises:
-        InvalidEndpoint: when it can be seen that it does not.
+        InvalidEndpoint: if the handler shows one of the problems.
     """
     if not callable(handler):
-        raise InvalidEndpoint(owner, f"{what}is {show(handler)}: expected an async def function")
-    if isinstance(handler, type) and not hasattr(handler, "__await__"):
-        raise InvalidEndpoint(owner, f"{what}is a class: decorate a function, or subclass WebSocketEndpoint")
+        raise InvalidEndpoint(owner, f"{part}is {show(handler)}: {problems.not_callable}")
     kind = kind_of(handler)
-    if kind is Kind.VALUE:
-        raise InvalidEndpoint(owner, f"{what}is a plain function: write async def")
+    problem = misfit
     if kind is Kind.GENERATOR:
-        raise InvalidEndpoint(owner, f"{what}yields: write async def without yield, and send with ws.send()")
-    if misfit is not None:
-        raise InvalidEndpoint(owner, what + misfit)
-
-
-def _check_answering(owner: str, handler: object, misfit: str | None, what: str = "") -> None:
-    """Check that a call of this gives a response, or something to await for one.
-
-    Raises:
-        InvalidEndpoint: when it can be seen that it does not.
-    """
-    if not callable(handler):
-        raise InvalidEndpoint(owner, f"{what}is {show(handler)}: expected a function that returns a Response")
-    if kind_of(handler) is Kind.GENERATOR:
-        raise InvalidEndpoint(owner, f"{what}yields: return a StreamingResponse of a generator")
-    if misfit is not None:
-        raise InvalidEndpoint(owner, what + misfit)
+        problem = problems.generator
+    elif kind is Kind.VALUE:
+        problem = problems.plain or problem
+    if isinstance(handler, type) and not hasattr(handler, "__await__"):
+        problem = problems.a_class or problem
+    if problem is not None:
+        raise InvalidEndpoint(owner, part + problem)
 
 
 async def _call(handler: Callable[..., Any], request: Request) -> ASGIApp:

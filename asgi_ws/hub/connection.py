@@ -9,7 +9,7 @@ from .._aio.eager import Starter
 from ..errors import ConnectionClosed
 from ..token_bucket import TokenBucket
 from ..websocket.channel import CLOSE_TIMEOUT
-from .adapters import ForeignSocket, Socket, log_failure
+from .adapters import ForeignSocket, Socket, is_disconnect, log_failure
 from .joinable import Key
 from .outbox import Outbox
 from .overflow import OutboxLimits
@@ -30,6 +30,7 @@ class JoinedMember(Protocol):
     """A membership, as its connection sees it."""
 
     room: str
+    connection: "HubConnection"
 
     def leave(self) -> None:
         """Leave the room."""
@@ -133,12 +134,19 @@ class HubConnection:
         """Wait until what waits is sent, or dropped."""
         await self.outbox.flush()
 
-    async def drain(self) -> None:
-        """Wait for the pending messages, where a handler that ends would have its server close before they are sent.
+    async def drain(self, error: BaseException | None) -> None:
+        """Wait for the pending messages if the server would close before they are sent, as the handler ends.
 
-        Messages not sent within the close time-out are dropped. A WebSocket of this package does that when it closes.
+        Messages that are not sent within the close time-out are dropped. A WebSocket of this package waits when it
+        closes. A cancelled handler waits for nothing, nor does one whose client has left.
+
+        Args:
+            error: raised by the handler, if any.
         """
         if self.memberships or not isinstance(self._socket, ForeignSocket):
+            return
+        # An OSError does not count: it may be the handler's own TimeoutError.
+        if error is not None and (not isinstance(error, Exception) or is_disconnect(error)):
             return
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -155,6 +163,10 @@ class HubConnection:
         """Close the connection, whose memberships these were. Pending messages are dropped."""
         self._abort_sends(memberships)
         self._socket.close(code, reason)
+
+    def on_drop(self) -> None:
+        """Count a message of a membership that was dropped."""
+        self._counters.dropped += 1
 
     def _on_overflow(self) -> None:
         self._counters.closed += 1

@@ -1,7 +1,6 @@
 """What a hub says to the members of a room."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from ..brokers.base import Position, RoomEvent
 from ..callables import Kind, kind_of
@@ -60,10 +59,6 @@ def check_encoder(encoder: Encoder) -> None:
     for name in ("message", "gap", "join", "leave"):
         if kind_of(getattr(encoder, name)) in (Kind.AWAITABLE, Kind.GENERATOR):
             raise InvalidEndpoint(type(encoder).__name__, f"{name}() would have to be awaited: write a plain def")
-
-
-# A message as it was given, and its bytes: text in UTF-8.
-Encoded: TypeAlias = tuple[str | bytes, bytes]
 
 
 def checked_payload(call: str, data: object) -> bytes:

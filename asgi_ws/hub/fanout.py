@@ -4,14 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 from .._aio.eager import Starter, Work
 from .._aio.futures import resolve
 from .._aio.time_slice import TimeSlice
 from .._asgi import Broadcast
 from ..token_bucket import TokenBucket
-from .encoder import Encoded
 from .outbox import Outbox
 from .overflow import Source
 from .state import FANOUT_TRANSITIONS, FanoutState, OutboxState
@@ -29,8 +28,10 @@ _PATIENCE_SHARE: Final = 0.01
 _LEAST_PATIENCE_SECONDS: Final = 0.001
 _GRACE_ITERATIONS: Final = 4
 
-
 _OUTBOX_IDLE: Final = OutboxState.IDLE
+
+# The data of a message, and its bytes: text in UTF-8.
+Encoded: TypeAlias = tuple[str | bytes, bytes]
 
 
 class Recipient(Source, Protocol):

@@ -16,9 +16,8 @@ from ..close_codes import check_close
 from ..errors import AlreadyJoined, HubNotRunning, InvalidEndpoint, InvalidMessage, WrongLoop
 from ..json_codec import STANDARD_JSON, JSONCodec
 from .adapters import check_open, socket_of
-from .connection import HubConnection
 from .encoder import Encoder, check_encoder, checked_payload
-from .joinable import Joinable, Key, candidate_of, key_of
+from .joinable import Joinable, candidate_of, key_of
 from .membership import Data, Exclude, Membership, Room
 from .overflow import OutboxLimits, Overflow, overflow_of
 from .presence import Member
@@ -187,7 +186,7 @@ class Hub:
         candidate = candidate_of(ws)
         runtime = self._here("join()")
         check_open(candidate)
-        connection = self._connection(candidate.key)
+        connection = runtime.connections.get(candidate.key)
         if connection is not None and name in connection.memberships:
             raise AlreadyJoined(name)
         if connection is None or connection.outbox.is_closed:
@@ -198,7 +197,6 @@ class Hub:
             self,
             runtime.room(name, keeps_history=keeps_history),
             connection,
-            self._counters,
             overflow=policy,
             identity=connection.origin if identity is None else identity,
             info=info,
@@ -211,7 +209,8 @@ class Hub:
             InvalidSocket: for what `join` does not take.
             WrongLoop: in another event loop than that of the hub, or in another thread.
         """
-        connection = self._connection(key_of(ws))
+        key = key_of(ws)
+        connection = None if self._runtime is None else self._runtime.connections.get(key)
         membership = None if connection is None else connection.memberships.get(room)
         if membership is not None:
             membership.leave()
@@ -247,9 +246,6 @@ class Hub:
         check_close(code, reason)
         runtime = self._here("disconnect()")
         return runtime.disconnect(identity, room, code, reason)
-
-    def _connection(self, key: Key) -> HubConnection | None:
-        return None if self._runtime is None else self._runtime.connections.get(key)
 
     # -- messages
 
@@ -400,7 +396,7 @@ class Hub:
     def _origin_of(self, exclude: Joinable | Membership) -> str | None:
         # Of a membership that has ended the connection may be a member again, under another origin.
         key = exclude.connection.key if isinstance(exclude, Membership) else key_of(exclude)
-        connection = self._connection(key)
+        connection = None if self._runtime is None else self._runtime.connections.get(key)
         return None if connection is None else connection.origin
 
     # -- numbers

@@ -9,13 +9,11 @@ from .._aio.scopes import Block
 from .._asgi import Broadcast
 from ..brokers.base import HistoryPage, Position
 from ..errors import HubNotRunning, LifecycleError, WrongLoop, show
-from .adapters import is_disconnect
 from .connection import Ending, HubConnection
 from .joinable import Joinable
 from .overflow import Overflow
 from .presence import Member
 from .room import ActiveRoom, check_room
-from .statistics import Counters
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
 Exclude: TypeAlias = "Joinable | Membership | None"
@@ -61,7 +59,6 @@ class Membership:
     __slots__ = (
         "_active_room",
         "_block",
-        "_counters",
         "_hub",
         "_is_over",
         "_known",
@@ -83,7 +80,6 @@ class Membership:
         hub: Publisher,
         room: ActiveRoom,
         connection: HubConnection,
-        counters: Counters,
         *,
         overflow: Overflow,
         identity: str,
@@ -92,7 +88,6 @@ class Membership:
         self._hub = hub
         self._active_room = room
         self.connection = connection
-        self._counters = counters
         # From the moment it is entered until the block ends.
         self._block: Block | None = None
         # The future that the block waits for before it begins.
@@ -212,15 +207,13 @@ class Membership:
         self.leave()
         block, self._block = self._block, None
         is_quiet = block is not None and await block.__aexit__(kind, error, traceback)
-        # A cancellation, or a client that has left, waits for nothing. An OSError may be its own TimeoutError.
-        if error is None or (isinstance(error, Exception) and not is_disconnect(error)):
-            await self.connection.drain()
+        await self.connection.drain(error)
         return is_quiet
 
     def on_drop(self) -> None:
-        """A message was dropped."""
+        """Count a message that was dropped."""
         self.dropped += 1
-        self._counters.dropped += 1
+        self.connection.on_drop()
 
     def notice(self, missed: int) -> Broadcast | None:
         """Return the notice to send in the place of so many messages, if any."""

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 from .._asgi import Broadcast
 from ..brokers.base import Position, RoomEvent
 from ..errors import InvalidRoom, end_of_program
-from .encoder import Encoded, Encoder, Gap, checked_payload
-from .fanout import DONE, Fanout, Recipient
+from .encoder import Encoder, Gap, checked_payload
+from .fanout import DONE, Encoded, Fanout, Recipient
 from .presence import Member, Presence
 from .recovery import Recovery
 from .state import RecoveryState

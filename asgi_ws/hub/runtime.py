@@ -14,11 +14,10 @@ from .._aio.time_slice import TimeSlice
 from ..brokers.base import Broker
 from ..websocket.channel import FORCED_CLOSE_TIMEOUT
 from .adapters import Socket
-from .connection import Ending, HubConnection, end_all
+from .connection import Ending, HubConnection, JoinedMember, end_all
 from .encoder import Encoder
 from .fanout import Fanout, Recipient
 from .joinable import Key
-from .membership import Membership
 from .overflow import OutboxLimits
 from .room import ActiveRoom, Identities, Rooms
 from .state import RUNTIME_TRANSITIONS, RuntimeState
@@ -193,14 +192,14 @@ class Runtime:
             slice_.go_on(close_some)
         return len(found)
 
-    def _memberships(self, identity: str | None, room: str | None) -> Iterable[Membership]:
+    def _memberships(self, identity: str | None, room: str | None) -> Iterable[JoinedMember]:
         recipients: Iterable[Recipient] = ()
         if identity is not None:
             recipients = self.identities.get(identity, ())
         elif room is not None and room in self.rooms:
             recipients = self.rooms[room].fanout
         # A room knows less of them.
-        memberships = cast("Iterable[Membership]", recipients)
+        memberships = cast("Iterable[JoinedMember]", recipients)
         return memberships if room is None else [each for each in memberships if each.room == room]
 
     # -- rooms and connections

@@ -334,8 +334,8 @@ decode is overlooked
 + for name in ("dispatch",):
 
 a plain handler is let in
--     if kind is Kind.VALUE:
-+     if False:
+-     elif kind is Kind.VALUE:
++     elif False:
 
 a generator is let in
 -     if kind is Kind.GENERATOR:
