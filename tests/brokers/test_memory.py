@@ -9,16 +9,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws.brokers import (
-    BrokerState,
-    Envelope,
-    History,
-    MemoryBroker,
-    MemoryStore,
-    OnEvent,
-    Position,
-    RoomEvent,
-)
+from asgi_ws.brokers import BrokerState, Envelope, History, MemoryBroker, MemoryStore, OnEvent, Position, RoomEvent
 from asgi_ws.errors import InvalidLimit, LifecycleError
 from asgi_ws.testing import VirtualClock
 
@@ -28,9 +19,12 @@ FOREVER = History(messages=100, seconds=None)
 async def nothing(*_: object) -> None: ...
 
 
-async def started(store: MemoryStore | None = None, on_event: OnEvent = nothing) -> MemoryBroker:
+async def started(store: MemoryStore | None = None, on_event: OnEvent = nothing, *rooms: str) -> MemoryBroker:
+    """A broker that is subscribed to rooms."""
     broker = MemoryBroker(store)
     await broker.start(on_event, nothing)
+    for room in rooms:
+        await broker.subscribe(room)
     return broker
 
 
@@ -42,6 +36,19 @@ async def publish(broker: MemoryBroker, room: str, data: str | bytes, history: H
 
 async def kept(broker: MemoryBroker, room: str) -> list[str | bytes]:
     return [event.envelope.data for event in (await broker.read(room, None, 1000)).events]
+
+
+async def kept_in(broker: MemoryBroker, *rooms: str) -> list[list[str | bytes]]:
+    return [await kept(broker, room) for room in rooms]
+
+
+def sees(seen: list[str | bytes]) -> OnEvent:
+    """An on_event that notes the data of each event."""
+
+    async def on_event(room: str, event: RoomEvent) -> None:
+        seen.append(event.envelope.data)
+
+    return on_event
 
 
 def without_waiting(call: Coroutine[Any, Any, Any]) -> Any:
@@ -95,9 +102,8 @@ async def test_all_brokers_are_called_before_anything_is_awaited() -> None:
 
         return on_event
 
-    one, other = await started(store, logs("one")), await started(store, logs("other"))
-    await one.subscribe("room")
-    await other.subscribe("room")
+    one = await started(store, logs("one"), "room")
+    other = await started(store, logs("other"), "room")
     await asyncio.gather(publish(one, "room", "a"), publish(other, "room", "b"))
     assert log[:4] == ["one called with a", "other called with a", "one called with b", "other called with b"]
     assert sorted(log[4:]) == sorted(f"{name} handed over {data}" for name in ("one", "other") for data in "ab")
@@ -109,9 +115,8 @@ async def test_publish_returns_when_all_have_handed_it_over() -> None:
     async def waits(room: str, event: RoomEvent) -> None:
         await gate.wait()
 
-    one, other = await started(store), await started(store, waits)
-    await one.subscribe("room")
-    await other.subscribe("room")
+    one = await started(store, nothing, "room")
+    await started(store, waits, "room")
     publishing = asyncio.create_task(publish(one, "room", "a"))
     await asyncio.sleep(0)
     assert not publishing.done()
@@ -131,12 +136,8 @@ async def test_an_on_event_that_raises_is_logged_and_costs_the_others_nothing(
     def fails_at_call(room: str, event: RoomEvent) -> Awaitable[None]:
         raise RuntimeError("no")
 
-    async def sees(room: str, event: RoomEvent) -> None:
-        seen.append(event.envelope.data)
-
-    one, other = await started(store, fails_at_call if at_call else fails), await started(store, sees)
-    await one.subscribe("a\nroom")
-    await other.subscribe("a\nroom")
+    one = await started(store, fails_at_call if at_call else fails, "a\nroom")
+    await started(store, sees(seen), "a\nroom")
     assert (await publish(one, "a\nroom", "x")).offset == 1
     assert seen == ["x"]
     (record,) = caplog.records
@@ -156,9 +157,8 @@ async def test_a_publisher_that_is_cancelled_leaves_the_others_their_event() -> 
         await asyncio.sleep(0)
         seen.append(event.envelope.data)
 
-    one, other = await started(store, hangs), await started(store, sees)
-    await one.subscribe("room")
-    await other.subscribe("room")
+    one = await started(store, hangs, "room")
+    await started(store, sees, "room")
     publishing = asyncio.create_task(publish(one, "room", "x"))
     await begun.wait()
     publishing.cancel()
@@ -178,12 +178,8 @@ async def test_a_subscription_that_ends_during_an_event_does_not_get_it(
         without_waiting(ends(other))
         return Done()
 
-    async def sees(room: str, event: RoomEvent) -> None:
-        seen.append(event.envelope.data)
-
-    one, other = await started(store, on_event), await started(store, sees)
-    await one.subscribe("room")
-    await other.subscribe("room")
+    one = await started(store, on_event, "room")
+    other = await started(store, sees(seen), "room")
     await publish(one, "room", "x")
     assert seen == []
 
@@ -260,7 +256,7 @@ async def test_what_has_expired_makes_room_without_being_read() -> None:
         await publish(broker, "two", "12345", FOREVER)
         await clock.advance(5)
         await publish(broker, "three", "12345", FOREVER)
-        assert [await kept(broker, room) for room in ("one", "two", "three")] == [[], ["12345"], ["12345"]]
+        assert await kept_in(broker, "one", "two", "three") == [[], ["12345"], ["12345"]]
 
 
 class Text(str):
@@ -308,7 +304,7 @@ async def test_the_least_recently_used_room_goes_and_begins_anew_in_another_epoc
     # Reading is a use too.
     assert await kept(broker, "one") == ["a"]
     await publish(broker, "three", "c")
-    assert [await kept(broker, room) for room in ("one", "two", "three")] == [["a"], [], ["c"]]
+    assert await kept_in(broker, "one", "two", "three") == [["a"], [], ["c"]]
     await publish(broker, "four", "d")
     page = await broker.read("one", first, 10)
     assert page.events == ()
@@ -326,7 +322,7 @@ async def test_publishing_is_a_use_of_a_room() -> None:
     broker = await started(MemoryStore(max_rooms=2))
     for room in ("one", "two", "one", "three"):
         await publish(broker, room, "x")
-    assert [await kept(broker, room) for room in ("one", "two", "three")] == [["x", "x"], [], ["x"]]
+    assert await kept_in(broker, "one", "two", "three") == [["x", "x"], [], ["x"]]
 
 
 async def test_a_room_with_subscribers_keeps_its_place_whatever_happens_in_others() -> None:
@@ -347,22 +343,21 @@ async def test_a_room_with_subscribers_keeps_its_place_whatever_happens_in_other
     await broker.unsubscribe("two")
     await broker.unsubscribe("one")
     await broker.unsubscribe("three")
-    assert [await kept(broker, room) for room in rooms] == [["x"], [], ["x"]]
+    assert await kept_in(broker, *rooms) == [["x"], [], ["x"]]
     # To be subscribed once is no shelter for ever.
     await publish(broker, "other", "x")
-    assert [await kept(broker, room) for room in rooms] == [[], [], ["x"]]
+    assert await kept_in(broker, *rooms) == [[], [], ["x"]]
 
 
 async def test_a_room_is_sheltered_while_any_broker_is_subscribed() -> None:
     store = MemoryStore(max_rooms=1)
-    one, other = await started(store), await started(store)
-    await one.subscribe("room")
-    await other.subscribe("room")
+    one = await started(store, nothing, "room")
+    other = await started(store, nothing, "room")
     await publish(one, "room", "x")
     await one.stop()
     await publish(other, "another", "x")
     await publish(other, "a third", "x")
-    assert [await kept(other, room) for room in ("room", "another", "a third")] == [["x"], [], ["x"]]
+    assert await kept_in(other, "room", "another", "a third") == [["x"], [], ["x"]]
     await other.stop()
     assert len(store._rings) == 1
 
@@ -419,7 +414,7 @@ async def test_the_oldest_messages_of_the_room_that_is_quiet_for_longest_go_firs
     # Reading does not make a room less quiet.
     assert await kept(broker, "quiet") == ["111", "22", "33"]
     await publish(broker, "busy", "5")
-    assert [await kept(broker, room) for room in ("quiet", "busy")] == [["22", "33"], ["444", "5"]]
+    assert await kept_in(broker, "quiet", "busy") == [["22", "33"], ["444", "5"]]
     page = await broker.read("quiet", Position(last.epoch, 1), 10)
     assert page.follows(Position(last.epoch, 1))
     assert not page.follows(Position(last.epoch, 0))
@@ -429,7 +424,7 @@ async def test_a_room_in_which_somebody_publishes_again_is_not_the_quietest() ->
     broker = await started(MemoryStore(max_bytes=10))
     for room, data in (("one", "11111"), ("two", "2222"), ("one", "1"), ("three", "3")):
         await publish(broker, room, data)
-    assert [await kept(broker, room) for room in ("one", "two", "three")] == [["11111", "1"], [], ["3"]]
+    assert await kept_in(broker, "one", "two", "three") == [["11111", "1"], [], ["3"]]
 
 
 async def test_text_counts_in_utf_8() -> None:
@@ -444,10 +439,7 @@ async def test_text_counts_in_utf_8() -> None:
 async def test_a_message_larger_than_the_store_is_delivered_and_not_kept() -> None:
     seen: list[str | bytes] = []
 
-    async def sees(room: str, event: RoomEvent) -> None:
-        seen.append(event.envelope.data)
-
-    broker = await started(MemoryStore(max_bytes=10), sees)
+    broker = await started(MemoryStore(max_bytes=10), sees(seen))
     await broker.subscribe("room")
     await publish(broker, "room", "1")
     position = await publish(broker, "room", "x" * 11)

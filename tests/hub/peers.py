@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
-from asgi_ws import Encoder, Gap, Member, WebSocket, websocket_app
+from asgi_ws import Encoder, Gap, Hub, Member, Membership, WebSocket, websocket_app
 from asgi_ws._asgi import Event, Scope
 from asgi_ws.brokers import (
     BrokerState,
@@ -182,6 +182,14 @@ class Narrator(Encoder):
         return f"leave {room} {member.info}"
 
 
+class Gaps(Encoder):
+    """Announces gaps alone, and names a room only if it is not "room"."""
+
+    def gap(self, gap: Gap) -> str:
+        place = "" if gap.room == "room" else f" in {gap.room}"
+        return f"gap {gap.missed} {gap.top.offset if gap.top else None}{place}"
+
+
 class ScriptedBroker(MemoryBroker):
     """A broker that fails, takes its time and loses events where a test says so.
 
@@ -259,6 +267,24 @@ class ScriptedBroker(MemoryBroker):
 
 
 async def _nothing() -> None: ...
+
+
+def crowd(hub: Hub, count: int, room: str = "room") -> tuple[list[list[Any]], list[Membership]]:
+    """Join that many members; return a list of what each of them gets, and their memberships."""
+    taken: list[list[Any]] = [[] for _ in range(count)]
+    memberships = []
+    for number, own in enumerate(taken):
+
+        async def send(event: Event, own: list[Any] = own) -> None:
+            own.append(event.get("text", event.get("bytes", event["type"])))
+
+        memberships.append(hub.join(send, room, info=number))
+    return taken, memberships
+
+
+def join_all(hub: Hub, *peers: Peer, room: str = "room") -> None:
+    for peer in peers:
+        hub.join(peer.send, room)
 
 
 class Errors(logging.Handler):

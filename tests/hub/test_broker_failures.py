@@ -5,20 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
-from asgi_ws import Encoder, Gap, History, Hub, Membership
+from asgi_ws import History, Hub, Membership
 from asgi_ws.testing import VirtualClock
 
 from ..outcomes import outcome, until
 from .inside import holds_nothing
-from .peers import Peer, ScriptedBroker
+from .peers import Gaps, Peer, ScriptedBroker
 
 ROOM = "room"
 each_start = pytest.mark.usefixtures("each_task_start")
-
-
-class Gaps(Encoder):
-    def gap(self, gap: Gap) -> str:
-        return f"gap {gap.missed} {gap.top.offset if gap.top else None}"
 
 
 def hub_of(broker: ScriptedBroker, *, keeps: bool = True) -> Hub:

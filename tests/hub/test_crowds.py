@@ -8,27 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from asgi_ws import ConnectionClosed, Encoder, Hub, Member, Membership
-from asgi_ws._asgi import Event
 
 from ..outcomes import until
 from .inside import holds_nothing
-from .peers import Narrator, Peer
+from .peers import Narrator, Peer, crowd
 
 ROOM = "room"
 CROWD = 1000
-
-
-def crowd(hub: Hub, count: int, room: str = ROOM) -> tuple[list[list[str]], list[Membership]]:
-    """So many members, and what each of them gets."""
-    taken: list[list[str]] = [[] for _ in range(count)]
-    memberships = []
-    for number, own in enumerate(taken):
-
-        async def send(event: Event, own: list[str] = own) -> None:
-            own.append(event["text"] if event["type"] == "websocket.send" else event["type"])
-
-        memberships.append(hub.join(send, room, info=number))
-    return taken, memberships
 
 
 async def iterations_until(condition: Callable[[], object]) -> int:

@@ -15,7 +15,7 @@ from asgi_ws.brokers import Envelope, MemoryBroker, RoomEvent
 from asgi_ws.testing import VirtualClock
 
 from ..outcomes import until
-from .peers import Narrator, Peer
+from .peers import Narrator, Peer, join_all
 
 ROOM = "room"
 variable: ContextVar[str] = ContextVar("variable", default="untouched")
@@ -32,8 +32,7 @@ async def test_a_message_costs_a_task_for_each_server_that_waits_and_one_at_most
     async def count(event: Event) -> None:
         seen.append(tasks())
 
-    for peer in peers:
-        hub.join(peer.send, ROOM)
+    join_all(hub, *peers)
     hub.join(count, ROOM)
     await asyncio.sleep(0)
     before = tasks()
@@ -320,8 +319,7 @@ async def test_a_send_that_raises_whatever_ends_its_membership_alone(how: str, e
     hub.join(peers[0].send, ROOM)
     send = SENDS[how](error)
     memberships = [hub.join(send, ROOM), hub.join(send, "another")]
-    for peer in peers[1:]:
-        hub.join(peer.send, ROOM)
+    join_all(hub, *peers[1:])
     await hub.publish(ROOM, "1")
     await until(lambda: not any(membership.active for membership in memberships))
     await hub.publish(ROOM, "2")
@@ -356,8 +354,7 @@ async def test_an_encoder_that_raises_whatever_keeps_nobody_from_joining_and_pub
             return event.envelope.data
 
     hub, peers = Hub(encoder=Raising()), [Peer(), Peer()]
-    for peer in peers:
-        hub.join(peer.send, ROOM)
+    join_all(hub, *peers)
     for text in ("1", "2"):
         await hub.publish(ROOM, text)
     assert [peer.taken for peer in peers] == [["2"]] * 2

@@ -10,19 +10,13 @@ from asgi_ws.brokers import BrokerState, HistoryPage, MemoryStore, RoomEvent
 from asgi_ws.testing import VirtualClock
 
 from ..outcomes import until
-from .peers import Peer, ScriptedBroker
+from .peers import Gaps, Peer, ScriptedBroker
 
 ROOM = "room"
 each_start = pytest.mark.usefixtures("each_task_start")
 KEPT = History(messages=5)
 
 pytestmark = pytest.mark.usefixtures("impatient")
-
-
-class Gaps(Encoder):
-    def gap(self, gap: Gap) -> str:
-        assert gap.room == ROOM
-        return f"gap {gap.missed} {gap.top.offset if gap.top else None}"
 
 
 def hub_with(

@@ -9,7 +9,7 @@ from asgi_ws._asgi import Event
 from asgi_ws.testing import VirtualClock
 
 from ..outcomes import until
-from .peers import Peer
+from .peers import Peer, join_all
 
 ROOM = "room"
 RATE = 200
@@ -30,8 +30,7 @@ async def test_members_that_stop_reading_in_turn_hold_a_publisher_no_longer_than
     with VirtualClock() as clock:
         hub, reader = Hub(outbox=LIMITS, overflow="drop_oldest"), Peer()
         members = [Peer() for _ in range(40)]
-        for peer in (reader, *members):
-            hub.join(peer.send, ROOM)
+        join_all(hub, reader, *members)
         publishing = asyncio.create_task(burst(hub, int(RATE * SECONDS), 1 / RATE))
         for turn in range(int(SECONDS / PAUSE)):
             peer = members[turn % slow]

@@ -12,22 +12,9 @@ from asgi_ws._asgi import Broadcast, Event
 from asgi_ws.brokers import Envelope, MemoryBroker, MemoryStore, RoomEvent
 
 from ..outcomes import until
-from .peers import Narrator, Peer
+from .peers import Narrator, Peer, crowd
 
 ROOM = "room"
-
-
-def crowd(hub: Hub, count: int) -> tuple[list[list[Any]], list[Membership]]:
-    """So many members, and what each of them gets."""
-    taken: list[list[Any]] = [[] for _ in range(count)]
-    memberships = []
-    for own in taken:
-
-        async def send(event: Event, own: list[Any] = own) -> None:
-            own.append(event.get("text", event.get("bytes")))
-
-        memberships.append(hub.join(send, ROOM))
-    return taken, memberships
 
 
 async def test_text_comes_as_text_and_bytes_come_as_bytes_and_all_members_share_the_event() -> None:

@@ -12,7 +12,7 @@ from asgi_ws.brokers import Envelope, RoomEvent
 from asgi_ws.uvicorn_protocol.writer import Writer
 
 from ..outcomes import until
-from .peers import Narrator, Peer, ScriptedBroker
+from .peers import Narrator, Peer, ScriptedBroker, join_all
 
 ROOM = "room"
 
@@ -24,8 +24,7 @@ async def test_a_hub_that_stops_during_a_message_waits_for_its_broker_and_cancel
     broker = ScriptedBroker()
     hub = await Hub(broker).__aenter__()
     peers = [Peer() for _ in range(200)]
-    for peer in peers:
-        hub.join(peer.send, ROOM)
+    join_all(hub, *peers)
     publishing = [asyncio.create_task(hub.publish(ROOM, text)) for text in ("1", "2")]
     await asyncio.sleep(0)
     broker.gates["stop"] = asyncio.Event()
@@ -109,8 +108,7 @@ async def test_a_slice_that_ends_in_a_message_that_waits_for_a_full_outbox_leave
     hub.join(stuck.send, ROOM)
     stuck.stall()
     others = [Peer() for _ in range(200)]
-    for peer in others:
-        hub.join(peer.send, ROOM)
+    join_all(hub, *others)
     for text in ("1", "2", "3"):
         await hub.publish(ROOM, text)
     seconds = itertools.count()
@@ -148,8 +146,8 @@ async def test_a_member_that_is_disconnected_from_within_a_message_takes_no_othe
 
     hub.join(curious, ROOM, identity="curious")
     hub.join(auditor, "audit")
+    join_all(hub, *victims)
     for peer in victims:
-        hub.join(peer.send, ROOM)
         peer.stall()
     for text in ("1", "2"):
         await hub.publish(ROOM, text)

@@ -10,7 +10,7 @@ import pytest
 from asgi_ws import History, Hub, HubNotRunning, InvalidMessage, InvalidRoom, Membership, WrongLoop
 from tests.hanging import HANGING
 
-from .peers import Peer
+from .peers import Peer, join_all
 
 ROOM = "room"
 
@@ -36,8 +36,7 @@ async def test_many_threads_come_in_one_order_each_in_its_own_and_a_slow_member_
     async with Hub() as hub:
         hub.join(stuck.send, ROOM)
         stuck.stall()
-        for peer in peers:
-            hub.join(peer.send, ROOM)
+        join_all(hub, *peers)
         await asyncio.gather(*(asyncio.to_thread(publish, hub, thread) for thread in range(4)))
     first, *others = [peer.taken for peer in peers]
     assert others == [first] * 2
