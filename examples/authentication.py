@@ -31,7 +31,11 @@ async def by_cookie(ws: WebSocket) -> None:
 @websocket_app
 async def by_subprotocol(ws: WebSocket) -> None:
     # A browser offers them with new WebSocket(url, ["chat.v1", "token.s3cret"]).
-    tokens = [name.removeprefix("token.") for name in ws.subprotocols if name.startswith("token.")]
+    tokens = [
+        name.removeprefix("token.")
+        for name in ws.subprotocols
+        if name.startswith("token.")
+    ]
     user = user_of(tokens[0] if tokens else "")
     if "chat.v1" not in ws.subprotocols:
         raise HTTPError(400, "offer chat.v1")

@@ -10,7 +10,9 @@ class Calculator(WebSocketEndpoint):
 
     async def on_receive(self, ws: WebSocket, data: Any) -> None:
         match data:
-            case {"add": [*numbers]} if all(isinstance(number, int | float) for number in numbers):
+            case {"add": [*numbers]} if all(
+                isinstance(number, int | float) for number in numbers
+            ):
                 await ws.send_json({"sum": sum(numbers)})
             case _:
                 await ws.send_json({"error": 'send {"add": [1, 2]}'})

@@ -1,6 +1,16 @@
 """The guest book, in which everyone who is there sees who signs."""
 
-from asgi_ws import App, HTTPEndpoint, Hub, JSONResponse, Request, Route, WebSocket, WebSocketEndpoint, WebSocketRoute
+from asgi_ws import (
+    App,
+    HTTPEndpoint,
+    Hub,
+    JSONResponse,
+    Request,
+    Route,
+    WebSocket,
+    WebSocketEndpoint,
+    WebSocketRoute,
+)
 
 guests: list[str] = []
 hub = Hub()

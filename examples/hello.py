@@ -1,6 +1,15 @@
 """One HTTP endpoint and one WebSocket endpoint."""
 
-from asgi_ws import App, HTTPEndpoint, Request, Response, Route, WebSocket, WebSocketEndpoint, WebSocketRoute
+from asgi_ws import (
+    App,
+    HTTPEndpoint,
+    Request,
+    Response,
+    Route,
+    WebSocket,
+    WebSocketEndpoint,
+    WebSocketRoute,
+)
 
 
 class Hello(HTTPEndpoint):

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from asgi_ws import App, WebSocket, WebSocketDisconnect, WebSocketEndpoint, WebSocketRoute, websocket_app
+from asgi_ws import (
+    App,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketEndpoint,
+    WebSocketRoute,
+    websocket_app,
+)
 
 
 class Chat(WebSocketEndpoint):

@@ -35,6 +35,9 @@ def test_a_binary_message_closes_the_connection_with_1003(client: TestClient) ->
 
 def test_a_page_of_another_origin_is_refused(client: TestClient) -> None:
     headers = {"origin": "https://elsewhere.example"}
-    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/sign", headers=headers):
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect("/sign", headers=headers),
+    ):
         pass
     assert refused.value.status_code == 403

@@ -218,7 +218,13 @@ def test_the_port_from_starlette_changes_the_imports_and_the_routes_alone() -> N
     )
     changed = [line for line in after[1:] if line.strip() and line not in before]
     assert changed == [
-        "from asgi_ws import App, WebSocket, WebSocketDisconnect, WebSocketEndpoint, WebSocketRoute, websocket_app",
+        "from asgi_ws import (",
+        "    App,",
+        "    WebSocket,",
+        "    WebSocketDisconnect,",
+        "    WebSocketEndpoint,",
+        "    WebSocketRoute,",
+        "    websocket_app,",
         "@websocket_app",
         "app = App(",
         '        WebSocketRoute("/chat", Chat.as_asgi()),',
