@@ -1,6 +1,7 @@
 """A WebSocket in memory: the handshake and messages, as the test sees them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -80,55 +81,50 @@ async def test_a_refused_handshake_is_a_403() -> None:
         assert (answer.status, len(answer.headers), answer.body, answer.close_code) == (403, 0, b"", 1000)
 
 
-async def test_what_needs_a_connection_says_that_the_handshake_was_denied() -> None:
-    async with connected(sends(CLOSE)) as ws:
-        for use in (ws.receive, ws.receive_json, ws.close, ws.wait_closed, ws.wait_blocked, lambda: ws.send("x")):
-            with pytest.raises(HandshakeDenied) as denied:
-                await use()
-            assert str(denied.value) == "the handshake was denied with HTTP 403: so the connection does not exist"
-            assert (denied.value.status, denied.value.code) == (403, 1006)
+USES: dict[str, Callable[[WebSocketCommunicator], Awaitable[object]]] = {
+    "receive": lambda ws: ws.receive(),
+    "receive_json": lambda ws: ws.receive_json(),
+    "close": lambda ws: ws.close(),
+    "wait_closed": lambda ws: ws.wait_closed(),
+    "wait_blocked": lambda ws: ws.wait_blocked(),
+    "send": lambda ws: ws.send("x"),
+}
 
 
-async def test_what_needs_a_connection_says_that_there_is_none_yet() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        for use in (ws.receive, ws.receive_json, ws.close, ws.wait_closed, ws.wait_blocked, lambda: ws.send("x")):
-            with pytest.raises(RuntimeError, match="call connect"):
-                await use()
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+async def test_a_call_that_needs_a_connection_says_that_there_is_none_yet_or_that_it_was_denied(
+    use: Callable[[WebSocketCommunicator], Awaitable[object]],
+) -> None:
+    async with WebSocketCommunicator(sends(CLOSE)) as ws:
+        with pytest.raises(RuntimeError, match="call connect"):
+            await use(ws)
+        await ws.connect()
+        with pytest.raises(HandshakeDenied) as denied:
+            await use(ws)
+        assert str(denied.value) == "the handshake was denied with HTTP 403: so the connection does not exist"
+        assert (denied.value.status, denied.value.code) == (403, 1006)
 
 
-async def test_a_connection_is_made_within_the_block() -> None:
+async def test_a_communicator_is_one_block_and_one_connection_within_it() -> None:
     ws = WebSocketCommunicator(echo)
     with pytest.raises(RuntimeError, match="enter the block first: async with WebSocketCommunicator"):
         await ws.connect()
     async with ws:
+        with pytest.raises(RuntimeError, match="call connect"):
+            await ws.abort()
         await ws.connect()
-
-
-async def test_a_block_is_entered_once() -> None:
-    async with WebSocketCommunicator(echo) as ws:
+        with pytest.raises(RuntimeError, match="is one connection"):
+            await ws.connect()
         with pytest.raises(RuntimeError, match="a WebSocketCommunicator can be used once: make another one"):
             await ws.__aenter__()
     with pytest.raises(RuntimeError, match="used once"):
         await ws.__aenter__()
 
 
-async def test_there_is_nothing_to_abort_before_the_handshake() -> None:
-    async with WebSocketCommunicator(echo) as ws:
-        with pytest.raises(RuntimeError, match="call connect"):
-            await ws.abort()
-        assert (await ws.connect()).accepted
-
-
 @pytest.mark.parametrize("timeout", [None, 0, float("inf"), float("nan")])
 async def test_a_wait_has_a_bound(timeout: Any) -> None:
     with pytest.raises(ValueError, match="expected a positive number of seconds"):
         WebSocketCommunicator(echo, timeout=timeout)
-
-
-async def test_a_communicator_is_one_connection() -> None:
-    async with connected(echo) as ws:
-        with pytest.raises(RuntimeError, match="is one connection"):
-            await ws.connect()
 
 
 @pytest.mark.parametrize("first", [ACCEPT, START])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import ApplicationCancelled, ProtocolViolation, WebSocketCommunicator
 
 from .applications import (
@@ -188,20 +188,18 @@ async def sends_after_the_end(scope: Scope, receive: Receive, send: Send) -> Non
     await send(text("late"))
 
 
-async def test_the_error_of_send_for_a_peer_that_left_is_no_failure() -> None:
-    async with connected(sends_after_the_end) as ws:
-        pass
-    assert isinstance(ws.error, OSError)
+async def sends_in_a_group(scope: Scope, receive: Receive, send: Send) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sends_after_the_end(scope, receive, send))
 
 
-async def test_neither_is_it_in_a_group() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(sends_after_the_end(scope, receive, send))
-
+@pytest.mark.parametrize(("app", "error"), [(sends_after_the_end, OSError), (sends_in_a_group, ExceptionGroup)])
+async def test_the_error_of_send_for_a_peer_that_left_is_no_failure_alone_or_in_a_group(
+    app: ASGIApp, error: type[Exception]
+) -> None:
     async with connected(app) as ws:
         pass
-    assert isinstance(ws.error, ExceptionGroup)
+    assert isinstance(ws.error, error)
 
 
 async def test_a_group_with_another_error_beside_it_is_a_failure() -> None:

@@ -1,6 +1,8 @@
 """The network of a WebSocket in memory: a peer that does not read, an application that does not receive, lost ends."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -32,12 +34,19 @@ def sends_and_counts(sent: list[int], count: int, size: int = KIB) -> ASGIApp:
 # -- a peer that does not read
 
 
-async def test_send_waits_for_a_peer_that_does_not_read_once_the_mark_is_passed() -> None:
-    sent: list[int] = []
-    async with connected(sends_and_counts(sent, 10), high_water=4 * KIB) as ws:
+@asynccontextmanager
+async def blocked(app: ASGIApp, **options: Any) -> AsyncIterator[WebSocketCommunicator]:
+    """A connection whose peer does not read, and a send that waits for that."""
+    async with connected(app, **options) as ws:
         ws.pause_reading()
         await ws.send("go")
         await ws.wait_blocked()
+        yield ws
+
+
+async def test_send_waits_for_a_peer_that_does_not_read_once_the_mark_is_passed() -> None:
+    sent: list[int] = []
+    async with blocked(sends_and_counts(sent, 10), high_water=4 * KIB) as ws:
         # The fifth message passes the mark and waits.
         assert (len(sent), ws.unread_bytes) == (4, 5 * KIB)
         ws.resume_reading()
@@ -84,10 +93,8 @@ async def test_a_send_that_waits_raises_when_the_peer_leaves() -> None:
         except OSError as error:
             met.append(error)
 
-    async with connected(app, high_water=0) as ws:
-        ws.pause_reading()
-        await ws.send("go")
-        await ws.wait_blocked()
+    async with blocked(app, high_water=0):
+        pass
     assert [str(error) for error in met] == ["the peer has left"]
 
 
@@ -102,10 +109,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_has_sent_its_message() ->
         await send(text("y"))
         await until_left(receive)
 
-    async with connected(app, high_water=0) as ws:
-        ws.pause_reading()
-        await ws.send("go")
-        await ws.wait_blocked()
+    async with blocked(app, high_water=0) as ws:
         await ws.send("cancel it")
         ws.resume_reading()
         assert [await ws.receive(), await ws.receive()] == ["x", "y"]
@@ -136,10 +140,7 @@ async def test_a_peer_reads_ahead_of_the_test_within_a_bound() -> None:
 
 async def test_empty_messages_are_bounded_as_well() -> None:
     sent: list[int] = []
-    async with connected(sends_and_counts(sent, 1000, 0), high_water=100) as ws:
-        ws.pause_reading()
-        await ws.send("go")
-        await ws.wait_blocked()
+    async with blocked(sends_and_counts(sent, 1000, 0), high_water=100):
         assert len(sent) == 100
 
 

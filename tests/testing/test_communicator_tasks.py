@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import anyio
+import pytest
 
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
@@ -110,23 +111,14 @@ async def leaves_and_hangs(ws: WebSocketCommunicator) -> None:
         await ws.connect()
 
 
-async def test_a_scope_of_anyio_that_cancels_at_every_wait_does_so_too() -> None:
-    ws = WebSocketCommunicator(hangs_with_a_task, timeout=60)
+@pytest.mark.parametrize("check_leaks", [True, False], ids=["with its tasks", "but for tasks that may outlive it"])
+async def test_a_scope_of_anyio_that_cancels_at_every_wait_ends_the_application(check_leaks: bool) -> None:
+    ws = WebSocketCommunicator(hangs_with_a_task, timeout=60, check_leaks=check_leaks)
     with anyio.CancelScope() as scope:
         AtRest(0, scope.cancel)
         await leaves_and_hangs(ws)
     assert scope.cancelled_caught
     await turns()
     assert ws.future.cancelled()
-    assert ws.scope["task"].cancelled()
-
-
-async def test_tasks_that_may_outlive_the_application_outlive_a_cancelled_test_too() -> None:
-    ws = WebSocketCommunicator(hangs_with_a_task, timeout=60, check_leaks=False)
-    with anyio.CancelScope() as scope:
-        AtRest(0, scope.cancel)
-        await leaves_and_hangs(ws)
-    await turns()
-    assert ws.future.cancelled()
-    assert not ws.scope["task"].done()
+    assert ws.scope["task"].cancelled() is check_leaks
     await cancel_and_wait(ws.scope["task"])

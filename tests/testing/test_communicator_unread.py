@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asgi_ws import ConnectionClosed
-from asgi_ws._asgi import Receive, Scope, Send
+from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing.communicator import READ_AHEAD_MESSAGES
 
 from .applications import ACCEPT, CLOSE, accepts, connected, sends, text, until_left
@@ -22,6 +22,17 @@ async def sends_many(scope: Scope, receive: Receive, send: Send) -> None:
         await send(text("x"))
     await send(BYE)
     await until_left(receive)
+
+
+def goes_on(first: ASGIApp) -> tuple[ASGIApp, asyncio.Event]:
+    """An application that does not end until the event is set."""
+    go_on = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await first(scope, receive, send)
+        await go_on.wait()
+
+    return app, go_on
 
 
 async def closes_when_asked(scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,12 +62,7 @@ async def test_a_close_behind_more_messages_than_the_peer_reads_ahead_is_the_end
 
 
 async def test_such_a_close_is_the_end_though_the_application_goes_on() -> None:
-    go_on = asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await sends_many(scope, receive, send)
-        await go_on.wait()
-
+    app, go_on = goes_on(sends_many)
     async with connected(app, timeout=600) as ws:
         assert await ws.wait_closed() == (4001, "bye")
         go_on.set()
@@ -93,12 +99,7 @@ async def test_the_peer_may_read_again_while_the_test_waits_for_the_end() -> Non
 
 
 async def test_a_close_that_waits_unread_is_told_at_once_though_the_application_goes_on() -> None:
-    go_on = asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await closes_when_asked(scope, receive, send)
-        await go_on.wait()
-
+    app, go_on = goes_on(closes_when_asked)
     async with connected(app, timeout=60) as ws:
         ws.pause_reading()
         await ws.send("go")

@@ -14,13 +14,16 @@ from asgi_ws.testing.errors import show
 
 from ..applications import ACCEPT, CLOSE, TIMEOUT, accepts, connected, fails, sends, until_left
 
-CONNECT_CLAUSE = 'ASGI, WebSocket, "Connect - receive event"'
-ACCEPT_CLAUSE = 'ASGI, WebSocket, "Accept - send event"'
-SEND_CLAUSE = 'ASGI, WebSocket, "Send - send event"'
-CLOSE_CLAUSE = 'ASGI, WebSocket, "Close - send event"'
-DENIAL_CLAUSE = 'ASGI, Extensions, "Websocket Denial Response"'
-EVENTS_CLAUSE = 'ASGI, "Events"'
-NO_HEADERS = "headers are pairs of a name and a value, and may be left out, but are not None"
+CONNECT = 'ASGI, WebSocket, "Connect - receive event"'
+ON_ACCEPT = 'ASGI, WebSocket, "Accept - send event"'
+SEND = 'ASGI, WebSocket, "Send - send event"'
+ON_CLOSE = 'ASGI, WebSocket, "Close - send event"'
+DENIAL = 'ASGI, Extensions, "Websocket Denial Response"'
+EVENTS = 'ASGI, "Events"'
+NOT_ONE = "exactly one of text and bytes is not None; this event has"
+PAIRS = "headers are pairs of a name and a value"
+HANDSHAKE_IS = "websocket.accept: the handshake is"
+BODY = "websocket.http.response.body"
 START = {"type": "websocket.http.response.start", "status": 401, "headers": []}
 
 
@@ -49,62 +52,42 @@ def start(**keys: Any) -> dict[str, Any]:
 
 # What the application sends, the last of which is wrong; why; the clause.
 BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
-    "send before accept": (
-        [send(text="x")],
-        "websocket.send before websocket.accept: the handshake is not answered yet",
-        CONNECT_CLAUSE,
-    ),
-    "accept twice": (
-        [ACCEPT, ACCEPT],
-        "websocket.accept after websocket.accept: the handshake is answered already",
-        ACCEPT_CLAUSE,
-    ),
+    "send before accept": ([send(text="x")], f"websocket.send before {HANDSHAKE_IS} not answered yet", CONNECT),
+    "accept twice": ([ACCEPT, ACCEPT], f"websocket.accept after {HANDSHAKE_IS} answered already", ON_ACCEPT),
     "accept within a denial": (
         [START, ACCEPT],
         "websocket.accept in a denial response: only its body may follow its start",
-        DENIAL_CLAUSE,
+        DENIAL,
     ),
     "send after close": (
         [ACCEPT, CLOSE, send(text="x")],
         "websocket.send after the application closed the connection",
-        CLOSE_CLAUSE,
+        ON_CLOSE,
     ),
     "close after close": (
         [ACCEPT, CLOSE, CLOSE],
         "websocket.close after the application closed the connection",
-        CLOSE_CLAUSE,
+        ON_CLOSE,
     ),
     "unknown type": (
         [ACCEPT, {"type": "websocket.sned", "text": "x"}],
         "an application does not send 'websocket.sned' over a WebSocket",
         'ASGI, "Error Handling"',
     ),
-    "no type": ([ACCEPT, {"text": "x"}], "the event does not have a type", EVENTS_CLAUSE),
-    "type of another kind": ([ACCEPT, {"type": 1}], "the type of an event is str, not int", EVENTS_CLAUSE),
+    "no type": ([ACCEPT, {"text": "x"}], "the event does not have a type", EVENTS),
+    "type of another kind": ([ACCEPT, {"type": 1}], "the type of an event is str, not int", EVENTS),
     "type that is no key of a dict": (
         [ACCEPT, {"type": Unhashable("websocket.close")}],
         "the type of an event is str, not Unhashable",
-        EVENTS_CLAUSE,
+        EVENTS,
     ),
-    "no dict": ([ACCEPT, "websocket.close"], "an event is a dict, not str", EVENTS_CLAUSE),
-    "text and bytes": (
-        [ACCEPT, send(text="x", bytes=b"x")],
-        "exactly one of text and bytes is not None; this event has both",
-        SEND_CLAUSE,
-    ),
-    "neither text nor bytes": (
-        [ACCEPT, send()],
-        "exactly one of text and bytes is not None; this event has none of them",
-        SEND_CLAUSE,
-    ),
-    "text and bytes None": (
-        [ACCEPT, send(text=None, bytes=None)],
-        "exactly one of text and bytes is not None; this event has none of them",
-        SEND_CLAUSE,
-    ),
-    "bytes where text belongs": ([ACCEPT, send(text=b"x")], "text is str, not bytes", SEND_CLAUSE),
-    "text where bytes belong": ([ACCEPT, send(bytes="x")], "bytes is bytes, not str", SEND_CLAUSE),
-    "bytearray": ([ACCEPT, send(bytes=bytearray(1))], "bytes is bytes, not bytearray", SEND_CLAUSE),
+    "no dict": ([ACCEPT, "websocket.close"], "an event is a dict, not str", EVENTS),
+    "text and bytes": ([ACCEPT, send(text="x", bytes=b"x")], f"{NOT_ONE} both", SEND),
+    "neither text nor bytes": ([ACCEPT, send()], f"{NOT_ONE} none of them", SEND),
+    "text and bytes None": ([ACCEPT, send(text=None, bytes=None)], f"{NOT_ONE} none of them", SEND),
+    "bytes where text belongs": ([ACCEPT, send(text=b"x")], "text is str, not bytes", SEND),
+    "text where bytes belong": ([ACCEPT, send(bytes="x")], "bytes is bytes, not str", SEND),
+    "bytearray": ([ACCEPT, send(bytes=bytearray(1))], "bytes is bytes, not bytearray", SEND),
     "text that is no text": (
         [ACCEPT, send(text="a\ud800")],
         r"text is sent as UTF-8, which has no '\ud800' (at 1)",
@@ -115,57 +98,45 @@ BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
         "subprotocol 'c' was not offered by the client, which has ['a', 'b']",
         "RFC 6455 section 4.2.2",
     ),
-    "bytes for a subprotocol": ([accept(subprotocol=b"a")], "subprotocol is str, not bytes", ACCEPT_CLAUSE),
+    "bytes for a subprotocol": ([accept(subprotocol=b"a")], "subprotocol is str, not bytes", ON_ACCEPT),
     "subprotocol as a header": (
         [accept(headers=[(b"sec-websocket-protocol", b"a")])],
         "sec-websocket-protocol is no header of accept: use its subprotocol",
-        ACCEPT_CLAUSE,
+        ON_ACCEPT,
     ),
     "str in headers": (
         [accept(headers=[("x-a", "1")])],
         "the names and values of headers are bytes, not str: 'x-a'",
-        ACCEPT_CLAUSE,
+        ON_ACCEPT,
     ),
     "upper case and no pair": (
         [accept(headers=[(b"X-A", b"1"), 1])],
         "a header is a pair of a name and a value, not 1",
-        ACCEPT_CLAUSE,
+        ON_ACCEPT,
     ),
     "line break in a header": (
         [accept(headers=[(b"x-a", b"1\r\nx-b: 2")])],
         r"header b'x-a': b'1\r\nx-b: 2': the value has a control character",
         "RFC 9110 section 5",
     ),
-    "headers as a dict": (
-        [accept(headers={b"x-a": b"1"})],
-        "headers are pairs of a name and a value, not dict",
-        ACCEPT_CLAUSE,
-    ),
-    "None for headers": ([accept(headers=None)], NO_HEADERS, ACCEPT_CLAUSE),
+    "headers as a dict": ([accept(headers={b"x-a": b"1"})], f"{PAIRS}, not dict", ON_ACCEPT),
+    "None for headers": ([accept(headers=None)], f"{PAIRS}, and may be left out, but are not None", ON_ACCEPT),
     "close code that no frame has": (
         [ACCEPT, close(code=1005)],
         "close code 1005 may not be sent; use 1000-1003, 1007-1014 or 3000-4999",
         "RFC 6455 section 7.4",
     ),
-    "close code None": ([ACCEPT, close(code=None)], "code is int, not NoneType", CLOSE_CLAUSE),
-    "str for a close code": ([ACCEPT, close(code="1000")], "code is int, not str", CLOSE_CLAUSE),
-    "bytes for a reason": ([ACCEPT, close(reason=b"bye")], "reason is str, not bytes", CLOSE_CLAUSE),
+    "close code None": ([ACCEPT, close(code=None)], "code is int, not NoneType", ON_CLOSE),
+    "str for a close code": ([ACCEPT, close(code="1000")], "code is int, not str", ON_CLOSE),
+    "bytes for a reason": ([ACCEPT, close(reason=b"bye")], "reason is str, not bytes", ON_CLOSE),
     "reason that is too long": (
         [ACCEPT, close(reason="é" * 62)],
         f"a close reason is at most 123 bytes of UTF-8 text, not {ascii('é' * 62)[:77]}...",
         "RFC 6455 section 5.5",
     ),
-    "status that is none": ([start(status=99)], "status is the status of a response, 200-599, not 99", DENIAL_CLAUSE),
-    "str for a body": (
-        [START, {"type": "websocket.http.response.body", "body": "no"}],
-        "body is bytes, not str",
-        DENIAL_CLAUSE,
-    ),
-    "body before its start": (
-        [{"type": "websocket.http.response.body", "body": b""}],
-        "websocket.http.response.body before websocket.accept: the handshake is not answered yet",
-        CONNECT_CLAUSE,
-    ),
+    "status that is none": ([start(status=99)], "status is the status of a response, 200-599, not 99", DENIAL),
+    "str for a body": ([START, {"type": BODY, "body": "no"}], "body is bytes, not str", DENIAL),
+    "body before its start": ([{"type": BODY, "body": b""}], f"{BODY} before {HANDSHAKE_IS} not answered yet", CONNECT),
 }
 
 
@@ -264,10 +235,7 @@ FINE: Mapping[str, list[Any]] = {
         CLOSE,
         {"type": "my.extension"},
     ],
-    "denial without headers and body": [
-        {"type": "websocket.http.response.start", "status": 599},
-        {"type": "websocket.http.response.body"},
-    ],
+    "denial without headers and body": [{"type": "websocket.http.response.start", "status": 599}, {"type": BODY}],
 }
 
 
