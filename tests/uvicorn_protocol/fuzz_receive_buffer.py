@@ -1,7 +1,7 @@
 """Fuzz the receive buffer: `python -m tests.uvicorn_protocol.fuzz_receive_buffer --cases 100000`.
 
-A case is a seed: of a stream, of the places where it is cut, of the bounds, and of the order in which the transport
-reads, the loop turns and the application receives. What fails prints its seed, which `--seed` runs again.
+A case is a seed: of a stream, its cuts, the bounds, and the order of reads, iterations and receives. A failing case
+prints its seed, which `--seed` runs again.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""A receive buffer with a transport and a clock of its own, and the invariants that it keeps whatever comes.
+"""A receive buffer with a transport and a loop of its own, and its invariants.
 
-The oracle is a plain list: the messages and the end that were put into the stream. The script of a case says how the
-stream is cut, how reads and calls of `receive` follow each other, and where `receive` is cancelled.
+The oracle is the list of messages and control frames of the stream. The seed of a case tells how the stream is cut, how
+reads and calls of `receive` follow each other, and where `receive` is cancelled.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from tests.wire.streams import BINARY, PING, PONG, RSV1, TEXT, close, deflated, 
 
 Control = Ping | Pong | Close | Violation
 Message = str | bytes
-# By then any case has come to its end: each iteration does something.
+# Each iteration does something, so any case has ended by then.
 _ITERATIONS: Final = 20_000
 
 
 class Transport:
-    """Keeps what `ReceiveBuffer` tells a transport."""
+    """A transport that knows whether it reads."""
 
     def __init__(self) -> None:
         self.is_reading = True
@@ -43,7 +43,7 @@ class Transport:
 
 
 class Writes:
-    """Writes nothing."""
+    """A writer that writes nothing."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
@@ -54,7 +54,7 @@ class Writes:
 
 
 class Loop:
-    """As much of an event loop as a receive buffer uses; an iteration is `turn`."""
+    """As much of an event loop as a receive buffer uses."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -85,7 +85,7 @@ class Loop:
         raise AssertionError(context)
 
     def turn(self) -> bool:
-        """Run one iteration; whether there was something to run."""
+        """Run one iteration; return True if it ran anything."""
         ready, self._ready = self._ready, deque()
         for handle in ready:
             if not handle.cancelled():
@@ -104,12 +104,12 @@ class Case:
         self.messages: list[Message] = []
         self.controls: list[Control] = []
         self.end: Close | Violation | None = None
-        # Where each message ends in the stream, and how much of that was read.
+        # Where each message ends in the stream, and how many bytes were read.
         self.ends: list[int] = []
         self.fed = 0
         stream = self._stream()
         cuts = [chance.randrange(len(stream) + 1) for _ in range(chance.choice((0, 1, 2, 5, 20)))]
-        # The last bytes of a message are where a receive buffer may stall.
+        # A receive buffer may stall at the last bytes of a message.
         cuts += [end - chance.choice((0, 1, 1, 2)) for end in self.ends if chance.random() < 0.3]
         self.reads = deque(piece for piece in pieces(stream, cuts) if piece)
         self.got: list[Message] = []
@@ -169,7 +169,7 @@ class Case:
             self.controls.append(self.end)
         return stream
 
-    # -- what happens
+    # -- events
 
     def read(self) -> None:
         """Let the transport read."""
@@ -178,7 +178,7 @@ class Case:
             self.buffer.feed(self.reads.popleft())
 
     def receive(self) -> bool:
-        """Call `receive`, or wake it where it waits; whether anything came of it."""
+        """Call `receive`, or resume it; return True if it has returned."""
         if self._receiving is None:
             self._receiving, self._waits_for = self.buffer.receive(), None
         elif self._waits_for is not None and not self._waits_for.done():
@@ -207,22 +207,21 @@ class Case:
                 return
             raise AssertionError("a cancelled receive went on")
 
-    # -- what must hold
+    # -- invariants
 
     def check(self) -> None:
-        """Check the bounds, and that somebody makes reading go on."""
+        """Check the bounds, and that reading goes on."""
         buffer = self.buffer
         assert self.got == self.messages[: len(self.got)]
         assert self.seen == self.controls[: len(self.seen)]
         assert len(buffer.events) <= self.max_messages
         if not buffer.events:
-            assert not buffer.reader.has_more or buffer._next_read is not None, "held bytes, and nobody reads on"
-            assert self.transport.is_reading or buffer._next_read is not None, "paused, and nobody resumes"
+            assert not buffer.reader.has_more or buffer._next_read is not None, "held bytes are not read on"
+            assert self.transport.is_reading or buffer._next_read is not None, "the transport stays paused"
 
     def run(self) -> None:
-        """Run the case to its end, and raise where something was lost, late, out of order or stuck."""
+        """Run the case to its end; raise if anything was lost, late, out of order or stuck."""
         chance = self.chance
-        # The order of the things that happen is as much of a case as the stream.
         eager, lazy = chance.random(), chance.random()
         for _ in range(_ITERATIONS):
             if not self.reads:
@@ -244,7 +243,7 @@ class Case:
         self._finish()
 
     def _settle(self) -> None:
-        """Receive until there is nothing more: all that was read to its last byte has come."""
+        """Receive until nothing more comes, which has to be all messages that were read to their last byte."""
         for _ in range(_ITERATIONS):
             moved = self.receive()
             moved |= self.loop.turn()
@@ -252,7 +251,7 @@ class Case:
             if self.is_told or not moved:
                 break
         else:
-            raise AssertionError("it comes to no end")
+            raise AssertionError("receiving does not end")
         read = sum(end <= self.fed for end in self.ends)
         assert len(self.got) >= read, f"{read - len(self.got)} messages are stuck"
 

@@ -1,4 +1,4 @@
-"""Attacks of clients on a server: each kind is one connection, from its first byte to its end."""
+"""Attacks of clients on a server: each kind is one connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ from .peer import Peer, dialled, text
 from .served import Uvicorn
 
 MAX_MESSAGE_BYTES: Final = 64 * KIB
-# How long a client that stalls stays at the longest, in seconds: the server gives it up before.
+# Seconds that a stalled client stays at most; the server aborts it before.
 _PATIENCE: Final = 60.0
 _SMALL_BUFFER: Final = 4096
 _DEFLATE: Final = "permessage-deflate"
@@ -26,7 +26,7 @@ Attack: TypeAlias = Callable[[Uvicorn], Awaitable[None]]
 async def _open(
     server: Uvicorn, target: str, extensions: str | None = None, *, stalls: bool = False
 ) -> AsyncIterator[Peer]:
-    """A WebSocket that is open."""
+    """Open a WebSocket."""
     first = handshake(target, sec_websocket_extensions=extensions)
     async with dialled(server, first, receive_buffer=_SMALL_BUFFER if stalls else None) as peer:
         head = await peer.head()
@@ -44,7 +44,7 @@ async def _ends(peer: Peer) -> None:
 
 
 def _closed_with(code: int, target: str, *data: bytes, extensions: str | None = None) -> Attack:
-    """Send this, after which the server closes with a code."""
+    """Return an attack of this data, which the server closes with a code."""
 
     async def attack(server: Uvicorn) -> None:
         async with _open(server, target, extensions) as peer:
@@ -56,7 +56,7 @@ def _closed_with(code: int, target: str, *data: bytes, extensions: str | None = 
 
 
 def _refused_with(status: int, first: bytes) -> Attack:
-    """Send this in place of a handshake, which the server refuses."""
+    """Return an attack in place of a handshake, which the server refuses."""
 
     async def attack(server: Uvicorn) -> None:
         async with dialled(server, first) as peer:
@@ -67,7 +67,7 @@ def _refused_with(status: int, first: bytes) -> Attack:
 
 
 def _left(how: str, target: str, *data: bytes) -> Attack:
-    """Send this and leave without a close frame."""
+    """Return an attack that sends this and leaves without a close frame."""
 
     async def attack(server: Uvicorn) -> None:
         async with _open(server, target) as peer:
@@ -111,9 +111,9 @@ async def half_a_handshake_and_silence(server: Uvicorn) -> None:
 
 
 async def stalled_reader(server: Uvicorn) -> None:
-    """Ask for a flood and read nothing, until the server has given up."""
+    """Ask for a flood and read nothing, until the server aborts."""
     async with _open(server, "/flood", stalls=True) as peer:
-        # While nothing is read, writing tells that the connection is gone.
+        # While nothing is read, only a write finds the end of the connection.
         async with asyncio.timeout(_PATIENCE):
             while not peer.writer.transport.is_closing():
                 peer.send(frame(BINARY))
@@ -124,7 +124,7 @@ async def stalled_subscriber(server: Uvicorn) -> None:
     """Join a room, fill it, and read nothing."""
     async with _open(server, "/room/stalls", stalls=True) as peer:
         for _ in range(10):
-            # The hub may have given it up by now.
+            # The hub may have aborted it by now.
             with suppress(ConnectionError):
                 await peer.push(text("x" * 16 * KIB), 0.05)
             await asyncio.sleep(0.01)
@@ -231,7 +231,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
 
 
 async def run(server: Uvicorn, count: int, at_once: int) -> Mapping[str, list[str]]:
-    """Make so many connections, of all kinds in turn, so many at a time; return what went wrong, by kind."""
+    """Make `count` connections of all kinds in turn, `at_once` at a time; return the errors by kind."""
     kinds = list(ATTACKS.items())
     wrong: dict[str, list[str]] = {}
     numbers = iter(range(count))
@@ -241,7 +241,7 @@ async def run(server: Uvicorn, count: int, at_once: int) -> Mapping[str, list[st
             name, attack = kinds[number % len(kinds)]
             try:
                 await attack(server)
-            except Exception as error:  # noqa: BLE001 -- whatever it was is shown with the kind's name
+            except Exception as error:  # noqa: BLE001 -- any error is shown with the kind's name
                 wrong.setdefault(name, []).append(f"{type(error).__name__}: {error}")
 
     async with asyncio.TaskGroup() as tasks:
@@ -251,5 +251,5 @@ async def run(server: Uvicorn, count: int, at_once: int) -> Mapping[str, list[st
 
 
 def shown(wrong: Mapping[str, list[Any]]) -> str:
-    """Return a line for each kind: how often, and the first that it was."""
+    """Return a line for each kind: how many errors, and the first of them."""
     return "\n".join(f"{name}: {len(errors)} times, first {errors[0]}" for name, errors in wrong.items())

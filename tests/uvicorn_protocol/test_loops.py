@@ -6,8 +6,7 @@ import json
 import os
 import socket
 import ssl
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -31,19 +30,18 @@ _PINGS: Final = ("--ws-ping-interval=0.5", "--ws-ping-timeout=0.5")
 
 
 @pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> tuple[list[str], bool]:
+def core(request: pytest.FixtureRequest, tls: ssl.SSLContext, tls_options: list[str]) -> dict[str, Any]:
+    """The options of uvicorn, and the TLS of its clients."""
     loop, http, is_tls = CORES[request.param]
     for module in (loop.partition(":")[0], http):
         pytest.importorskip(module)
-    file, key = certificate
-    files = [f"--ssl-certfile={file}", f"--ssl-keyfile={key}"] if is_tls else []
-    return [f"--loop={loop}", f"--http={http}", *files], is_tls
+    options = [f"--loop={loop}", f"--http={http}", *(tls_options if is_tls else ())]
+    return {"options": options, "tls": tls if is_tls else None}
 
 
 @pytest.fixture
-def server(serve: Serve, core: tuple[list[str], bool], tls: ssl.SSLContext) -> Uvicorn:
-    options, is_tls = core
-    return serve(*options, tls=tls if is_tls else None)
+def server(serve: Serve, core: dict[str, Any]) -> Uvicorn:
+    return serve(*core["options"], tls=core["tls"])
 
 
 async def test_messages_pings_and_the_closing_handshake(server: Uvicorn) -> None:
@@ -107,15 +105,14 @@ async def test_a_bad_frame(server: Uvicorn) -> None:
     assert (notes["received"], notes["told"][0][0]) == (["'one'"], 1002)
 
 
-async def test_a_stalled_peer(serve: Serve, core: tuple[list[str], bool], tls: ssl.SSLContext) -> None:
-    options, is_tls = core
-    server = serve(*options, *_PINGS, tls=tls if is_tls else None)
+async def test_a_stalled_peer(serve: Serve, core: dict[str, Any]) -> None:
+    server = serve(*core["options"], *_PINGS, tls=core["tls"])
     async with opened(server, "flood_and_listen", receive_buffer=4096) as peer:
         peer.stop_reading()
         assert (await peer.notes())["flood"] == ["OSError"]
 
 
-async def test_what_nobody_receives_waits_on_the_wire(server: Uvicorn) -> None:
+async def test_messages_that_nobody_receives_wait_on_the_wire(server: Uvicorn) -> None:
     message = frame(BINARY, bytes(64 * KIB), mask=NO_MASK)
     async with opened(server, "count", query={"gate": 1}) as peer:
         await peer.notes(until="ready")
@@ -155,9 +152,8 @@ async def test_a_client_that_ends_while_its_messages_are_unread_is_gone_at_once_
         await peer.notes()
 
 
-async def test_sigterm(start: Start, core: tuple[list[str], bool], tls: ssl.SSLContext) -> None:
-    options, is_tls = core
-    server = start(*options, tls=tls if is_tls else None)
+async def test_sigterm(start: Start, core: dict[str, Any]) -> None:
+    server = start(*core["options"], tls=core["tls"])
     async with opened(server, "clear_up") as peer:
         server.terminate()
         assert await peer.close_frame() == (1012, "")

@@ -1,4 +1,4 @@
-"""What the class writes to its transport, call by call, in the test's own event loop."""
+"""The writes of the class to its transport, call by call, in the test's own event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ from .peer import text
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written, one item for each call."""
+    """Keeps the data of each write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,32 +46,51 @@ class Transport(asyncio.Transport):
 
 
 class Open:
-    """A connection that the application has accepted; `send` and `receive` are the application's."""
+    """A connection that the application has accepted; `run` is the rest of the application."""
 
-    send: Send
     receive: Receive
+    transport: Transport
+    _send: Send
 
     def __init__(self, run: Callable[["Open"], Awaitable[None]]) -> None:
         async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-            self.send, self.receive = send, receive
+            self._send, self.receive = send, receive
             await receive()
             await send({"type": "websocket.accept"})
             self.transport.writes.clear()
             await run(self)
+            self.has_returned = True
 
         config = Config(cast("Any", app), ws=WebSocketProtocol, lifespan="off", log_config=None)
         config.load()
+        self.has_returned = False
         self.transport = Transport()
         self.protocol = WebSocketProtocol(config, ServerState(), {})
         self.protocol.connection_made(self.transport)
         self.protocol.data_received(handshake("/"))
 
-    @property
-    def writes(self) -> list[bytes]:
-        return self.transport.writes
+    async def send(self, **keys: Any) -> None:
+        await self._send({"type": "websocket.send", **keys})
 
-    def lose(self) -> None:
-        self.protocol.connection_lost(None)
+    async def close(self, code: int) -> None:
+        await self._send({"type": "websocket.close", "code": code})
+
+    def written(self) -> list[bytes]:
+        """Return the writes since the last call."""
+        writes, self.transport.writes = self.transport.writes, []
+        return writes
+
+
+async def run_to_its_end(run: Callable[[Open], Awaitable[None]]) -> None:
+    ws = Open(run)
+    await _until_idle()
+    assert ws.has_returned
+    ws.protocol.connection_lost(None)
+
+
+async def _until_idle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 def sent(message: bytes | str) -> bytes:
@@ -81,12 +100,7 @@ def sent(message: bytes | str) -> bytes:
 
 async def _echo(ws: Open) -> None:
     while "text" in (event := await ws.receive()):
-        await ws.send({"type": "websocket.send", "text": event["text"]})
-
-
-async def _until_idle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
+        await ws.send(text=event["text"])
 
 
 async def test_answers_to_messages_that_came_together_are_one_write() -> None:
@@ -94,41 +108,34 @@ async def test_answers_to_messages_that_came_together_are_one_write() -> None:
     await _until_idle()
     ws.protocol.data_received(b"".join(text(str(number)) for number in range(5)))
     await _until_idle()
-    assert ws.writes == [b"".join(sent(str(number)) for number in range(5))]
+    assert ws.written() == [b"".join(sent(str(number)) for number in range(5))]
     ws.protocol.data_received(text("alone"))
     await _until_idle()
-    assert ws.writes[1:] == [sent("alone")]
-    ws.lose()
+    assert ws.written() == [sent("alone")]
+    ws.protocol.connection_lost(None)
 
 
 async def test_corked_frames_are_written_in_the_next_iteration_and_at_64_kib() -> None:
     async def run(ws: Open) -> None:
+        # While one task waits for a message, another may have more to send.
         waiting = asyncio.ensure_future(ws.receive())
         await asyncio.sleep(0)
-        # While one task waits for a message, another may have more to send.
-        await ws.send({"type": "websocket.send", "text": "one"})
-        await ws.send({"type": "websocket.send", "text": "two"})
-        assert ws.writes == []
+        await ws.send(text="one")
+        await ws.send(text="two")
+        assert ws.written() == []
         await asyncio.sleep(0)
-        assert ws.writes == [sent("one") + sent("two")]
-        ws.writes.clear()
+        assert ws.written() == [sent("one") + sent("two")]
         for _ in range(3):
-            await ws.send({"type": "websocket.send", "bytes": bytes(30 * KIB)})
-        assert ws.writes == [sent(bytes(30 * KIB)) * 3]
-        ws.writes.clear()
-        # A pong waits with them, and a close frame takes them along.
-        await ws.send({"type": "websocket.send", "text": "three"})
+            await ws.send(bytes=bytes(30 * KIB))
+        assert ws.written() == [sent(bytes(30 * KIB)) * 3]
+        # A pong is corked too, and a close frame writes everything.
+        await ws.send(text="three")
         ws.protocol.data_received(frame(PING, b"?"))
-        await ws.send({"type": "websocket.close", "code": 4000})
-        assert ws.writes == [sent("three") + pong_frame(b"?") + b"\x88\x02\x0f\xa0"]
+        await ws.close(4000)
+        assert ws.written() == [sent("three") + pong_frame(b"?") + b"\x88\x02\x0f\xa0"]
         waiting.cancel()
-        ends.append("returned")
 
-    ends: list[str] = []
-    ws = Open(run)
-    await _until_idle()
-    assert ends == ["returned"]
-    ws.lose()
+    await run_to_its_end(run)
 
 
 async def test_a_full_transport_gets_the_latest_pong_when_it_has_written() -> None:
@@ -137,11 +144,11 @@ async def test_a_full_transport_gets_the_latest_pong_when_it_has_written() -> No
     ws.protocol.pause_writing()
     ws.protocol.data_received(frame(PING, b"1") + frame(PING, b"2") + text("later"))
     await _until_idle()
-    assert ws.writes == []
+    assert ws.written() == []
     ws.protocol.resume_writing()
     await _until_idle()
-    assert ws.writes == [pong_frame(b"2"), sent("later")]
-    ws.lose()
+    assert ws.written() == [pong_frame(b"2"), sent("later")]
+    ws.protocol.connection_lost(None)
 
 
 async def test_a_handler_that_only_sends_lets_the_loop_go_on() -> None:
@@ -150,30 +157,22 @@ async def test_a_handler_that_only_sends_lets_the_loop_go_on() -> None:
     async def run(ws: Open) -> None:
         async def count() -> None:
             while True:
-                iterations.append(len(ws.writes))
+                iterations.append(len(ws.transport.writes))
                 await asyncio.sleep(0)
 
         counting = asyncio.ensure_future(count())
         for _ in range(3500):
-            await ws.send({"type": "websocket.send", "text": ""})
+            await ws.send(text="")
         counting.cancel()
 
-    ws = Open(run)
-    await _until_idle()
-    # An empty message counts 128 bytes, and an iteration 128 KiB.
+    await run_to_its_end(run)
+    # An empty message counts 128 bytes, and an iteration has 128 KiB.
     assert iterations == [1025, 2050, 3075]
-    ws.lose()
 
 
-async def test_a_message_is_text_or_bytes() -> None:
-    caught: list[BaseException] = []
-
+async def test_a_message_of_text_and_bytes_is_an_error() -> None:
     async def run(ws: Open) -> None:
-        with pytest.raises(InvalidMessage) as error:
-            await ws.send({"type": "websocket.send", "text": "a", "bytes": b"b"})
-        caught.append(error.value)
+        with pytest.raises(InvalidMessage):
+            await ws.send(text="a", bytes=b"b")
 
-    ws = Open(run)
-    await _until_idle()
-    assert len(caught) == 1
-    ws.lose()
+    await run_to_its_end(run)

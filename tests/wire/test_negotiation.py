@@ -1,4 +1,4 @@
-"""What permessage-deflate comes to (RFC 7692, 5.1 and 7.1), and what the header may look like (RFC 6455, 9.1)."""
+"""The negotiation of permessage-deflate (RFC 7692, 5.1 and 7.1), and the grammar of its header (RFC 6455, 9.1)."""
 
 import time
 from typing import Final
@@ -39,9 +39,11 @@ ACCEPTED: Final = [
 ]
 
 
-def test_an_offer_is_accepted_with_what_it_leaves_to_the_server() -> None:
-    for offer, parameters, response in ACCEPTED:
-        assert negotiate([f"permessage-deflate{offer}"]) == (parameters, f"permessage-deflate{response}")
+@pytest.mark.parametrize(("offer", "parameters", "response"), ACCEPTED)
+def test_an_offer_is_accepted_with_the_parameters_that_it_leaves_to_the_server(
+    offer: str, parameters: Parameters, response: str
+) -> None:
+    assert negotiate([f"permessage-deflate{offer}"]) == (parameters, f"permessage-deflate{response}")
 
 
 DECLINED: Final = [
@@ -53,7 +55,7 @@ DECLINED: Final = [
     "server_no_context_takeover=1",
     "client_no_context_takeover=true",
     "server_max_window_bits",
-    # zlib makes no raw stream of this window.
+    # zlib cannot make a raw stream of this window.
     "server_max_window_bits=8",
     *(f"server_max_window_bits={value}" for value in ("7", "16", "010", "+10", "10.0", "ten")),
     *(f"client_max_window_bits={value}" for value in ("7", "16", "08")),
@@ -61,12 +63,12 @@ DECLINED: Final = [
 ]
 
 
-def test_an_offer_with_parameters_that_cannot_be_is_declined() -> None:
+@pytest.mark.parametrize("parameters", DECLINED)
+def test_an_offer_with_invalid_parameters_is_declined_and_the_next_one_considered(parameters: str) -> None:
+    """RFC 7692, 5.1."""
     accepted = (Parameters(False, False, 12, 15), "permessage-deflate")
-    for parameters in DECLINED:
-        assert negotiate([f"permessage-deflate; {parameters}"]) is None, parameters
-        # The client may have a second choice (RFC 7692, 5.1).
-        assert negotiate([f"permessage-deflate; {parameters}, permessage-deflate"]) == accepted
+    assert negotiate([f"permessage-deflate; {parameters}"]) is None
+    assert negotiate([f"permessage-deflate; {parameters}, permessage-deflate"]) == accepted
 
 
 @pytest.mark.parametrize(
@@ -86,14 +88,17 @@ def test_the_first_acceptable_offer_of_all_lines_is_taken(lines: list[str], wind
     assert accepted[0].server_max_window_bits == window_bits
 
 
-def test_without_an_offer_of_permessage_deflate_there_is_none() -> None:
-    for lines in (
-        [],
-        ["x-webkit-deflate-frame"],
-        ["permessage-deflate2", "Permessage-Deflate"],
-        ['foo; bar="baz", foo'],
-    ):
-        assert negotiate(lines) is None
+NO_OFFERS: Final[list[list[str]]] = [
+    [],
+    ["x-webkit-deflate-frame"],
+    ["permessage-deflate2", "Permessage-Deflate"],
+    ['foo; bar="baz", foo'],
+]
+
+
+@pytest.mark.parametrize("lines", NO_OFFERS)
+def test_other_extensions_are_declined(lines: list[str]) -> None:
+    assert negotiate(lines) is None
 
 
 MALFORMED: Final = [
@@ -121,21 +126,13 @@ MALFORMED: Final = [
 ]
 
 
-def test_a_header_that_breaks_the_grammar_is_malformed_wherever_it_stands() -> None:
-    for line in MALFORMED:
+@pytest.mark.parametrize("line", MALFORMED)
+def test_a_header_that_breaks_the_grammar_is_malformed_wherever_it_stands_and_each_time(line: str) -> None:
+    for lines in ([line], [line], ["permessage-deflate", line])[: 3 if line.strip(" \t,") else 2]:
         with pytest.raises(MalformedExtensions) as caught:
-            negotiate([line])
+            negotiate(lines)
         assert isinstance(caught.value, ValueError)
         assert "deflate" not in str(caught.value)
-        if line.strip(" \t,"):
-            with pytest.raises(MalformedExtensions):
-                negotiate(["permessage-deflate", line])
-
-
-def test_a_malformed_header_is_malformed_each_time_it_comes() -> None:
-    for _ in range(2):
-        with pytest.raises(MalformedExtensions):
-            negotiate(["permessage-deflate;"])
 
 
 @pytest.mark.parametrize(
@@ -158,52 +155,37 @@ def test_a_header_of_any_kind_is_read_in_linear_time(line: str) -> None:
     assert time.process_time() - start < 0.5
 
 
-def test_the_server_may_do_without_its_context_unasked() -> None:
-    assert negotiate(["permessage-deflate"], server_context_takeover=False) == (
-        Parameters(True, False, 12, 15),
-        "permessage-deflate",
-    )
+def test_the_server_may_give_up_its_context_unasked() -> None:
+    accepted = (Parameters(True, False, 12, 15), "permessage-deflate")
+    assert negotiate(["permessage-deflate"], server_context_takeover=False) == accepted
 
 
 @pytest.mark.parametrize(
     ("offer", "response"),
-    [
-        ("permessage-deflate", "permessage-deflate"),
-        ("permessage-deflate; server_max_window_bits=15", "permessage-deflate; server_max_window_bits=15"),
-        ("permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=15"),
-    ],
+    [("", ""), ("; server_max_window_bits=15",) * 2, ("; client_max_window_bits", "; client_max_window_bits=15")],
 )
 def test_windows_of_full_size_are_named_only_where_the_client_did(offer: str, response: str) -> None:
-    assert negotiate([offer], max_window_bits=15) == (Parameters(False, False, 15, 15), response)
+    accepted = (Parameters(False, False, 15, 15), f"permessage-deflate{response}")
+    assert negotiate([f"permessage-deflate{offer}"], max_window_bits=15) == accepted
 
 
-@given(
-    server_takeover=st.booleans(),
-    client_takeover=st.booleans(),
-    server_bits=st.none() | BITS,
-    client_bits=st.none() | st.just(True) | BITS,
-    max_bits=BITS,
-    own_takeover=st.booleans(),
-)
-def test_a_client_of_websockets_agrees_with_what_was_accepted(
-    *,
-    server_takeover: bool,
-    client_takeover: bool,
-    server_bits: int | None,
-    client_bits: int | bool | None,
-    max_bits: int,
-    own_takeover: bool,
+OFFERS = st.tuples(st.booleans(), st.booleans(), st.none() | BITS, st.none() | st.just(True) | BITS)
+
+
+@given(OFFERS, BITS, st.booleans())
+def test_a_client_of_websockets_agrees_with_the_response(
+    offered: tuple[bool, bool, int | None, int | bool | None], max_bits: int, own_takeover: bool
 ) -> None:
-    client = ClientPerMessageDeflateFactory(not server_takeover, not client_takeover, server_bits, client_bits)
+    client = ClientPerMessageDeflateFactory(*offered)
     offer = build_extension([(client.name, client.get_request_params())])
     accepted = negotiate([offer], max_window_bits=max_bits, server_context_takeover=own_takeover)
     assert accepted
     parameters, response = accepted
-    # It raises where a response is no answer to its offer.
     ((name, values),) = parse_extension(response)
+    # Raises if the response does not answer its offer.
     extension = client.process_response_params(values, [])
     assert name == client.name
-    # RFC 7692, 7.1.1.1 and 7.1.2.1: with what the client knows of it, it can read a server that uses less.
+    # RFC 7692, 7.1.1.1 and 7.1.2.1: a client can read a server that uses less than it announced.
     assert parameters.server_no_context_takeover >= extension.remote_no_context_takeover
     assert parameters.server_max_window_bits <= extension.remote_max_window_bits
     assert parameters.client_no_context_takeover == extension.local_no_context_takeover
@@ -211,21 +193,11 @@ def test_a_client_of_websockets_agrees_with_what_was_accepted(
     assert {name for name, _ in values} <= {name for name, _ in client.get_request_params()}
 
 
-PARAMETERS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            [
-                "server_no_context_takeover",
-                "client_no_context_takeover",
-                "server_max_window_bits",
-                "client_max_window_bits",
-                "odd",
-            ]
-        ),
-        st.sampled_from(["", "=8", "=9", '="11"', "=15", "=16", "=", "=x y"]),
-    ).map("".join),
-    max_size=4,
-)
+NAMES = (
+    "server_no_context_takeover client_no_context_takeover server_max_window_bits client_max_window_bits odd"
+).split()
+VALUES = ["", "=8", "=9", '="11"', "=15", "=16", "=", "=x y"]
+PARAMETERS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)).map("".join), max_size=4)
 EXTENSIONS = st.lists(
     st.tuples(st.sampled_from(["permessage-deflate", "other", "", "bad name"]), PARAMETERS).map(
         lambda pair: "; ".join([pair[0], *pair[1]])
@@ -236,7 +208,7 @@ EXTENSIONS = st.lists(
 
 
 @given(line=EXTENSIONS)
-def test_every_header_comes_to_what_websockets_makes_of_it(line: str) -> None:
+def test_every_header_has_the_outcome_of_websockets(line: str) -> None:
     server = ServerPerMessageDeflateFactory(server_max_window_bits=12, client_max_window_bits=12)
     try:
         offers = parse_extension(line.strip(" "))
@@ -251,7 +223,7 @@ def test_every_header_comes_to_what_websockets_makes_of_it(line: str) -> None:
                 response, extension = server.process_request_params(values, [])
             except NegotiationError:
                 continue
-            # It names its own window unasked.
+            # websockets names its own window unasked.
             offered = {name for name, _ in values}
             response = [(name, value) for name, value in response if name in offered]
             expected = build_extension([(name, response)]), extension.remote_max_window_bits

@@ -1,12 +1,11 @@
-"""Compressed messages in a reader (RFC 7692 sections 6 and 7.2): what the inflater gets, and what comes of it.
-
-The inflater is zlib itself where its calls are looked at, and else our own.
-"""
+"""Compressed messages in a reader (RFC 7692 sections 6 and 7.2): the calls of the inflater, and the events."""
 
 import random
 import tracemalloc
 import zlib
 from typing import Final
+
+import pytest
 
 from asgi_ws.sizes import MIB
 from asgi_ws.wire.deflate import Deflate
@@ -75,7 +74,7 @@ def test_a_compressed_message_may_be_cut_and_fragmented_anywhere() -> None:
         assert read(data, cuts=[place], reader=FrameReader(inflater=ours())) == [text.encode()]
 
 
-def test_the_inflater_gets_the_payload_and_is_told_of_the_last_frame_and_of_the_room_that_is_left() -> None:
+def test_the_inflater_gets_the_payload_the_last_frame_and_the_room_that_is_left() -> None:
     inflater = PlainInflater()
     first, second = deflated(b"x" * 50)[:4], deflated(b"x" * 50)[4:]
     reader = FrameReader(max_message_bytes=100, inflater=inflater)
@@ -103,36 +102,47 @@ def test_the_inflater_may_come_after_the_first_frames() -> None:
     assert reader.feed() == ["Hello"]
 
 
-def test_without_an_inflater_no_frame_may_say_to_be_compressed() -> None:
+def test_without_an_inflater_a_compressed_frame_is_1002() -> None:
     assert without_reasons(read(frame(TEXT, HELLO, rsv=RSV1))) == [Violation(1002, "")]
 
 
-def test_only_the_first_frame_of_a_message_may_say_to_be_compressed() -> None:
-    for broken in (
-        frame(TEXT, rsv=RSV1, fin=False) + frame(CONT, rsv=RSV1),
-        frame(TEXT, fin=False) + frame(CONT, rsv=RSV1),
-        frame(PING, rsv=RSV1),
-        frame(TEXT, HELLO, rsv=RSV1 | RSV2),
-        frame(3, HELLO, rsv=RSV1),
-        frame(TEXT, HELLO, rsv=RSV1, mask=None),
-        frame(TEXT, fin=False) + frame(TEXT, HELLO, rsv=RSV1),
-    ):
-        assert without_reasons(read(broken, reader=FrameReader(inflater=PlainInflater()))) == [Violation(1002, "")]
+RSV1_MISUSED: Final = {
+    "a continuation of a compressed message": frame(TEXT, rsv=RSV1, fin=False) + frame(CONT, rsv=RSV1),
+    "a continuation": frame(TEXT, fin=False) + frame(CONT, rsv=RSV1),
+    "a ping": frame(PING, rsv=RSV1),
+    "another reserved bit": frame(TEXT, HELLO, rsv=RSV1 | RSV2),
+    "a reserved opcode": frame(3, HELLO, rsv=RSV1),
+    "no mask": frame(TEXT, HELLO, rsv=RSV1, mask=None),
+    "a message within a message": frame(TEXT, fin=False) + frame(TEXT, HELLO, rsv=RSV1),
+}
 
 
-def test_what_cannot_be_inflated_is_1007() -> None:
-    # Block type 3, contradicting lengths of a stored block, a distance to before the beginning, too many codes.
-    for payload in (b"\xff", b"\x00\x05\x00\x05\x00Hello", bytes.fromhex("4b04c200"), b"\xfd" + bytes(20)):
-        data = frame(BINARY, b"ok") + frame(BINARY, payload, rsv=RSV1)
-        assert read(data, reader=FrameReader(inflater=ours())) == [b"ok", Violation(1007, "invalid compressed data")]
+@pytest.mark.parametrize("broken", RSV1_MISUSED.values(), ids=RSV1_MISUSED)
+def test_only_the_first_frame_of_a_message_may_be_marked_as_compressed(broken: bytes) -> None:
+    assert without_reasons(read(broken, reader=FrameReader(inflater=PlainInflater()))) == [Violation(1002, "")]
 
 
-def test_compressed_text_that_is_no_utf_8_is_1007() -> None:
+NOT_INFLATABLE: Final = {
+    "block type 3": b"\xff",
+    "contradicting lengths of a stored block": b"\x00\x05\x00\x05\x00Hello",
+    "a distance to before the beginning": bytes.fromhex("4b04c200"),
+    "too many codes": b"\xfd" + bytes(20),
+}
+
+
+@pytest.mark.parametrize("payload", NOT_INFLATABLE.values(), ids=NOT_INFLATABLE)
+def test_data_that_cannot_be_inflated_is_1007(payload: bytes) -> None:
+    data = frame(BINARY, b"ok") + frame(BINARY, payload, rsv=RSV1)
+    events = read(data, reader=FrameReader(inflater=ours()))
+    assert events == [b"ok", Violation(1007, "invalid compressed data")]
+
+
+def test_compressed_text_that_is_not_utf_8_is_1007() -> None:
     data = frame(TEXT, deflated(b"\xc3\x28"), rsv=RSV1)
     assert without_reasons(read(data, reader=FrameReader(inflater=ours()))) == [Violation(1007, "")]
 
 
-def test_the_limit_holds_for_what_is_inflated() -> None:
+def test_the_limit_holds_for_inflated_bytes() -> None:
     for size in (10, 11):
         whole = deflated(bytes(size))
         for parts in ([whole], [whole[:1], whole[1:]], [b"", whole, b""]):
@@ -141,7 +151,7 @@ def test_the_limit_holds_for_what_is_inflated() -> None:
             assert event == (bytes(10) if size == 10 else Violation(1009, "message too big"))
 
 
-def test_the_limit_counts_what_came_in_the_fragments_before() -> None:
+def test_the_limit_counts_earlier_fragments() -> None:
     compressor = zlib.compressobj(wbits=-15)
     parts = [compressor.compress(b"123456") + compressor.flush(zlib.Z_SYNC_FLUSH), deflated(b"12345", compressor)]
     reader = FrameReader(max_message_bytes=10, inflater=ours())
@@ -151,7 +161,7 @@ def test_the_limit_counts_what_came_in_the_fragments_before() -> None:
 
 
 def test_a_message_that_gets_longer_by_compression_is_not_too_big() -> None:
-    # Level, window and memory level: stored blocks, and what makes the most of data that cannot be compressed.
+    # Level, window and memory level: stored blocks, and the settings that expand random data most.
     for level, window_bits, memory_level in ((0, 15, 8), (1, 9, 1), (9, 9, 1), (1, 15, 8), (9, 12, 5)):
         for size in (1, 1000, 100 * 1024):
             chance = random.Random(size)
@@ -222,19 +232,19 @@ def test_a_call_that_completes_a_large_message_leaves_the_next_one() -> None:
     assert reader.feed() == [bytes(1000)]
 
 
-def test_what_is_not_compressed_is_not_bounded_by_what_may_be_inflated() -> None:
+def test_plain_messages_do_not_count_as_work_of_the_inflater() -> None:
     reader = FrameReader(inflater=PlainInflater(), max_work=10_000)
     assert reader.feed(frame(BINARY, bytes(200)) * 5) == [bytes(200)] * 5
     assert not reader.has_more
 
 
-def test_the_end_gives_back_the_inflater() -> None:
+def test_the_end_frees_the_inflater() -> None:
     reader = FrameReader(inflater=PlainInflater())
     reader.feed(frame(TEXT, HELLO, rsv=RSV1) + close(1000))
     assert reader.inflater is None
 
 
-def test_a_reader_that_discards_inflates_no_more_and_finds_the_close_frame() -> None:
+def test_a_reader_that_discards_stops_inflating_and_finds_the_close_frame() -> None:
     bomb = frame(BINARY, deflated(bytes(MIB)), rsv=RSV1)
     reader = FrameReader(inflater=ours())
     assert reader.feed(bomb + frame(TEXT, b"\xff", rsv=RSV1) + close(1000)) == []

@@ -1,7 +1,7 @@
-"""What bounds a reader: bytes and fragments of a message, events and inflated bytes of a call, and its memory."""
+"""The bounds of a reader: bytes and fragments of a message, events of a call, and its memory."""
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,6 +13,7 @@ from .streams import (
     BINARY,
     CLOSE,
     CONT,
+    NO_MASK,
     PING,
     PONG,
     RSV1,
@@ -30,7 +31,7 @@ from .streams import (
 
 TOO_BIG = [Violation(1009, "message too big")]
 TOO_MANY = [Violation(1009, "too many fragments")]
-NO_MASK = bytes(4)
+INVALID = [Violation(1007, "")]
 
 
 def limited(max_message_bytes: int) -> FrameReader:
@@ -39,16 +40,13 @@ def limited(max_message_bytes: int) -> FrameReader:
 
 @pytest.mark.parametrize("limit", [0, 1, 125, 126, 65_535, 65_536])
 def test_a_message_may_have_as_many_bytes_as_the_limit_and_no_more(limit: int) -> None:
-    for size, is_too_big in ((max(limit - 1, 0), False), (limit, False), (limit + 1, True)):
-        whole = bytes(size)
-        for data, message in (
-            (frame(BINARY, whole), whole),
-            (b"".join(fragments(BINARY, [whole[:1], whole[1:]])), whole),
-            (frame(TEXT, whole), whole.decode()),
-        ):
-            # The limit is for one message, and what was before one that is too big is given.
-            before = frame(BINARY, bytes(limit)) + frame(PING, b"?")
-            assert read(before + data, reader=limited(limit))[2:] == (TOO_BIG if is_too_big else [message])
+    # The limit is for one message, and earlier messages are returned.
+    before = frame(BINARY, bytes(limit)) + frame(PING, b"?")
+    for whole in (bytes(max(limit - 1, 0)), bytes(limit), bytes(limit + 1)):
+        split = b"".join(fragments(BINARY, [whole[:1], whole[1:]]))
+        for data, message in ((frame(BINARY, whole), whole), (split, whole), (frame(TEXT, whole), whole.decode())):
+            expected = TOO_BIG if len(whole) > limit else [message]
+            assert read(before + data, reader=limited(limit))[2:] == expected
 
 
 def test_the_limit_is_in_bytes_and_not_in_characters() -> None:
@@ -75,16 +73,14 @@ def test_a_message_that_will_be_too_big_is_refused_with_its_length(size: int) ->
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_a_message_may_have_as_many_fragments_as_the_limit_and_no_more(limit: int) -> None:
-    def reader() -> FrameReader:
-        return FrameReader(max_fragments=limit)
-
-    # Control frames are no fragments, and an empty fragment is one.
+    # Control frames are not fragments, and an empty fragment is one.
     for part in (b"x", b""):
         data = frame(PING).join(fragments(BINARY, [part] * limit))
-        assert read(data * 3, reader=reader()) == ([Ping(b"")] * (limit - 1) + [part * limit]) * 3
+        events = [Ping(b"")] * (limit - 1) + [part * limit]
+        assert read(data * 3, reader=FrameReader(max_fragments=limit)) == events * 3
     data = b"".join(fragments(BINARY, [b"x"] * (limit + 1)))
-    assert read(data[: 7 * limit + 1], reader=reader()) == []
-    assert read(data[: 7 * limit + 2], reader=reader()) == TOO_MANY
+    assert read(data[: 7 * limit + 1], reader=FrameReader(max_fragments=limit)) == []
+    assert read(data[: 7 * limit + 2], reader=FrameReader(max_fragments=limit)) == TOO_MANY
 
 
 def test_by_default_a_message_has_16_mib_and_131072_fragments() -> None:
@@ -109,7 +105,9 @@ MIXED_EVENTS: list[Event] = ["1", Ping(b"2"), b"34", Pong(b""), Close(1005, "")]
         (3, [MIXED_EVENTS]),
     ],
 )
-def test_a_call_gives_at_most_so_many_messages_and_the_next_ones_the_rest(most: int, calls: list[list[Event]]) -> None:
+def test_a_call_returns_at_most_so_many_messages_and_the_next_calls_the_rest(
+    most: int, calls: list[list[Event]]
+) -> None:
     reader = FrameReader()
     data = MIXED
     assert reader.feed() == []
@@ -120,18 +118,16 @@ def test_a_call_gives_at_most_so_many_messages_and_the_next_ones_the_rest(most: 
     assert reader.feed(b"", most) == []
 
 
-def test_a_call_that_may_give_nothing_holds_what_it_gets_and_knows_what_may_be_in_it() -> None:
-    reader = FrameReader()
-    first, last = frame(TEXT, b"abc")[:-1], frame(TEXT, b"abc")[-1:]
-    assert reader.feed(first) == []
-    assert reader.feed(last, 0) == []
+def test_a_call_that_may_return_nothing_holds_its_bytes_and_knows_that_there_may_be_more() -> None:
+    reader, data = FrameReader(), frame(TEXT, b"abc")
+    assert reader.feed(data[:-1]) == reader.feed(data[-1:], 0) == []
     assert reader.has_more
     assert reader.held == 1
     assert reader.feed() == ["abc"]
     assert not reader.has_more
 
 
-def test_what_is_held_finishes_what_was_begun_wherever_it_is_cut() -> None:
+def test_held_bytes_finish_a_begun_frame_wherever_it_is_cut() -> None:
     for place in range(1, len(MIXED)):
         reader = FrameReader()
         events = reader.feed(MIXED[:place])
@@ -141,15 +137,14 @@ def test_what_is_held_finishes_what_was_begun_wherever_it_is_cut() -> None:
 
 
 def test_a_header_that_came_in_two_pieces_does_not_hide_the_frame_behind_it() -> None:
-    message = frame(BINARY, bytes(126))
-    reader = FrameReader()
+    message, reader = frame(BINARY, bytes(126)), FrameReader()
     assert reader.feed(message[:3]) == []
     assert reader.feed(message[3:] + frame(TEXT, b"x"), 1) == [bytes(126)]
     assert reader.has_more
     assert reader.feed() == ["x"]
 
 
-def test_a_call_reads_at_most_so_many_frames() -> None:
+def test_a_call_reads_at_most_256_frames() -> None:
     reader = FrameReader()
     assert len(reader.feed(frame(PING) * 5000)) == 256
     assert reader.has_more
@@ -159,176 +154,162 @@ def test_a_call_reads_at_most_so_many_frames() -> None:
     assert reader.has_more
 
 
-def test_what_a_bound_left_comes_before_what_comes_later() -> None:
-    reader = FrameReader()
-    assert reader.feed(frame(TEXT, b"1") + frame(TEXT, b"2") + frame(TEXT, b"3")[:3], 1) == ["1"]
-    assert reader.feed(frame(TEXT, b"3")[3:] + frame(TEXT, b"4"), 1) == ["2"]
+def test_held_bytes_come_before_later_bytes() -> None:
+    reader, third = FrameReader(), frame(TEXT, b"3")
+    assert reader.feed(frame(TEXT, b"1") + frame(TEXT, b"2") + third[:3], 1) == ["1"]
+    assert reader.feed(third[3:] + frame(TEXT, b"4"), 1) == ["2"]
     assert reader.has_more
     assert reader.feed() == ["3", "4"]
     assert not reader.has_more
 
 
-def test_a_failure_is_an_event_like_others_for_the_bound() -> None:
+def test_a_violation_counts_as_an_event_of_a_call() -> None:
     reader = FrameReader()
     assert reader.feed(frame(TEXT, b"1") + frame(TEXT, b"\xff"), 1) == ["1"]
     assert reader.has_more
-    assert without_reasons(reader.feed(b"", 1)) == [Violation(1007, "")]
+    assert without_reasons(reader.feed(b"", 1)) == INVALID
     assert not reader.has_more
 
 
 @pytest.mark.parametrize("rest", [*[frame(TEXT, b"abc")[:size] for size in (0, 1, 2, 5, 8)], frame(PING, b"abc")[:8]])
-def test_a_frame_that_is_not_whole_is_nothing_more(rest: bytes) -> None:
-    for most in (1, 2):
-        reader = FrameReader()
-        assert drain(reader, frame(TEXT, b"1") + frame(TEXT, b"2") + rest, most) == ["1", "2"]
-        assert not reader.has_more
-    reader = FrameReader()
-    assert reader.feed(rest) == []
-    assert not reader.has_more
+def test_a_frame_that_is_not_whole_does_not_count_as_more(rest: bytes) -> None:
+    for before, events in ((b"", []), (frame(TEXT, b"1") + frame(TEXT, b"2"), ["1", "2"])):
+        for most in (1, 2):
+            reader = FrameReader()
+            assert drain(reader, before + rest, most) == events
+            assert not reader.has_more
 
 
-# -- memory: what a reader holds, and what its calls take for a moment, never grows faster than what came
+# -- memory: held bytes and those of a call never grow faster than the input
 
 
 @pytest.fixture
-def _traced() -> Iterator[None]:
+def traced() -> Iterator[None]:
     tracemalloc.start()
     yield
     tracemalloc.stop()
 
 
-def allocated(reader: FrameReader, parts: list[bytes]) -> int:
-    """What the calls took at most, each beside what was there before it, added up: a count of bytes moved."""
+def held() -> int:
+    return tracemalloc.get_traced_memory()[0]
+
+
+def moved(calls: Iterator[object]) -> int:
+    """Add up the most memory of each call, beside what was held before it: the bytes that are moved."""
     total = 0
-    for part in parts:
-        before, _ = tracemalloc.get_traced_memory()
+    while True:
+        before = held()
         tracemalloc.reset_peak()
-        assert drain(reader, part) == []
+        if next(calls, None) is None:
+            return total
         total += tracemalloc.get_traced_memory()[1] - before
-    return total
 
 
-@pytest.mark.usefixtures("_traced")
-@pytest.mark.parametrize(("opcode", "size", "piece"), [(TEXT, 8192, 1), (BINARY, 4 * MIB, 4096)])
-def test_a_message_in_small_pieces_costs_as_much_for_each_of_them_however_long_it_is(
-    opcode: int, size: int, piece: int
-) -> None:
-    costs = []
-    for length in (size // 4, size):
-        # The last byte never comes, so that only the pieces are counted.
-        data = frame(opcode, bytes(length), mask=NO_MASK)[:-1]
-        costs.append(allocated(FrameReader(), pieces(data, range(piece, len(data), piece))))
-    assert costs[1] < 5 * costs[0]
-
-
-@pytest.mark.usefixtures("_traced")
-def test_a_message_in_small_fragments_costs_as_much_for_each_of_them_however_long_it_is() -> None:
-    costs = []
-    for count in (500, 2000):
-        parts = [frame(BINARY, b"12", fin=False)] + [frame(CONT, b"12", fin=False)] * count
-        costs.append(allocated(FrameReader(), parts))
-    assert costs[1] < 5 * costs[0]
-
-
-@pytest.mark.usefixtures("_traced")
-def test_many_messages_in_one_piece_cost_as_much_for_each_of_them_however_many_they_are() -> None:
-    costs = []
-    for count in (500, 2000):
-        reader = FrameReader()
-        tracemalloc.reset_peak()
-        before, _ = tracemalloc.get_traced_memory()
-        # One at a time, so that what is left is left again and again.
-        cost, data = 0, frame(BINARY, b"x" * 30) * count
-        while reader.feed(data, 1):
-            cost += tracemalloc.get_traced_memory()[1] - before
-            before, _ = tracemalloc.get_traced_memory()
-            tracemalloc.reset_peak()
-            data = b""
-        costs.append(cost)
-    assert costs[1] < 5 * costs[0]
-
-
-@pytest.mark.usefixtures("_traced")
-@pytest.mark.parametrize("piece", [4096, MIB])
-def test_a_message_of_16_mib_is_there_at_most_twice(piece: int) -> None:
-    data = frame(BINARY, bytes(16 * MIB), mask=NO_MASK)
+def feeding(parts: list[bytes], most: int | None = None, before: bytes = b"") -> Iterator[object]:
+    """Feed each part to a reader that holds `before`, and nothing comes of it."""
     reader = FrameReader()
-    view = memoryview(data)
-    before, _ = tracemalloc.get_traced_memory()
+    reader.feed(before, 0)
+    for part in parts:
+        assert (drain(reader, part) if most is None else reader.feed(part, most)) == []
+        yield True
+
+
+def pieces_of(opcode: int, length: int, size: int) -> Iterator[object]:
+    # The last byte never comes, so that only the pieces are counted.
+    data = frame(opcode, bytes(length), mask=NO_MASK)[:-1]
+    return feeding(pieces(data, range(size, len(data), size)))
+
+
+def one_at_a_time(count: int) -> Iterator[object]:
+    reader, data = FrameReader(), frame(BINARY, b"x" * 30) * count
+    while reader.feed(data, 1):
+        data = b""
+        yield True
+
+
+COSTS: dict[str, tuple[Callable[[int], Iterator[object]], int]] = {
+    "a text in pieces of one byte": (lambda count: pieces_of(TEXT, count, 1), 8192),
+    "a message in pieces of 4 KiB": (lambda count: pieces_of(BINARY, count, 4096), 4 * MIB),
+    "small fragments": (
+        lambda count: feeding([frame(BINARY, b"12", fin=False)] + [frame(CONT, b"12", fin=False)] * count),
+        2000,
+    ),
+    "many messages in one read, one a call": (one_at_a_time, 2000),
+    "small pieces behind much that is held": (
+        lambda count: feeding([b"\x82"] * count, 0, before=frame(BINARY, b"x") * 20_000),
+        1000,
+    ),
+}
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize(("calls", "count"), COSTS.values(), ids=COSTS)
+def test_the_bytes_that_are_moved_grow_no_faster_than_the_input(
+    calls: Callable[[int], Iterator[object]], count: int
+) -> None:
+    few, many = moved(calls(count // 4)), moved(calls(count))
+    # The held bytes of the last case are copied once.
+    assert many < 5 * few + 7 * 20_000 * (calls is COSTS["small pieces behind much that is held"][0])
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("piece", [4096, MIB])
+def test_a_message_of_16_mib_is_held_at_most_twice(piece: int) -> None:
+    data = frame(BINARY, bytes(16 * MIB), mask=NO_MASK)
+    reader, view, before = FrameReader(), memoryview(data), held()
     tracemalloc.reset_peak()
     events: list[Event] = []
     for start in range(0, len(data), piece):
         events = reader.feed(bytes(view[start : start + piece]))
     assert [len(event) for event in events if isinstance(event, bytes)] == [16 * MIB]
-    # The parts so far, an eighth of room for the next ones, and the message that is made of them.
+    # The pieces so far, an eighth of space for more, and the message that is made of them.
     assert tracemalloc.get_traced_memory()[1] - before < 2.3 * 16 * MIB
     del events
-    # Nothing of it stays.
-    assert tracemalloc.get_traced_memory()[0] - before < MIB // 10
+    assert held() - before < MIB // 10
 
 
-@pytest.mark.usefixtures("_traced")
-def test_what_a_reader_holds_of_many_fragments_is_their_bytes() -> None:
-    reader = FrameReader()
-    before, _ = tracemalloc.get_traced_memory()
+@pytest.mark.usefixtures("traced")
+def test_of_many_fragments_only_their_bytes_are_held() -> None:
+    reader, before = FrameReader(), held()
     assert reader.feed(frame(BINARY, b"ab", fin=False)) == []
     for _ in range(50):
         assert reader.feed(frame(CONT, b"ab", fin=False) * 200) == []
         assert reader.feed(frame(PING)) == [Ping(b"")]
-    assert tracemalloc.get_traced_memory()[0] - before < 1.2 * 20_002 + 5000
+    assert held() - before < 1.2 * 20_002 + 5000
 
 
-@pytest.mark.usefixtures("_traced")
+@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("end", [close(1000), frame(PING, fin=False)])
-def test_the_end_gives_back_what_was_held(end: bytes) -> None:
-    reader = FrameReader()
-    before, _ = tracemalloc.get_traced_memory()
+def test_the_end_frees_all_held_bytes(end: bytes) -> None:
+    reader, before = FrameReader(), held()
     reader.feed(frame(TEXT, bytes(MIB), fin=False, mask=NO_MASK))
-    assert tracemalloc.get_traced_memory()[0] - before >= MIB
+    assert held() - before >= MIB
     # The end comes with much that is left to the next call.
     assert len(reader.feed(frame(PING) * 256 + end + bytes(MIB))) == 256
     assert reader.has_more
     assert len(reader.feed()) == 1
-    assert tracemalloc.get_traced_memory()[0] - before < MIB // 10
+    assert held() - before < MIB // 10
     assert reader.feed(bytes(MIB)) == []
-    assert tracemalloc.get_traced_memory()[0] - before < MIB // 10
+    assert held() - before < MIB // 10
 
 
-@pytest.mark.usefixtures("_traced")
-def test_small_pieces_behind_much_that_is_held_are_copied_once() -> None:
-    held = frame(BINARY, b"x") * 20_000
-    costs = []
-    for count in (250, 1000):
-        reader = FrameReader()
-        reader.feed(held, 0)
-        cost = 0
-        for _ in range(count):
-            before, _ = tracemalloc.get_traced_memory()
-            tracemalloc.reset_peak()
-            reader.feed(b"\x82", 0)
-            cost += tracemalloc.get_traced_memory()[1] - before
-        costs.append(cost)
-    assert costs[1] < 5 * costs[0] + len(held)
-
-
-@pytest.mark.usefixtures("_traced")
-def test_a_text_is_held_as_long_as_it_came_and_not_in_four_bytes_for_a_character() -> None:
+@pytest.mark.usefixtures("traced")
+def test_a_text_is_held_encoded_and_not_in_four_bytes_for_a_character() -> None:
     text = "a" * (MIB // 4) + "\U0001f600"
     for parts in ([text.encode()], [text[:-1].encode() + b"\xf0\x9f", b"\x98\x80"]):
         data = b"".join(fragments(TEXT, parts))
-        reader = FrameReader()
-        before, _ = tracemalloc.get_traced_memory()
+        reader, before = FrameReader(), held()
         (event,) = reader.feed(data)
         assert isinstance(event, Utf8)
-        assert tracemalloc.get_traced_memory()[0] - before < 1.2 * MIB // 4
+        assert held() - before < 1.2 * MIB // 4
         assert event.decode() == text
 
 
-def test_a_text_that_is_held_encoded_was_checked() -> None:
-    for payload in (b"a" * 5000 + b"\xff", b"a" * 5000 + b"\xf0\x9f"):
-        assert without_reasons(read(frame(TEXT, payload))) == [Violation(1007, "")]
-        assert without_reasons(read(frame(TEXT, payload), cuts=[3000])) == [Violation(1007, "")]
-        assert FrameReader().whole(frame(TEXT, payload)) is None
+@pytest.mark.parametrize("end", [b"\xff", b"\xf0\x9f"])
+def test_a_text_that_is_held_encoded_was_checked(end: bytes) -> None:
+    data = frame(TEXT, b"a" * 5000 + end)
+    assert without_reasons(read(data)) == without_reasons(read(data, cuts=[3000])) == INVALID
+    assert FrameReader().whole(data) is None
 
 
 # -- a bound that is lowered
@@ -345,27 +326,22 @@ def test_a_lower_bound_holds_for_the_next_message(size: int) -> None:
 
 
 def test_a_higher_bound_changes_nothing() -> None:
-    reader = FrameReader(max_message_bytes=10)
+    reader = limited(10)
     reader.restrict(1000)
     assert reader.feed(frame(BINARY, length=11)[:2]) == TOO_BIG
 
 
-def test_a_lower_bound_holds_for_the_message_under_way() -> None:
-    whole = frame(BINARY, bytes(100))
-    reader = FrameReader()
-    assert reader.feed(whole[:60]) == []
-    reader.restrict(50)
-    assert reader.feed(whole[60:]) == TOO_BIG
-    first, second = fragments(BINARY, [bytes(20), bytes(40)])
-    reader = FrameReader()
-    assert reader.feed(first) == []
-    reader.restrict(50)
-    assert reader.feed(second[:2]) == TOO_BIG
+WHOLE, FRAGMENTS = frame(BINARY, bytes(100)), fragments(BINARY, [bytes(20), bytes(40)])
+UNDER_WAY = {
+    "in one frame": (WHOLE[:60], WHOLE[60:]),
+    "in fragments": (FRAGMENTS[0], FRAGMENTS[1][:2]),
+    "compressed": tuple(fragments(BINARY, [deflated(bytes(100)), b"\x00"], rsv=RSV1)),
+}
 
 
-def test_a_lower_bound_holds_for_what_a_message_under_way_inflates_to() -> None:
-    first, second = fragments(BINARY, [deflated(bytes(100)), b"\x00"], rsv=RSV1)
+@pytest.mark.parametrize(("begun", "rest"), UNDER_WAY.values(), ids=UNDER_WAY)
+def test_a_lower_bound_holds_for_the_message_under_way(begun: bytes, rest: bytes) -> None:
     reader = FrameReader(inflater=PlainInflater())
-    assert reader.feed(first) == []
+    assert reader.feed(begun) == []
     reader.restrict(50)
-    assert reader.feed(second) == TOO_BIG
+    assert reader.feed(rest) == TOO_BIG
