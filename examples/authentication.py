@@ -1,4 +1,4 @@
-"""Three ways for a token to come, and one answer to a wrong one."""
+"""Read a token from a cookie, a subprotocol or the query, and refuse a wrong one."""
 
 import hmac
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ TOKENS: Mapping[str, str] = {"s3cret": "Ada"}
 
 
 def user_of(token: str) -> str:
-    """Whose token this is, compared in constant time."""
+    """Return the user with this token. Compare in constant time."""
     for known, user in TOKENS.items():
         if hmac.compare_digest(known.encode(), token.encode()):
             return user
@@ -30,7 +30,7 @@ async def by_cookie(ws: WebSocket) -> None:
 
 @websocket_app
 async def by_subprotocol(ws: WebSocket) -> None:
-    # A browser offers them with new WebSocket(url, ["chat.v1", "token.s3cret"]).
+    # In a browser: new WebSocket(url, ["chat.v1", "token.s3cret"])
     tokens = [
         name.removeprefix("token.")
         for name in ws.subprotocols
@@ -39,7 +39,7 @@ async def by_subprotocol(ws: WebSocket) -> None:
     user = user_of(tokens[0] if tokens else "")
     if "chat.v1" not in ws.subprotocols:
         raise HTTPError(400, "offer chat.v1")
-    # The answer names the real subprotocol and leaves the token out.
+    # Answer with the real subprotocol, never with the token.
     await ws.accept(subprotocol="chat.v1")
     await greet(ws, user)
 

@@ -1,4 +1,4 @@
-"""asgi_ws in front of a Django site, here one view in the same file."""
+"""Put asgi_ws in front of a Django site, here a single view in the same file."""
 
 import django
 from django.conf import settings

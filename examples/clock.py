@@ -1,4 +1,4 @@
-"""A handler that only sends, and still learns that the client left."""
+"""A handler that only sends, and ends when the client leaves."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A guest book that can be read over HTTP and signed over a WebSocket."""
+"""A guest book: read it over HTTP, sign it over a WebSocket."""
 
 import logging
 

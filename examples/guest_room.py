@@ -1,4 +1,4 @@
-"""The guest book, in which everyone who is there sees who signs."""
+"""The guest book as a room: every connected client sees each new guest."""
 
 from asgi_ws import (
     App,

@@ -1,4 +1,4 @@
-"""asgi_ws inside a FastAPI application."""
+"""Mount asgi_ws in a FastAPI application."""
 
 from fastapi import FastAPI
 

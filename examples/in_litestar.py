@@ -1,4 +1,4 @@
-"""asgi_ws inside a Litestar application."""
+"""Mount asgi_ws in a Litestar application."""
 
 from litestar import Litestar, asgi, get
 

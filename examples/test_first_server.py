@@ -1,4 +1,4 @@
-"""The guest book, in memory: no server, no socket, and no wait without an end."""
+"""Tests of the guest book. They need no server, and every wait has a time limit."""
 
 from collections.abc import Iterator
 

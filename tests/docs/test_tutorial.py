@@ -1,6 +1,6 @@
-"""The tutorial is followed to the letter, in a folder that is empty at first and outside of the checkout.
+"""Follow the tutorial command by command, in a folder that is empty at first and outside of the checkout.
 
-What is installed comes from the environment of the tests: a reader's is fresh, and `test_wheel` makes such a one.
+Installed packages are those of the environment of the tests. A reader's environment is new; `test_wheel` tries that.
 """
 
 import os
@@ -37,9 +37,8 @@ class Reader:
     """Does what the page says, in `folder`."""
 
     def __init__(self, parent: Path) -> None:
-        # Where the reader is: in a checkout, until the page leads out of it.
-        self.folder = parent / "asgi-ws"
-        self.folder.mkdir()
+        # Beside the checkout.
+        self.folder = parent
         self._server: ServerProcess | None = None
         self.done: list[str] = []
         # What servers have logged that were stopped.
@@ -55,7 +54,7 @@ class Reader:
             case ["cd", path]:
                 self.folder = (self.folder / path).resolve()
             case ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:
-                # The tests' own environment stands for it.
+                # The environment of the tests is used instead.
                 pass
             case ["pip", "install", *requirements]:
                 self._install(requirements)
@@ -79,7 +78,7 @@ class Reader:
         project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
         for requirement in requirements:
             name, _, extras = requirement.rstrip("]").partition("[")
-            if (self.folder / name).resolve().name == "asgi-ws":
+            if name == "../asgi-websockets":
                 extras_of_project = set(project["project"]["optional-dependencies"])
                 assert {extra for extra in extras.split(",") if extra} <= extras_of_project
             else:
