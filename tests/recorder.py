@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from asgi_ws import (
-    WebSocket,
-    WebSocketEndpoint,
-)
+from asgi_ws import WebSocket, WebSocketEndpoint
 from asgi_ws.testing import VirtualClock, WebSocketCommunicator
 
 

@@ -58,10 +58,7 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
             "'https://example.org:8443', 'https://*.example.org', 'file://' or 'null'"
         ),
     ),
-    (
-        InvalidHost("a:1"),
-        "hosts: 'a:1' is not a host; write 'example.org', '*.example.org', '127.0.0.1' or '[::1]'",
-    ),
+    (InvalidHost("a:1"), "hosts: 'a:1' is not a host; write 'example.org', '*.example.org', '127.0.0.1' or '[::1]'"),
     (
         InvalidLimit("idle_timeout", -1, "a positive number or None"),
         "Limits(idle_timeout=-1): expected a positive number or None",
@@ -70,10 +67,7 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
         InvalidLimit("messages", 0, "a positive whole number", of="History"),
         "History(messages=0): expected a positive whole number",
     ),
-    (
-        InvalidOverflow("drop", ["close", "drop_oldest"]),
-        "overflow='drop': expected one of 'close', 'drop_oldest'",
-    ),
+    (InvalidOverflow("drop", ["close", "drop_oldest"]), "overflow='drop': expected one of 'close', 'drop_oldest'"),
     (InvalidRoom("", "a name has at least one character"), "room '': a name has at least one character"),
     (
         InvalidSocket(3),

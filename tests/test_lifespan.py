@@ -148,9 +148,7 @@ async def test_what_ends_by_itself_is_logged_and_started_again_at_the_next_reque
 # -- without lifespan
 
 
-async def test_without_lifespan_the_first_connection_starts_everything_once_under_concurrency(
-    journal: Journal,
-) -> None:
+async def test_without_lifespan_the_first_connection_starts_everything_once_under_concurrency(journal: Journal) -> None:
     go = asyncio.Event()
 
     @asynccontextmanager

@@ -110,10 +110,7 @@ async def test_a_mounted_application_that_cannot_stop_fails_the_stop_and_the_oth
     app = mounting(journal.mounted("first"), scripted("startup.complete", "shutdown.failed: stuck"))
     server = LifespanServer(app)
     await server.start()
-    assert await server.stop() == (
-        "shutdown.failed",
-        "LifespanFailed: shutdown of an application failed: stuck",
-    )
+    assert await server.stop() == ("shutdown.failed", "LifespanFailed: shutdown of an application failed: stuck")
     assert journal.lines == ["+first", "-first"]
 
 
@@ -140,9 +137,7 @@ async def test_a_mounted_application_that_raises_between_start_and_stop_is_logge
     assert [record.getMessage() for record in caplog.records] == ["lifespan of a mounted application raised"]
 
 
-async def test_mounted_applications_start_at_the_first_connection_where_there_is_no_lifespan(
-    journal: Journal,
-) -> None:
+async def test_mounted_applications_start_at_the_first_connection_where_there_is_no_lifespan(journal: Journal) -> None:
     app = App([Route("/", Response("ok")), Mount("/a", journal.mounted("a"))])
     assert (await fetch(app)).text == "ok"
     assert journal.lines == ["+a"]

@@ -25,10 +25,7 @@ DEFAULT: Final = Server(
     name="default", title="python -m asgi_ws", profile=ASGI_WS, arguments=("asgi_ws", "--port={port}")
 )
 NAMED: Final = Server(
-    name="named",
-    title="python -m asgi_ws module:app",
-    profile=ASGI_WS,
-    arguments=("asgi_ws", "{app}", "--port={port}"),
+    name="named", title="python -m asgi_ws module:app", profile=ASGI_WS, arguments=("asgi_ws", "{app}", "--port={port}")
 )
 OWN_CLASS: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
 

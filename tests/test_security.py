@@ -8,14 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from asgi_ws import (
-    UNSAFE_ANY,
-    InvalidHost,
-    InvalidOrigin,
-    Refusal,
-    WebSocketEndpoint,
-    websocket_app,
-)
+from asgi_ws import UNSAFE_ANY, InvalidHost, InvalidOrigin, Refusal, WebSocketEndpoint, websocket_app
 from asgi_ws._asgi import Scope
 from asgi_ws.security import Policy, parse_authority, parse_origin
 

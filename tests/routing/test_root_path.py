@@ -15,17 +15,7 @@ from starlette.routing import (
 )
 from starlette.websockets import WebSocket as StarletteWebSocket
 
-from asgi_ws import (
-    App,
-    JSONResponse,
-    Mount,
-    Request,
-    Route,
-    WebSocket,
-    WebSocketRoute,
-    http_app,
-    websocket_app,
-)
+from asgi_ws import App, JSONResponse, Mount, Request, Route, WebSocket, WebSocketRoute, http_app, websocket_app
 from asgi_ws._asgi import ASGIApp
 from asgi_ws.connection import route_path
 from asgi_ws.testing import WebSocketCommunicator, http_client

@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import (
-    Headers,
-    WebSocket,
-    websocket_app,
-)
+from asgi_ws import Headers, WebSocket, websocket_app
 from asgi_ws._asgi import Event
 from asgi_ws.extensions import ABORT_EXTENSION
 from asgi_ws.testing import ApplicationEnded, Denied, VirtualClock, WebSocketCommunicator

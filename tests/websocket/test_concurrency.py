@@ -5,12 +5,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import (
-    ConcurrentReceiveError,
-    WebSocket,
-    WebSocketState,
-    websocket_app,
-)
+from asgi_ws import ConcurrentReceiveError, WebSocket, WebSocketState, websocket_app
 from asgi_ws._asgi import Event
 from asgi_ws.testing import WebSocketCommunicator
 from asgi_ws.testing.servers.profiles import PROFILES

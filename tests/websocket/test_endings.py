@@ -6,14 +6,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import (
-    InvalidCloseCode,
-    InvalidCloseReason,
-    LifecycleError,
-    WebSocket,
-    WebSocketState,
-    websocket_app,
-)
+from asgi_ws import InvalidCloseCode, InvalidCloseReason, LifecycleError, WebSocket, WebSocketState, websocket_app
 from asgi_ws._asgi import Receive, Scope, Send
 from asgi_ws.testing import WebSocketCommunicator
 

@@ -5,13 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from asgi_ws import (
-    InvalidEndpoint,
-    InvalidOrigin,
-    JSONCodec,
-    WebSocket,
-    WebSocketEndpoint,
-)
+from asgi_ws import InvalidEndpoint, InvalidOrigin, JSONCodec, WebSocket, WebSocketEndpoint
 from asgi_ws.testing import WebSocketCommunicator
 
 from ..odd_servers import untold

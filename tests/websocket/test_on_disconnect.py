@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import (
-    ConnectionClosed,
-    HTTPError,
-    Limits,
-    WebSocket,
-    WebSocketEndpoint,
-)
+from asgi_ws import ConnectionClosed, HTTPError, Limits, WebSocket, WebSocketEndpoint
 from asgi_ws.testing import Denied, VirtualClock, WebSocketCommunicator
 
 from ..outcomes import refusal

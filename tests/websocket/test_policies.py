@@ -8,14 +8,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import (
-    SAME_ORIGIN,
-    UNSAFE_ANY,
-    ConnectionClosed,
-    Limits,
-    WebSocket,
-    websocket_app,
-)
+from asgi_ws import SAME_ORIGIN, UNSAFE_ANY, ConnectionClosed, Limits, WebSocket, websocket_app
 from asgi_ws._asgi import Event, Receive, Scope, Send
 from asgi_ws.testing import VirtualClock, WebSocketCommunicator
 

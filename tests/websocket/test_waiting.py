@@ -5,12 +5,7 @@ from typing import Any
 
 import pytest
 
-from asgi_ws import (
-    ConnectionClosed,
-    LifecycleError,
-    WebSocket,
-    websocket_app,
-)
+from asgi_ws import ConnectionClosed, LifecycleError, WebSocket, websocket_app
 from asgi_ws.testing import WebSocketCommunicator
 
 from ..outcomes import outcome, refusal, told, until
