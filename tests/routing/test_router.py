@@ -132,12 +132,6 @@ async def test_whatever_the_path_a_redirect_stays_on_this_host(path: str, root: 
     assert not set(location) & set("\\\n\t")
 
 
-async def test_a_redirect_is_below_the_root_path() -> None:
-    router = Router([Route("/a", show)])
-    for path in ("/r/a/", "/a/"):
-        assert (await get(router, path, root_path="/r")).headers["location"] == "/r/a"
-
-
 async def test_a_redirect_is_only_to_what_this_request_would_be_served_by() -> None:
     router = Router([Route("/a/", show, methods=["GET"]), WebSocketRoute("/ws/", show_ws)])
     assert (await http(router, "POST", "/a")).status == 404
@@ -207,10 +201,6 @@ async def test_a_mounted_application_sees_the_same_root_path_on_every_server() -
         assert (await get(router, path, root_path=root)).text == seen
         # hypercorn's path is the client's, as it is given here.
         assert await said(Router([Mount("/m", show_ws)]), path, root_path=root, server="hypercorn") == seen
-
-
-async def test_a_root_path_is_not_taken_from_a_path_that_only_begins_alike() -> None:
-    assert (await get(Router([Route("/rest", show)]), "/rest", root_path="/r")).status == 200
 
 
 async def test_mounts_nest_and_their_prefixes_take_parameters() -> None:

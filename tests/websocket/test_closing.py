@@ -138,18 +138,6 @@ async def test_messages_that_wait_to_be_sent_go_before_the_close_frame() -> None
         assert await peer.wait_closed() == (1000, "")
 
 
-async def test_a_server_that_fails_on_the_close_frame_does_not_fail_the_handler() -> None:
-    @websocket_app
-    async def handler(ws: WebSocket) -> None:
-        await ws.accept()
-        await ws.close()
-        assert ws.closed
-
-    server = failing(handler, "websocket.close", RuntimeError("unexpected message in this state"))
-    async with WebSocketCommunicator(server) as peer:
-        await peer.connect()
-
-
 async def test_closing_a_connection_whose_peer_is_gone_is_no_error() -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
@@ -251,15 +239,23 @@ async def test_abort_drops_a_connection_whose_close_is_stuck() -> None:
         assert await peer.wait_closed() == (1006, "")
 
 
-async def test_a_server_that_fails_on_the_abort_fails_nobody() -> None:
+@pytest.mark.parametrize(
+    ("call", "event_type", "error"),
+    [
+        ("close", "websocket.close", RuntimeError("unexpected message in this state")),
+        ("abort", ABORT_EXTENSION, ConnectionResetError()),
+    ],
+)
+async def test_a_server_that_fails_on_an_ending_does_not_fail_the_handler(
+    call: str, event_type: str, error: Exception
+) -> None:
     @websocket_app
     async def handler(ws: WebSocket) -> None:
         await ws.accept()
-        await ws.abort()
+        await getattr(ws, call)()
         assert ws.closed
 
-    server = failing(handler, ABORT_EXTENSION, ConnectionResetError())
-    async with WebSocketCommunicator(server, extensions=ABORTS) as peer:
+    async with WebSocketCommunicator(failing(handler, event_type, error), extensions=ABORTS) as peer:
         await peer.connect()
 
 
