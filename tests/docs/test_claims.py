@@ -103,7 +103,7 @@ def test_the_bounds_of_an_outbox_are_listed_with_their_defaults() -> None:
 
 
 def test_the_policies_for_slow_clients_are_listed() -> None:
-    rows = table("how-to/overflow.md", "policy", "past the bound", "choose it when", "the client")
+    rows = table("how-to/overflow.md", "policy", "above the limit", "choose it when", "the client")
     assert [row[0] for row in rows] == list(Overflow)
 
 
