@@ -30,7 +30,7 @@ class WebSocketEndpoint:
 
     Attributes:
         encoding: what `on_receive` gets: `"text"` str, `"bytes"` bytes, `"json"` a decoded value, None (the default)
-            str or bytes as it came. A message of the wrong type closes with 1003, one that is no JSON with 1007.
+            str or bytes as it came. A message of the wrong type closes with 1003, one that is not JSON with 1007.
     """
 
     encoding: ClassVar[Encoding | None] = None
@@ -87,14 +87,14 @@ class WebSocketEndpoint:
         )
 
     async def on_connect(self, ws: WebSocket, /) -> None:
-        """The handshake: accept it, as the default does, or refuse it with `ws.deny()`."""
+        """Accept the handshake, as the default does, or refuse it with `ws.deny()`."""
         await ws.accept()
 
     async def on_receive(self, ws: WebSocket, data: Any, /) -> None:
-        """One message, decoded as `encoding` says."""
+        """Handle one message, decoded according to `encoding`."""
 
     async def on_disconnect(self, ws: WebSocket, close_code: int, /) -> None:
-        """The end; called once whenever `on_connect` was entered, however it ended. `ws` is closed already."""
+        """Handle the end: called once if `on_connect` was entered, however it ended. `ws` is already closed."""
 
 
 async def _serve(endpoint: WebSocketEndpoint, json: JSONCodec, ws: WebSocket) -> None:
@@ -113,7 +113,7 @@ async def _serve(endpoint: WebSocketEndpoint, json: JSONCodec, ws: WebSocket) ->
 
 # The arguments of each method, after the instance.
 _METHOD_ARGUMENTS: Final = {"on_connect": ("ws",), "on_receive": ("ws", "data"), "on_disconnect": ("ws", "close_code")}
-# As it is here: whoever replaces it, on a class or on an instance, has it called.
+# The default is not called; a replacement on a class or on an instance is.
 _NO_ON_DISCONNECT: Final = WebSocketEndpoint.on_disconnect
 
 
@@ -251,7 +251,7 @@ def http_app(
 
 
 def _check_init(cls: type, init: Mapping[str, Any]) -> None:
-    """Find here, and not at the first connection, that no instance can be made."""
+    """Check that an instance can be made, before the first connection needs one."""
     try:
         signature_of(cls).bind(**init)
     except TypeError as error:

@@ -1,7 +1,7 @@
-"""Coroutines that are begun at once: most end without a wait, and then cost no task and no turn of the loop.
+"""Coroutines that are started eagerly: most end without a wait, and then cost no task and no iteration of the loop.
 
-What asyncio has for that from Python 3.12 on, `Task(eager_start=True)`, makes a task for each. Here one task stands
-ready, coroutines are begun in its name, one after the other, and the first that has to wait becomes its own.
+asyncio's `Task(eager_start=True)` of Python 3.12 makes a task for each coroutine. Here there is one spare task.
+Coroutines are started in its name, one after the other, and it continues the first one that has to wait.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ _ENDED: Final = object()
 
 
 class _Job(Coroutine[Any, Any, None]):
-    """What a task runs: a coroutine that was begun before the task was, or nothing.
+    """The coroutine of a spare task: one that was started before the task was, or nothing.
 
-    It is no `async def`: cancelled before its first step, that would never tell the coroutine in it.
+    It is not an `async def`: cancelled before its first step, that would never throw into the coroutine in it.
     """
 
     def __init__(self) -> None:
         self._work: Work | None = None
         self._context: Context | None = None
-        # What the coroutine waits for, until the task has taken it.
+        # The future that the coroutine waits for, until the task has taken it.
         self._waited: Any = None
 
     def take(self, work: Work, waited: Any, context: Context) -> None:
@@ -37,7 +37,7 @@ class _Job(Coroutine[Any, Any, None]):
         self._waited = waited
 
     def send(self, value: Any) -> Any:
-        """A step of the task."""
+        """Run a step of the task."""
         if self._work is None or self._context is None:
             raise StopIteration
         if self._waited is not None:
@@ -46,7 +46,7 @@ class _Job(Coroutine[Any, Any, None]):
         return self._context.run(self._work.send, value)
 
     def throw(self, *error: Any) -> Any:
-        """A step of the task that is cancelled, or whose wait has failed."""
+        """Run a step of the task that is cancelled, or whose wait has failed."""
         if self._work is None or self._context is None:
             raise error[0]
         waited, self._waited = self._waited, None
@@ -82,9 +82,9 @@ class _Spare(asyncio.Task[None]):
 
 
 class Starter:
-    """Starts coroutines in the turn of the caller, each in the name of the task that goes on with it if it waits.
+    """Starts coroutines in the current iteration, each in the name of the task that continues it if it waits.
 
-    So a timeout in it is its own and not the caller's, and what it sets in its context is not seen by the caller. It
+    So a timeout in a coroutine does not affect the caller, and the caller does not see changes of its context. It
     uses what asyncio documents for other implementations of tasks ("Extending", `_enter_task` and `_leave_task`).
 
     Args:
@@ -94,7 +94,7 @@ class Starter:
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._loop = loop
         self._name = name
-        # A task that nothing was found for yet; it ends by itself in the loop's next turn.
+        # A task without a coroutine; it ends by itself in the next iteration of the loop.
         self._spare: tuple[_Job, _Spare] | None = None
         # That task, while something is begun in its name.
         self.current: asyncio.Task[None] | None = None
@@ -102,9 +102,9 @@ class Starter:
         self.tasks: set[asyncio.Task[None]] = set()
 
     def start(self, works: Iterator[Work]) -> None:
-        """Begin each, in order, until there are no more; the iterator itself runs in the caller's turn too.
+        """Begin each, in order, until there are no more; the iterator itself runs in the current iteration too.
 
-        What a coroutine raises in its first step goes through.
+        An exception of a coroutine's first step propagates.
         """
         loop = self._loop
         caller = asyncio.current_task(loop)
@@ -140,7 +140,7 @@ class Starter:
         return works
 
     def _spare_task(self) -> tuple[_Job, _Spare]:
-        """The spare task, or a new one. It is nobody else's: what is begun in its name may start something itself."""
+        """Return the spare task or a new one, and own it: a coroutine in its name may start others itself."""
         spare, self._spare = self._spare, None
         if spare is None or spare[1].done() or spare[1].is_spoiled:
             job = _Job()

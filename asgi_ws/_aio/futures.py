@@ -62,7 +62,7 @@ async def ended_within(task: "asyncio.Task[None]", seconds: float | None, grace:
 
 
 def retrieve_exception(task: "asyncio.Task[Any]") -> None:
-    """Retrieve the exception of a task whose caller may be gone: asyncio logs what nobody has retrieved."""
+    """Retrieve the exception of a task whose caller may be gone: asyncio logs exceptions that are never retrieved."""
     if not task.cancelled():
         task.exception()
 

@@ -40,9 +40,9 @@ class Block:
 class EndingWith:
     """An async context manager whose block runs until `watched()` ends: then it is cancelled, and ends quietly.
 
-    `watched()` runs in a task called `name`, which this block owns: it is cancelled and awaited on the way out. What it
-    raises is raised here. An exception of the block for which `is_quiet` holds ends it quietly too; a cancellation from
-    elsewhere goes through.
+    `watched()` runs in a task called `name`, which this block owns: it is cancelled and awaited on the way out. Its
+    exception is raised here. An exception of the block for which `is_quiet` holds ends it quietly too. A cancellation
+    from elsewhere goes through.
     """
 
     def __init__(

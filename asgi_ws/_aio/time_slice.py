@@ -19,14 +19,14 @@ class TimeSlice:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        # When the slice of this iteration ends; None while nobody has begun it.
+        # When the slice of this iteration ends; None before it has begun.
         self._until: float | None = None
         # Work left over when a slice ended: each returns whether it is done.
         self._works: deque[Callable[[], bool]] = deque()
         self._is_scheduled = False
 
     def begin(self) -> None:
-        """Begin the slice of this iteration, unless somebody has."""
+        """Begin the slice of this iteration, unless it has begun."""
         if self._until is None:
             self._until = time.thread_time() + _SLICE_SECONDS
             self._loop.call_soon(self._end)
@@ -39,7 +39,7 @@ class TimeSlice:
         return self._until is not None and time.thread_time() > self._until
 
     def is_spent(self) -> bool:
-        """Return True if the slice is over; begin it if nobody has."""
+        """Return True if the slice is over; begin it if it has not begun."""
         if self._until is None:
             self.begin()
             return False
@@ -56,7 +56,7 @@ class TimeSlice:
             self._loop.call_soon(self._work)
 
     def _work(self) -> None:
-        """Call each that waits once, until the slice is over; the first of them in any case, so that it gets on."""
+        """Call each pending work once, until the slice is over; the first one in any case, to make progress."""
         self._is_scheduled = False
         self.begin()
         try:

@@ -1,4 +1,4 @@
-"""What a hub asks of a broker: one Protocol, and the values that go through it."""
+"""The interface of brokers: one Protocol, and the values that go through it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What is kept of a room, for those who come late or come back.
+    """The events that are kept of a room, for members that join late or reconnect.
 
     Attributes:
-        messages: the newest so many.
+        messages: the number of newest messages.
         seconds: none that is older; `None` is "no age".
 
     Raises:
-        InvalidLimit: `messages` is no positive whole number, or `seconds` is neither a positive number nor None.
+        InvalidLimit: `messages` is not a positive whole number, or `seconds` is neither a positive number nor None.
     """
 
     messages: int = 100
@@ -61,7 +61,7 @@ class EnvelopeDraft:
 
 @dataclass(frozen=True, slots=True)
 class Envelope(EnvelopeDraft):
-    """What a hub gives a broker, and gets back from it as it was: the kind of `data` too, text or binary.
+    """A message as a hub hands it to a broker and gets it back, text or binary.
 
     Attributes:
         data: the message.
@@ -117,7 +117,7 @@ class RoomEvent(RoomEventDraft):
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """What a broker has read from the history of a room.
+    """Events that a broker has read from the history of a room.
 
     Attributes:
         events: oldest first, one after the other without a hole.
@@ -129,7 +129,7 @@ class HistoryPage:
     top: Position | None
 
     def follows(self, since: Position) -> bool:
-        """Whether nothing is missing between `since` and the events, nor in between them.
+        """Return True if nothing is missing between `since` and the events, nor between them.
 
         A page without events follows when there is nothing after `since`. A page that `limit` has cut ends before
         `top`: read on from the position of its last event.
@@ -147,7 +147,7 @@ class HistoryPage:
 
 
 class BrokerState(Enum):
-    """What a broker is about."""
+    """The connection of a broker to its store."""
 
     STOPPED = "stopped"
     """Not started yet, or stopped."""
@@ -164,13 +164,13 @@ OnInterrupted: TypeAlias = Callable[[], Awaitable[None]]
 class Broker(Protocol):
     """Carries the events of rooms between hubs that share a store, and keeps histories there.
 
-    All methods are called in the event loop in which `start` was. Room names are text that is not empty; whatever else
-    they may be is the hub's affair, so a broker takes any.
+    All methods are called in the event loop in which `start` was. Room names are text that is not empty; the hub
+    checks them further, so a broker accepts any.
     """
 
     @property
     def state(self) -> BrokerState:
-        """What the broker is about. Reading it costs nothing and waits for nothing."""
+        """Return the state of the connection. Reading it is cheap and does not wait."""
         ...
 
     async def start(self, on_event: OnEvent, on_interrupted: OnInterrupted) -> None:
@@ -179,8 +179,8 @@ class Broker(Protocol):
         Args:
             on_event: called with a room and an event, for each event of each subscribed room, those that this broker
                 published included. The order of the plain calls is the order of the events, and in one room it is the
-                same for every broker of the store. What a call returns is awaited: it has handed the event over then,
-                and that is the back-pressure. The call itself publishes nothing. What it raises is logged, and neither
+                same for every broker of the store. The result of a call is awaited: it has handed the event over then,
+                and that is the back-pressure. The call itself publishes nothing. An exception is logged, and neither
                 ends the delivery of later events nor reaches who published.
             on_interrupted: called and awaited after the connection to the store was lost and is back, with all
                 subscriptions in force again. Events may have been missed.
@@ -188,14 +188,14 @@ class Broker(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Let go of the store and of all subscriptions: no call of `on_event` comes after it.
+        """Disconnect from the store and end all subscriptions; `on_event` is not called afterwards.
 
-        No error where the broker is stopped already.
+        Do nothing if the broker has stopped.
         """
         ...
 
     async def subscribe(self, room: str) -> None:
-        """Deliver the events of a room. Those that are published after this has returned arrive, whoever publishes.
+        """Deliver the events of a room. Those that are published after this has returned arrive, from every publisher.
 
         Subscribing twice is as good as once.
         """
@@ -227,6 +227,6 @@ class Broker(Protocol):
             room: which.
             since: the events after it are read, from the oldest on; all that are kept where it is of another epoch.
                 None reads the newest. After a `since` that is past `top` there is nothing.
-            limit: at most so many events; with 0 it is about `top` alone.
+            limit: the most events; 0 reads `top` alone.
         """
         ...

@@ -39,7 +39,7 @@ class _Ring:
     __slots__ = ("events", "top")
 
     def __init__(self, epoch: str) -> None:
-        # The position of the newest event; it stays when that has expired, so that whoever missed nothing is told so.
+        # The position of the newest event. It stays when that has expired: a member that missed nothing gets no gap.
         self.top = Position(epoch, 0)
         # Oldest first, each with the time at which it expires and its size in bytes.
         self.events: deque[tuple[float, int, RoomEvent]] = deque()
@@ -48,7 +48,7 @@ class _Ring:
 class MemoryStore:
     """Histories of rooms in the memory of this process, and who is subscribed to which room.
 
-    What has expired is never read again. Its memory is freed as the store is used, and until then it counts.
+    Expired events are never read again. Their memory is freed as the store is used, and counts until then.
 
     Attributes:
         subscribers: for each room the brokers in the order in which they subscribed, with what is to be called.
@@ -62,7 +62,7 @@ class MemoryStore:
             300 bytes, comes on top.
 
     Raises:
-        InvalidLimit: one of them is no positive whole number.
+        InvalidLimit: one of them is not a positive whole number.
     """
 
     def __init__(self, max_rooms: int = 10_000, *, max_bytes: int = 64 * MIB) -> None:
@@ -121,10 +121,10 @@ class MemoryStore:
         return event
 
     def read(self, room: str, since: Position | None, limit: int, now: float) -> HistoryPage:
-        """What is kept of a room."""
+        """Return the events that are kept of a room."""
         ring = self._rings.get(room)
         if ring is None and room not in self.subscribers:
-            # Where its history would begin. Who only asks makes no room that another would have to go for.
+            # The position at which its history would begin. A read does not make one, which could evict another.
             return HistoryPage((), Position(self._next_epoch, 0))
         ring = ring or self._begin(room)
         self._use(room)
@@ -144,7 +144,7 @@ class MemoryStore:
         return f"{self._name}-{self._losses}"
 
     def _begin(self, room: str) -> _Ring:
-        # The epoch first: whoever has asked where the history would begin was told of this one.
+        # The epoch first: it was the answer to a read before the history began.
         ring = _Ring(self._next_epoch)
         self._evict(self._max_rooms - 1)
         self._rings[room] = ring
@@ -157,7 +157,7 @@ class MemoryStore:
             self._idle.move_to_end(room)
 
     def _leave(self, room: str) -> None:
-        """Nobody is subscribed to a room any more."""
+        """Keep or drop the history of a room that has no subscribers."""
         ring = self._rings.get(room)
         if ring is None:
             return
@@ -177,7 +177,7 @@ class MemoryStore:
             self._drop_oldest(room, ring)
 
     def _free(self, now: float) -> None:
-        """Drop what has expired in rooms that nobody uses, and what is past the bound."""
+        """Drop expired events of unused rooms, and those beyond the bound."""
         while self._filled:
             room, ring = next(iter(self._filled.items()))
             if ring.events[-1][0] > now and self._bytes <= self._max_bytes:
@@ -241,7 +241,7 @@ class MemoryBroker:
             )
 
     async def stop(self) -> None:
-        """Deliver nothing any more. The store keeps its histories."""
+        """Stop delivering events. The store keeps its histories."""
         while self._rooms:
             self._store.unsubscribe(self, self._rooms.pop())
         self._on_event = None
@@ -257,7 +257,7 @@ class MemoryBroker:
         self._store.subscribe(self, room, on_event)
 
     async def unsubscribe(self, room: str) -> None:
-        """Deliver the events of a room no more."""
+        """Stop delivering the events of a room."""
         self._rooms.discard(room)
         self._store.unsubscribe(self, room)
 

@@ -1,4 +1,4 @@
-"""What a hub sends on: a WebSocket of this package, or any ASGI `send`, each as a `Socket`."""
+"""The connections that a hub sends on: a WebSocket of this package, or any ASGI `send`, each as a `Socket`."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger("asgi_ws")
 _SLOW: Final = Refusal.SLOW
 # These are RuntimeErrors too.
 _MISTAKES: Final = (NotImplementedError, RecursionError)
-# How those who raise no exception of a type of its own say that the connection has ended or is being closed.
+# Texts of servers whose exceptions have no type of their own: the connection has ended or is being closed.
 _SAYS_ENDED: Final = (
     "after sending 'websocket.close'",  # uvicorn
     "once a close message has been sent",  # Starlette
@@ -57,17 +57,17 @@ class Socket(Protocol):
         """Begin to close it, within a second; then it is dropped, where the server can do that."""
 
     def close_slow(self) -> None:
-        """The same, for a client that does not keep up."""
+        """Begin to close the connection of a client that does not keep up."""
 
     def closed_error(self) -> ConnectionClosed:
         """Return the error of a call on the connection after its end."""
         ...
 
     def attach(self, attached: AttachedSender) -> None:
-        """Tell of the end, where that can be known."""
+        """Notify `attached` of the end, where that can be known."""
 
     def detach(self, attached: AttachedSender) -> None:
-        """Tell no more."""
+        """Stop notifying `attached`."""
 
 
 class OwnSocket:
@@ -95,7 +95,7 @@ class OwnSocket:
 
 
 class ForeignSocket:
-    """The `send` of somebody else's connection; of its end only a failing `send` tells."""
+    """The `send` of another framework's connection. Only a failing `send` shows its end."""
 
     __slots__ = ("_closer", "_ending", "_is_sending", "_rest", "_send", "never_waits", "push", "push_in_turn")
 
@@ -134,13 +134,13 @@ class ForeignSocket:
     async def _try(self, event: Event) -> None:
         try:
             async with asyncio.timeout(FORCED_CLOSE_TIMEOUT):
-                # What was given up takes a moment to end.
+                # A cancelled send takes a moment to end.
                 if self._is_sending:
                     self._rest = asyncio.Event()
                     await self._rest.wait()
                 await self._send(event)
         except BaseException as error:
-            # The connection may be closed already, and a server may raise whatever it likes for that.
+            # The connection may be closed already, and a server may raise any exception for that.
             logger.debug("the server refused a close frame", exc_info=True)
             if isinstance(error, asyncio.CancelledError) or end_of_program(error) is not None:
                 raise
@@ -149,10 +149,10 @@ class ForeignSocket:
         return ConnectionClosed(*self._ending)
 
     def attach(self, attached: AttachedSender) -> None:
-        """Nothing tells of its end."""
+        """Do nothing: the end of the connection is not known."""
 
     def detach(self, attached: AttachedSender) -> None:
-        """Nobody is told."""
+        """Do nothing; see `attach`."""
 
 
 def check_open(candidate: Candidate) -> None:
@@ -181,7 +181,7 @@ def socket_of(candidate: Candidate) -> Socket:
 
 
 def _push_of(send: Send) -> tuple[Push | None, PushInTurn | None]:
-    """Return what a server has beside its own `send`. A wrapper of `send` hides that: it wants to see every event."""
+    """Return the methods of a server beside its `send`. A wrapper of `send` hides that: it wants to see every event."""
     server = getattr(send, "__self__", None)
     return getattr(server, "push_broadcast", None), getattr(server, "broadcast_in_turn", None)
 
@@ -201,12 +201,12 @@ def log_failure(error: BaseException) -> bool:
 
 
 def is_end(error: BaseException) -> bool:
-    """Return True if an error, or each in a group, says no more than that the connection has ended or is to end."""
+    """Return True if an error, or each in a group, only means that the connection has ended or is to end."""
     return all(_has_left(cause) for cause in leaves(error))
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """Return True if what a handler raised, or each in a group, is how its framework says that the client has left."""
+    """Return True if a handler's error, or each in a group, is its framework's way to report that the client left."""
     return all(isinstance(cause, ConnectionClosed) or _is_of_disconnect(cause) for cause in leaves(error))
 
 
@@ -226,7 +226,7 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 def _has_left(error: BaseException) -> bool:
-    """Return True for an error that says no more than that the connection has ended, or is being closed."""
+    """Return True for an error that only means that the connection has ended, or is being closed."""
     if isinstance(error, LifecycleError):
         return error.state in _ENDED_PHASES
     return (

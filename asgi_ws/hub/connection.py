@@ -36,7 +36,7 @@ class JoinedMember(Protocol):
         """Leave the room."""
 
     def end(self, ending: Ending) -> Member | None:
-        """Leave the room without a word; return what its identity was if that has left the room."""
+        """Leave the room unannounced; return the member if its identity has left the room."""
         ...
 
     def announce_leave(self, left: Member) -> None:
@@ -50,7 +50,7 @@ class JoinedMember(Protocol):
 
 
 def end_all(members: list[JoinedMember], ending: Ending) -> None:
-    """End memberships, all of them before anybody is notified: those that leave together do not hear of each other."""
+    """End memberships, and then announce them, so that members that leave together are not notified of each other."""
     for member, left in [(member, member.end(ending)) for member in members]:
         if left is not None:
             member.announce_leave(left)
@@ -122,7 +122,7 @@ class HubConnection:
         return list(memberships.values())
 
     def on_end(self) -> None:
-        """The connection has ended, or is about to: so do its memberships. Pending messages are still sent."""
+        """End the memberships: the connection has ended or is about to. Pending messages are still sent."""
         self._end(Ending.CLOSED)
 
     def _end(self, ending: Ending) -> list[JoinedMember]:
@@ -131,7 +131,7 @@ class HubConnection:
         return memberships
 
     async def flush(self) -> None:
-        """Wait until what waits is sent, or dropped."""
+        """Wait until pending messages are sent or dropped."""
         await self.outbox.flush()
 
     async def drain(self, error: BaseException | None) -> None:
@@ -155,7 +155,7 @@ class HubConnection:
             self.outbox.abort()
 
     def on_gone(self, ending: Ending = Ending.CLOSED) -> None:
-        """Nothing can be sent any more."""
+        """End the memberships and drop pending messages: nothing can be sent."""
         self.outbox.abort()
         self._end(ending)
 
@@ -177,7 +177,7 @@ class HubConnection:
         # A stuck send would hold the close frame too.
         self.outbox.abort()
         if isinstance(self._socket, ForeignSocket):
-            # It does not hear of our close in `receive`.
+            # Its `receive` does not return because of our close.
             for membership in memberships:
                 membership.end_block()
 

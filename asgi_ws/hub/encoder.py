@@ -1,4 +1,4 @@
-"""What a hub says to the members of a room."""
+"""The messages of a hub to the members of a room."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from .presence import Member
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Messages that a member did not get, or nobody on this server.
+    """Messages that one member, or all members on this server, did not get.
 
     Attributes:
         room: of which they are.
-        missed: how many; None where nobody knows.
+        missed: how many; None if unknown.
         top: the position of the newest message of the room, where it has a history.
     """
 
@@ -24,7 +24,7 @@ class Gap:
 
 
 class Encoder:
-    """FairLock what happens in a room into messages. Subclass it for a protocol of your own.
+    """Turns the events of a room into messages. Subclass it for a protocol of your own.
 
     Each method is called once for each event and process, and what it returns is sent to every member that it concerns.
     `join` and `leave` are called when their turn in the room comes, and `leave` not at all where no member is left.
@@ -32,19 +32,19 @@ class Encoder:
     """
 
     def message(self, room: str, event: RoomEvent) -> str | bytes:
-        """A published message; as it was published, unless overridden. None, which is no message, is sent to nobody."""
+        """Return a published message, by default as it was published. None is not sent."""
         return event.envelope.data
 
     def gap(self, gap: Gap) -> str | bytes | None:
-        """What stands in the place of messages that were dropped or lost, in a room with a history."""
+        """Return the message that replaces dropped or lost ones, in a room with a history."""
         return None
 
     def join(self, room: str, member: Member) -> str | bytes | None:
-        """To the others in the room: the first connection of an identity has come."""
+        """Return a message to the other members: the first connection of an identity has joined."""
         return None
 
     def leave(self, room: str, member: Member) -> str | bytes | None:
-        """To the others in the room: the last connection of an identity has gone."""
+        """Return a message to the other members: the last connection of an identity has left."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""The members of one room, and the messages on their way to them: one after the other, in one order for all members."""
+"""Fan-out: sends the messages of one room to its members, one after the other, in the same order for all."""
 
 import asyncio
 from collections import deque
@@ -15,15 +15,15 @@ from .outbox import Outbox
 from .overflow import Source
 from .state import FANOUT_TRANSITIONS, FanoutState, OutboxState
 
-# After so many members the clock is looked at.
+# The clock is read after this number of members.
 _MEMBERS_PER_LOOK: Final = 64
-# So many bytes of a message count as one member more.
+# This number of bytes of a message counts as one member more.
 _BYTES_LIKE_A_MEMBER: Final = 1024
 # How long a room waits for members whose outboxes are full before their policies are applied, in seconds; and for which
 # share of the time it may do that again and again, however many of its members are slow.
 _PATIENCE_SECONDS: Final = 0.1
 _PATIENCE_SHARE: Final = 0.01
-# A member that reads is given this much also by a room without patience, and then so many iterations of the loop as it
+# A member that reads is given this much also by a room without patience, and then as many iterations of the loop as it
 # takes a server to write what its transport holds and to take more. On granian that is the work of another thread.
 _LEAST_PATIENCE_SECONDS: Final = 0.001
 _GRACE_ITERATIONS: Final = 4
@@ -42,7 +42,7 @@ class Recipient(Source, Protocol):
 
     @property
     def ending(self) -> object | None:
-        """Why it is not a member any more; None while it is."""
+        """Return the reason why it is not a member any more; None while it is."""
 
 
 class _Message(Broadcast):
@@ -175,7 +175,7 @@ class Fanout:
     def publish(
         self, data: str | bytes, payload: bytes, key: str | None = None, exclude: str | None = None
     ) -> Awaitable[None]:
-        """Send a message to all but the connection `exclude`; what this returns ends when all have it.
+        """Send a message to all but the connection `exclude`; return an awaitable that is done when all have it.
 
         Args:
             data: the message.
@@ -238,7 +238,7 @@ class Fanout:
         return end != "yield"
 
     def _run(self) -> str:
-        """Send messages to all members, until that has to wait; return the event for the table."""
+        """Send messages to all members, until the fan-out has to wait; return the event for the table."""
         messages = self._messages
         while messages:
             message = messages[0]
@@ -328,7 +328,7 @@ class Fanout:
     # -- members whose outboxes are full
 
     def _wait_for_late(self, size: int) -> None:
-        """Give them a moment before their policies are applied, all at once: many that do not read take no longer.
+        """Wait a moment for all late members at once before their policies are applied.
 
         The room has one budget for that. When it is spent, a member that reads still gets the moment in which its
         server writes what it holds, since a burst is to close no such client. A member that has taken nothing in a wait
@@ -377,7 +377,7 @@ class Fanout:
             outbox.unwatch(self._on_progress, in_vain=True)
 
     def stop(self) -> None:
-        """Send nothing more, to nobody."""
+        """Drop all members and messages."""
         self._recipients.clear()
         self._snapshot = None
         self._abort()

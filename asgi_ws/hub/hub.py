@@ -1,4 +1,4 @@
-"""Hub: rooms, whoever serves their connections, and however many of those are slow."""
+"""Hub: rooms over the connections of any framework, which slow clients do not delay."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ _BYTES_LIKE: Final = (bytes, bytearray, memoryview)
 
 
 class Hub:
-    """Rooms, in which everyone gets what anyone publishes, in one order, whoever is slow.
+    """Rooms: members receive every message in the same order. A slow client does not delay the others.
 
     An async context manager, for `App(lifespan=[hub])` or by itself; without either it starts at its first use. It
     belongs to the event loop that it is used in first, until that is closed. Once stopped it has to be entered again.
@@ -45,7 +45,7 @@ class Hub:
             process alone.
         overflow: what happens to a connection that does not keep up, unless `join` says otherwise.
         outbox: what may wait for each connection.
-        history: what is kept of each room, or a function that tells it of a room by its name; nothing, by default.
+        history: what is kept of each room, or a function from its name to that; nothing, by default.
         encoder: turns what happens into messages.
         json: encodes for `publish_json`.
 
@@ -80,7 +80,7 @@ class Hub:
         self._encoder = encoder
         self._json = json
         self._counters = Counters()
-        # What belongs to the loop that this runs in; None before the first use, and after a stop.
+        # The runtime of the loop; None before the first use, and after a stop.
         self._runtime: Runtime | None = None
         # Of the origins of connections: other processes have hubs too.
         self._name = os.urandom(6).hex()
@@ -111,7 +111,7 @@ class Hub:
             await runtime.stop()
 
     def _here(self, call: str) -> Runtime:
-        """What belongs to this loop.
+        """Return the runtime of this loop.
 
         Raises:
             HubNotRunning: when the hub has stopped.
@@ -144,7 +144,7 @@ class Hub:
 
     @property
     def broker_state(self) -> BrokerState:
-        """Whether the broker is connected."""
+        """Return the state of the connection to the broker."""
         return self._broker.state
 
     # -- members
@@ -174,13 +174,13 @@ class Hub:
             LifecycleError: when it is not accepted.
             AlreadyJoined: when it is a member of the room.
             InvalidSocket: for anything else, such as `websocket.send_json`.
-            InvalidOverflow: for a policy that there is not.
+            InvalidOverflow: for an unknown policy.
             HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub.
         """
         name = check_room(room)
         policy = self._overflow if overflow is None else overflow_of(overflow)
-        # What can fail does so before anything has begun.
+        # All checks come before the first change.
         keeps_history = self._history_of(name) is not None
         hash(identity)
         candidate = candidate_of(ws)
@@ -216,7 +216,7 @@ class Hub:
             membership.leave()
 
     def members(self, room: str) -> list[Member]:
-        """Who is in a room, on this process.
+        """Return the members of a room in this process.
 
         Raises:
             InvalidRoom: for a name that no room can have.
@@ -264,7 +264,7 @@ class Hub:
         It yields to the event loop when the hub has worked for ten milliseconds in this iteration of it.
 
         Args:
-            room: its name; a room without members is no error.
+            room: its name; a room without members is not an error.
             data: the message.
             exclude: the connection that does not get it, as `join` takes it, or a membership of it.
             key: for members that conflate: of the messages with one key that wait only the newest is sent.
@@ -274,7 +274,7 @@ class Hub:
 
         Raises:
             InvalidRoom: for a name that no room can have.
-            InvalidMessage: when `data` is neither bytes nor text that UTF-8 can encode, or `key` is no text.
+            InvalidMessage: when `data` is neither bytes nor text that UTF-8 can encode, or `key` is not text.
             InvalidSocket: when `exclude` is anything else.
             HubNotRunning: when the hub has stopped.
             WrongLoop: in another event loop than that of the hub.
@@ -382,7 +382,7 @@ class Hub:
         return page
 
     def room(self, name: str) -> Room:
-        """A room by its name, whether it has members or not.
+        """Return a room by its name, whether it has members or not.
 
         Raises:
             InvalidRoom: for a name that no room can have.
@@ -402,5 +402,5 @@ class Hub:
     # -- numbers
 
     def statistics(self) -> HubStatistics:
-        """Counters since the hub was made, and what there is now."""
+        """Return the counters since the hub was made, and the current numbers."""
         return statistics_of(self._counters, self._runtime)

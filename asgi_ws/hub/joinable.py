@@ -16,7 +16,7 @@ class ForeignWebSocket(Protocol):
 
     @property
     def scope(self) -> Mapping[str, Any]:
-        """The scope of the connection."""
+        """Return the scope of the connection."""
         ...
 
     @property

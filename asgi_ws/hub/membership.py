@@ -17,11 +17,11 @@ from .room import ActiveRoom, check_room
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
 Exclude: TypeAlias = "Joinable | Membership | None"
-"""Whose connection is not to get a message: one that has joined, or a membership of it."""
+"""The connection that does not get a message: one that has joined, or a membership of it."""
 
 
 class Publisher(Protocol):
-    """What a membership asks of its hub."""
+    """The methods of a hub that a membership calls."""
 
     async def publish(
         self, room: str, data: Data, *, exclude: Exclude = None, key: str | None = None
@@ -111,7 +111,7 @@ class Membership:
 
     @property
     def active(self) -> bool:
-        """Whether it has not ended."""
+        """Return True if the membership has not ended."""
         return self.ending is None
 
     def __repr__(self) -> str:
@@ -126,11 +126,11 @@ class Membership:
         return await self._hub.publish_json(self.room, value, exclude=exclude, key=key)
 
     def members(self) -> list[Member]:
-        """Who is in the room, on this process."""
+        """Return the members of the room in this process."""
         return self._hub.members(self.room)
 
     def leave(self) -> None:
-        """Get no more of the room. Idempotent.
+        """Leave the room. Idempotent.
 
         Messages published before this are still sent, also if the connection is closed after it. On a connection of
         another framework it is sent as long as the handler runs: the end of an `async with` block waits for that.
@@ -150,7 +150,7 @@ class Membership:
             raise WrongLoop("leave()", "from another thread use loop.call_soon_threadsafe(membership.leave)")
 
     def end(self, ending: Ending) -> Member | None:
-        """Leave the room without a word; return what its identity was if that has left the room. See `end_all`."""
+        """Leave the room unannounced; return the member if its identity has left the room. See `end_all`."""
         self.ending = ending
         if self._known is not None:
             resolve(self._known)
@@ -216,12 +216,12 @@ class Membership:
         self.connection.on_drop()
 
     def notice(self, missed: int) -> Broadcast | None:
-        """Return the notice to send in the place of so many messages, if any."""
+        """Return the notice to send in the place of missed messages, if any."""
         return self._active_room.notice(missed)
 
 
 class Room:
-    """A room of a hub by its name, for who publishes and is no member; made by `Hub.room`."""
+    """A room of a hub by its name, for publishers that are not members; made by `Hub.room`."""
 
     __slots__ = ("_hub", "name")
 
@@ -238,7 +238,7 @@ class Room:
         return await self._hub.publish_json(self.name, value, exclude=exclude, key=key)
 
     def members(self) -> list[Member]:
-        """Who is in the room; see `Hub.members`."""
+        """Return the members of the room; see `Hub.members`."""
         return self._hub.members(self.name)
 
     async def read(self, since: Position | None = None, limit: int = 100) -> HistoryPage:

@@ -20,14 +20,14 @@ _SENDING: Final = OutboxState.SENDING
 
 
 class Outbox:
-    """The way of all messages to one connection; see `OutboxState`.
+    """The queue and the sends of one connection; see `OutboxState`.
 
     Attributes:
         loop: that it belongs to.
         state: changed by this object alone.
         delivered: messages that the server has taken.
         push: sends a message at once, or returns False if it has to be written; None where the server has no such
-            thing. It is called in the state IDLE, and its caller counts the message as delivered.
+            method. It is called in the state IDLE, and its caller counts the message as delivered.
 
     Args:
         send: gives the connection's server an ASGI event; it suspends while the server wants no more.
@@ -89,7 +89,7 @@ class Outbox:
         # The messages that wait, and the timer of the oldest; None while none does, as on most connections.
         self._backlog: Backlog | None = None
         self._timer: asyncio.TimerHandle | None = None
-        # Called when something of the backlog is about to be sent, or all of it dropped; None while nobody asks.
+        # Called when something of the backlog is about to be sent, or all of it dropped; None while there are none.
         self._watchers: list[Callable[[Outbox], None]] | None = None
 
     def _on(self, event: str) -> None:
@@ -110,16 +110,16 @@ class Outbox:
 
     @property
     def messages(self) -> int:
-        """How many wait, besides the one that is being sent."""
+        """Return the number of pending messages, without the one that is being sent."""
         return 0 if self._backlog is None else self._backlog.messages
 
     @property
     def size(self) -> int:
-        """The bytes that wait, besides what is being sent."""
+        """Return the bytes of pending messages, without the one that is being sent."""
         return 0 if self._backlog is None else self._backlog.size
 
     def write_refused(self, source: Source, broadcast: Broadcast, key: str | None) -> Coroutine[Any, Any, None]:
-        """Return what sends a message that `push` has just refused; see `write`.
+        """Return the coroutine that sends a message that `push` has just refused; see `write`.
 
         Where the server can send it from there it waits within the outbox's bounds: a send that was begun would hold
         one message beside them.
@@ -212,7 +212,7 @@ class Outbox:
     # -- messages that wait
 
     def put(self, source: Source, broadcast: Broadcast, key: str | None) -> None:
-        """Let a message wait for those before it."""
+        """Queue a message behind those before it."""
         now = self.loop.time()
         backlog = self._backlog
         if backlog is None:
@@ -222,11 +222,11 @@ class Outbox:
             self._overflow()
 
     def is_full(self, size: int) -> bool:
-        """Return True if so many bytes more would be past a bound."""
+        """Return True if a message of this size would exceed a bound."""
         return self._backlog is not None and self._backlog.is_full(size)
 
     def is_crowded(self, size: int) -> bool:
-        """Return True if it is full for so many bytes, but may not be for long: a room may `watch` it."""
+        """Return True if it is full for this size, but may not be for long: a room may `watch` it."""
         return self._backlog is not None and self._backlog.is_full(size) and not self._backlog.is_stuck
 
     def watch(self, on_progress: "Callable[[Outbox], None]") -> None:
@@ -234,7 +234,7 @@ class Outbox:
         self._watchers = [*(self._watchers or ()), on_progress]
 
     def unwatch(self, on_progress: "Callable[[Outbox], None]", *, in_vain: bool) -> None:
-        """Call it no more; `in_vain` if the outbox is still full, and is not crowded before it sends something."""
+        """Stop calling `on_progress`; `in_vain` marks a full outbox as stuck until it sends something."""
         self._watchers = [other for other in self._watchers or () if other != on_progress] or None
         if in_vain and self._backlog is not None:
             self._backlog.is_stuck = True
@@ -260,7 +260,7 @@ class Outbox:
             self._on_overflow()
 
     def _drop(self) -> None:
-        """Drop the messages that wait."""
+        """Drop the pending messages."""
         if self._backlog is not None:
             self._backlog.clear()
         self._end_backlog()
@@ -275,15 +275,15 @@ class Outbox:
     # -- the end
 
     def join(self) -> None:
-        """Go on: the connection has joined a room, perhaps after it left its last one."""
+        """Continue: the connection has joined a room, perhaps after it left its last one."""
         self._on("join")
 
     def leave(self) -> None:
-        """Send what waits, and then close: the connection has left its last room."""
+        """Send pending messages, and then close: the connection has left its last room."""
         self._on("leave")
 
     def close(self) -> None:
-        """Take no more; send what waits, see `flush`."""
+        """Accept no more messages; send the pending ones, see `flush`."""
         self._on("close")
 
     async def flush(self) -> None:
@@ -292,7 +292,7 @@ class Outbox:
             await asyncio.wait([self._writer])
 
     def abort(self) -> None:
-        """Take no more, drop what waits, and cancel the send that is under way."""
+        """Accept no more messages, drop the pending ones, and cancel the send that is under way."""
         self._drop()
         # Not a task in whose name others are begun, nor itself, whose send has just failed.
         writer = self._writer

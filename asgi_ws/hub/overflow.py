@@ -1,4 +1,4 @@
-"""What waits for a connection that does not keep up: a queue with a bound, and a policy for each of its sources."""
+"""Pending messages of a slow connection: a queue with a bound, and a policy for each of its sources."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, fields
@@ -11,7 +11,7 @@ from ..sizes import KIB, check_bound
 
 
 class Overflow(StrEnum):
-    """What happens to a connection that does not keep up, when its outbox is full."""
+    """The policy for a connection that does not keep up, when its outbox is full."""
 
     CLOSE = "close"
     """It is closed with 1013, so that the client can come back and ask for what it missed."""
@@ -24,7 +24,7 @@ class Overflow(StrEnum):
 
 
 def overflow_of(value: str) -> Overflow:
-    """The policy with this name.
+    """Return the policy with this name.
 
     Raises:
         InvalidOverflow: when there is none.
@@ -37,7 +37,7 @@ def overflow_of(value: str) -> Overflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxLimits:
-    """What may wait for one connection that does not keep up.
+    """The bounds of the pending messages of one connection.
 
     Attributes:
         max_bytes: of all messages that wait, text counted in UTF-8. A larger message passes when no other waits.
@@ -65,19 +65,19 @@ class Source(Protocol):
 
     @property
     def overflow(self) -> Overflow:
-        """What may be done with them."""
+        """Return the policy for these messages."""
         ...
 
     @property
     def announces(self) -> bool:
-        """Whether `notice` may have something to say."""
+        """Return True if `notice` may return a message."""
         ...
 
     def on_drop(self) -> None:
-        """Called for each message of it that is dropped."""
+        """Count a message of this source that was dropped."""
 
     def notice(self, missed: int) -> Broadcast | None:
-        """What to send in the place of so many messages, if anything."""
+        """Return the message that replaces `missed` ones, if any."""
 
 
 @dataclass(slots=True)
@@ -95,8 +95,8 @@ class Waiting:
 class Backlog:
     """Messages in the order of their sending, no more than the limits allow.
 
-    A message that finds no room takes it from those that may be dropped for a newer one, oldest first; if there are
-    none its own policy decides.
+    Where buffer space is missing, messages that may be dropped for a newer one are dropped, oldest first. If there
+    are none, the policy of the new message decides.
 
     Attributes:
         messages: that wait.
@@ -132,7 +132,7 @@ class Backlog:
         self.is_stuck = False
 
     def put(self, source: Source, broadcast: Broadcast, key: str | None, now: float) -> bool:
-        """Let a message wait, or drop what its source's policy tells; False if the connection is to be closed."""
+        """Queue a message, or drop one by its source's policy; return False to close the connection."""
         overflow, size = source.overflow, broadcast.size
         if key is not None and overflow is Overflow.CONFLATE:
             self._supersede(source, key)
@@ -158,7 +158,7 @@ class Backlog:
         return True
 
     def is_full(self, size: int) -> bool:
-        """Whether so many bytes more would be past a bound."""
+        """Return True if a message of this size would exceed a bound."""
         limits = self._limits
         return self.messages > 0 and (self.messages >= limits.max_messages or self.size + size > limits.max_bytes)
 
@@ -168,14 +168,14 @@ class Backlog:
         return self._serial
 
     def _supersede(self, source: Source, key: str) -> None:
-        """Take out the message that a newer one replaces. That is what was asked for, and no notice tells of it."""
+        """Remove the message that a newer one replaces. The policy asks for that, so there is no notice."""
         serial = self._by_key.pop((source, key), None)
         if serial is not None:
             self._droppable.pop(serial, None)
             self._uncount(self._queue.pop(serial))
 
     def _uncount(self, waiting: Waiting) -> None:
-        """A message goes without being sent."""
+        """Subtract a message that leaves without being sent."""
         self.messages -= 1
         self.size -= waiting.size
         waiting.source.on_drop()
@@ -208,7 +208,7 @@ class Backlog:
             tail.missed += 1
 
     def take(self) -> Waiting:
-        """Take out the next in order, which there is."""
+        """Remove and return the next message; there must be one."""
         serial, waiting = self._queue.popitem(last=False)
         source = waiting.source
         self._droppable.pop(serial, None)
@@ -225,16 +225,16 @@ class Backlog:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to take."""
+        """Return True if there is nothing to take."""
         return not self._queue
 
     @property
     def oldest(self) -> float | None:
-        """Since when the oldest message waits."""
+        """Return the time since which the oldest message waits."""
         return next((waiting.since for waiting in self._queue.values() if waiting.broadcast is not None), None)
 
     def drop_aged(self, now: float) -> bool:
-        """Drop messages that have waited for as long as they may; return False to close the connection for that."""
+        """Drop messages that have reached the maximum age; return False to close the connection instead."""
         for serial, waiting in list(self._queue.items()):
             if waiting.broadcast is not None:
                 # The same sum as the timer's, so that no rounding comes between the two.
@@ -247,7 +247,7 @@ class Backlog:
         return True
 
     def clear(self) -> None:
-        """Drop all that waits."""
+        """Drop all pending messages."""
         for waiting in self._queue.values():
             if waiting.broadcast is not None:
                 self._uncount(waiting)

@@ -1,4 +1,4 @@
-"""Who is in a room: an identity with several connections is there once."""
+"""The members of a room: an identity with several connections is one member."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,13 +28,13 @@ class Presence:
         self._members: dict[str, Member] = {}
 
     def enter(self, identity: str, info: Any) -> tuple[Member, bool]:
-        """One more connection of an identity; and whether it is the first."""
+        """Add a connection of an identity; return the member, and True if it is the first connection."""
         known = self._members.get(identity)
         member = self._members[identity] = Member(identity, info, 1 if known is None else known.connections + 1)
         return member, known is None
 
     def leave(self, identity: str) -> Member | None:
-        """Remove a connection of an identity; return what the identity was if that was the last one."""
+        """Remove a connection of an identity; return the member if that was the last one."""
         known = self._members[identity]
         if known.connections > 1:
             self._members[identity] = replace(known, connections=known.connections - 1)
@@ -43,5 +43,5 @@ class Presence:
         return known
 
     def members(self) -> list[Member]:
-        """Who is here."""
+        """Return the members."""
         return list(self._members.values())

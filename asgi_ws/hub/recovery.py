@@ -23,7 +23,7 @@ class Recovery:
         name: of the room.
         read: the events since a position.
         pass_on: takes an event; what it returns ends when the event has been brought to the members.
-        announce: tells the members that so many events are missing here; None where nobody knows how many.
+        announce: announces the number of events that are missing here; None if unknown.
         log: of reads that fail.
         loop: in which a failed read is tried again.
 
@@ -100,7 +100,7 @@ class Recovery:
         )
 
     def begin_after(self, top: Position | None) -> None:
-        """Begin with the events after `top`, and tell the members that nobody knows what they missed before it."""
+        """Begin with the events after `top`, and announce that an unknown number is missing before it."""
         self._announce(None, top)
         self.last = top
 
@@ -143,7 +143,7 @@ class Recovery:
     async def _ask(self) -> bool:
         """Fetch or announce what was missed; return False if it has to be asked for again."""
         if self.last is None:
-            # No history: nobody can tell whether something was missed, so it has to be said.
+            # Without a history it is unknown whether something was missed, so a gap is announced.
             self._announce(None, None)
             return True
         try:
@@ -176,14 +176,14 @@ class Recovery:
             since = self.last or since
 
     def _missed(self, event: RoomEvent) -> int | None:
-        """How many events are missing before this one, where that can be told."""
+        """Return the number of events that are missing before this one; None if unknown."""
         last, position = self.last, event.position
         if last is None or position is None or last.epoch != position.epoch:
             return None
         return position.offset - last.offset - 1
 
     def stop(self) -> None:
-        """Ask for nothing more."""
+        """Stop reading the history."""
         self._on("stop")
         self._backoff.cancel()
         self._log.discard(self._name)

@@ -1,4 +1,4 @@
-"""One room of a hub: its members, its place in the broker, and the order of what they get."""
+"""One room of a hub: its members, its subscription, and the fan-out of its messages."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ _FOLLOWING: Final = RecoveryState.FOLLOWING
 
 
 def check_room(name: object) -> str:
-    """The name of a room, if it can be one.
+    """Return the name of a room after checking it.
 
     Raises:
         InvalidRoom: unless it is text of 1 to 255 bytes of UTF-8.
@@ -122,7 +122,7 @@ class ActiveRoom:
             self.fanout.announce(partial(self._encode, self._encoder.join, self.name, member), exclude=recipient.origin)
 
     def remove(self, recipient: Recipient, identity: str) -> Member | None:
-        """Remove a member; return what its identity was if that has left the room. See `announce_leave`."""
+        """Remove a member; return it if its identity has left the room. See `announce_leave`."""
         self.fanout.remove(recipient)
         recipients = self._identities[identity]
         if len(recipients) > 1:
@@ -132,7 +132,7 @@ class ActiveRoom:
         return self.presence.leave(identity)
 
     def announce_leave(self, member: Member, origin: str) -> None:
-        """Tell those who stay that an identity has left."""
+        """Announce to the other members that an identity has left."""
         if self.fanout and self._is_announced(self._encoder.leave):
             self.fanout.announce(partial(self._encode_leave, member), exclude=origin)
 
@@ -158,14 +158,14 @@ class ActiveRoom:
 
     @property
     def position(self) -> Position | None:
-        """The position of the newest event that was brought to the members, where there is one."""
+        """Return the position of the newest event that was passed to the members, if there is one."""
         return self.subscription.recovery.last
 
     def _read(self, since: Position | None, limit: int) -> Any:
         return self._access.broker.read(self.name, since, limit)
 
     def pass_on(self, event: RoomEvent) -> Awaitable[None]:
-        """Send an event to the members; what this returns ends when all of them have it."""
+        """Send an event to the members; return an awaitable that is done when all of them have it."""
         envelope = event.envelope
         # Only the envelopes of this process have it.
         payload = getattr(envelope, "payload", None) if self._sends_as_published else None
@@ -179,7 +179,7 @@ class ActiveRoom:
         return self.fanout.publish(data, payload, envelope.key, envelope.origin)
 
     def notice(self, missed: int) -> Broadcast | None:
-        """Return the notice for a member that has missed so many messages, if the encoder has one."""
+        """Return the notice for a member that has missed messages, if the encoder has one."""
         encoded = self._encode(self._encoder.gap, Gap(self.name, missed, self.subscription.recovery.last))
         return None if encoded is None else Broadcast(*encoded)
 
@@ -189,7 +189,7 @@ class ActiveRoom:
             self.fanout.publish(*encoded)
 
     def stop(self) -> None:
-        """Send nothing more, and ask the broker for nothing more."""
+        """Stop sending, and stop calling the broker."""
         self.fanout.stop()
         self.subscription.stop()
 

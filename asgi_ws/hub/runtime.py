@@ -1,4 +1,4 @@
-"""Runtime: what a hub has in one event loop."""
+"""Runtime: the rooms, connections and tasks of a hub in one event loop."""
 
 import asyncio
 import itertools
@@ -121,7 +121,7 @@ class Runtime:
         try:
             await self._broker.stop()
         except Exception:
-            # What it had in the other loop is gone with that.
+            # Its resources in the other loop have gone with that.
             logger.debug("a broker could not be stopped in another loop", exc_info=True)
 
     async def stop(self) -> None:
@@ -150,7 +150,7 @@ class Runtime:
             await asyncio.wait([self._settled])
 
     async def _end_all(self) -> None:
-        """End all memberships, a time slice in each iteration of the loop. None of the members hears of the others."""
+        """End all memberships, a time slice in each iteration of the loop. No member is notified of the others."""
         rooms, connections = tuple(self.rooms.values()), tuple(self.connections.values())
         endings: Iterator[Callable[[], None]] = chain(
             (room.stop for room in rooms), (partial(each.on_gone, Ending.STOPPED) for each in connections)
@@ -205,7 +205,7 @@ class Runtime:
     # -- rooms and connections
 
     def room(self, name: str, *, keeps_history: bool) -> ActiveRoom:
-        """A room that is about to get a member."""
+        """Return a room that is about to get a member; make it if it does not exist."""
         room = self.rooms.get(name)
         if room is None:
             room = self.rooms[name] = ActiveRoom(

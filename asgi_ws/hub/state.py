@@ -19,7 +19,7 @@ the state of "loop closed". It is LEFT where the broker may be started: then it 
 **The room: does the broker deliver its events?** A room follows its members: it subscribes with the first one and
 unsubscribes after the last one. Members come and leave while a call of the broker is under way; the room looks at them
 when the call has ended. A call that fails is repeated with back-off, at once when the broker has recovered. A broker
-that fails too often to unsubscribe keeps its subscription, which harms nobody. The room ends once the broker has been
+that fails too often to unsubscribe keeps its subscription, which is harmless. The room ends once the broker has been
 unsubscribed, and the next member makes another one. A stop of the hub ends it in each state.
 
     UNSUBSCRIBED ──occupied──► SUBSCRIBING ──done──► SUBSCRIBED ──empty──► UNSUBSCRIBING ──done──► UNSUBSCRIBED
@@ -226,7 +226,7 @@ FANOUT_TRANSITIONS: Final = MappingProxyType(
 
 
 class OutboxState(Enum):
-    """What an outbox does with messages."""
+    """The handling of messages by an outbox."""
 
     IDLE = 0
     """The server has taken everything. The next message is sent at once."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Counters:
-    """What has happened in a hub, but for what its connections count themselves."""
+    """The counters of a hub, without those that its connections keep."""
 
     published: int = 0
     delivered: int = 0
@@ -15,7 +15,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubStatistics:
-    """What a hub has done since it was made, and what there is now, in this process.
+    """The counters of a hub since it was made, and the current numbers, in this process.
 
     Attributes:
         rooms: that have members.

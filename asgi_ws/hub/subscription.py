@@ -15,7 +15,7 @@ from .state import ROOM_TRANSITIONS, RoomState
 
 # How long a block waits for a broker that fails, in seconds. No delay between two tries is longer.
 _ENTER_SECONDS: Final = MOST_SECONDS
-# After so many failures, some ten seconds, a broker is not asked any more to forget a room.
+# After this number of failures, about ten seconds, `unsubscribe` is not tried again.
 _UNSUBSCRIBE_TRIES: Final = 8
 _CALLING: Final = (RoomState.SUBSCRIBING, RoomState.UNSUBSCRIBING)
 _FAILED: Final = (RoomState.SUBSCRIBE_FAILED, RoomState.UNSUBSCRIBE_FAILED)
@@ -114,7 +114,7 @@ class Subscription:
             self._start_calls()
 
     def _follow(self) -> bool:
-        """Make the transition to which the members lead, if there is one; return True if there was."""
+        """Make the transition that the members require; return False if there is none."""
         event = "occupied" if self._members else "empty"
         if event not in ROOM_TRANSITIONS[self._state]:
             return False
@@ -185,7 +185,7 @@ class Subscription:
         self.settle()
 
     def _raise_for_waiters(self, error: Exception, delay: float) -> None:
-        """Raise an error for those who would have to wait for too long."""
+        """Raise an error in the blocks that would have to wait for too long."""
         loop = self._access.loop
         waiters, self._waiters = self._waiters, []
         for waiter, until in waiters:
@@ -220,7 +220,7 @@ class Subscription:
         await self._access.broker.unsubscribe(self._name)
 
     def stop(self) -> None:
-        """Call the broker no more."""
+        """Stop calling the broker."""
         self._on("stop")
         self._end()
         self._release(HubNotRunning("join()", "the hub stops"))
