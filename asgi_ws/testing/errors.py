@@ -198,4 +198,4 @@ class HandshakeDenied(ConnectionClosed):
         self.status = status
 
     def __str__(self) -> str:
-        return f"the handshake was denied with HTTP {self.status}: so the connection does not exist"
+        return f"the handshake was denied with HTTP {self.status}, so the connection does not exist"

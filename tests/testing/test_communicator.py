@@ -101,7 +101,7 @@ async def test_a_call_that_needs_a_connection_says_that_there_is_none_yet_or_tha
         await ws.connect()
         with pytest.raises(HandshakeDenied) as denied:
             await use(ws)
-        assert str(denied.value) == "the handshake was denied with HTTP 403: so the connection does not exist"
+        assert str(denied.value) == "the handshake was denied with HTTP 403, so the connection does not exist"
         assert (denied.value.status, denied.value.code) == (403, 1006)
 
 
