@@ -81,7 +81,7 @@ def test_the_states_are_listed_as_they_are() -> None:
 
 
 def test_the_converters_are_listed_as_they_are() -> None:
-    rows = table("reference/application.md", "converter", "matches", "gives")
+    rows = table("reference/application.md", "converter", "matches", "value")
     assert [name.partition(" ")[0] for name, *_ in rows] == list(CONVERTERS)
 
 
