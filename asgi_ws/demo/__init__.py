@@ -1,4 +1,30 @@
-"""The default application: what `uvicorn asgi_ws:app` and `python -m asgi_ws` serve."""
+"""The default application: `uvicorn asgi_ws:app` and `python -m asgi_ws` serve it.
+
+Its page at `/` connects to a WebSocket, sends text, JSON or binary messages, and shows the answers. To try your own
+WebSockets, mount the application in yours. All its URLs are relative, so any path and any proxy prefix will do:
+
+    from fastapi import FastAPI, WebSocket
+    from fastapi.responses import RedirectResponse
+
+    import asgi_ws
+
+    app = FastAPI()
+    app.mount("/try", asgi_ws.app)
+
+    @app.websocket("/notes/{name}")
+    async def notes(ws: WebSocket, name: str) -> None:
+        await ws.accept(subprotocol="notes.v1")
+        async for text in ws.iter_text():
+            await ws.send_text(f"{name}: {text}")
+
+    @app.get("/")
+    async def index() -> RedirectResponse:
+        return RedirectResponse("try/?url=../notes/Ada&protocol=notes.v1")
+
+`/try/` connects to the WebSocket of the default application. The link in `index` fills in the form with your own route,
+as a path relative to `/try/`, and with a subprotocol; the visitor then presses Connect. The page connects only to its
+own server, because its Content-Security-Policy forbids other hosts.
+"""
 
 import logging
 from collections.abc import AsyncIterator
@@ -18,27 +44,27 @@ logger = logging.getLogger("asgi_ws")
 
 _MEDIA_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FILES: Final = (
-    "page.css",
-    "page.js",
-    "chat.css",
-    "chat.js",
     "chat-client.js",
-    "chat-form.js",
     "chat-name.js",
+    "chat.js",
     "common.js",
     "icon.svg",
+    "log.js",
+    "page.js",
+    "reconnecting-socket.js",
+    "style.css",
 )
 
 
 class Hello(HTTPEndpoint):
-    """Answers "Hello, World!"."""
+    """The route that answers "Hello, World!"."""
 
     async def get(self, request: Request) -> Response:
         return Response("Hello, World!")
 
 
 class OK(WebSocketEndpoint):
-    """Answers "OK!" to every message, and logs who comes and goes."""
+    """The WebSocket that answers "OK!" to every message, and logs each connection."""
 
     async def on_connect(self, ws: WebSocket) -> None:
         await ws.accept()
@@ -60,7 +86,7 @@ def _page_routes() -> list[AnyRoute]:
 
 @asynccontextmanager
 async def _shown_log() -> AsyncIterator[None]:
-    """Show this package's log lines where nobody has set up logging: uvicorn sets up its own loggers alone."""
+    """Print the log lines of this package if logging is not set up. uvicorn sets up only its own loggers."""
     if logger.hasHandlers():
         yield
         return

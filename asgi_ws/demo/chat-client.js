@@ -1,21 +1,10 @@
-// One person in one room of the chat: a WebSocket that is made again by itself when it is lost, and its requests.
+// One member of one chat room: requests and their answers, over a socket that reconnects and joins again.
 
-import { closeDetail } from "./common.js";
+import { ReconnectingSocket } from "./reconnecting-socket.js";
 
 const PROTOCOL = "asgi-ws.v1";
 
-// In milliseconds. Before the n-th try in a row there is a wait of a random part of FIRST_DELAY * 2^n, so that the
-// visitors of a server that was started again do not all come in the same moment.
-const FIRST_DELAY = 1000;
-const LONGEST_DELAY = 20_000;
-const SHORTEST_DELAY = 250;
-// A connection that lasted this long was a good one.
-const STABLE = 5000;
-// After this long without a message the server is asked whether it is there, and has so long to answer.
-const SILENCE = 20_000;
-const PATIENCE = 10_000;
-
-// What the server answered instead; `code` is "lost" where the connection was lost before the answer.
+// The server's answer "error", or the code "lost" if the connection ended before the answer.
 export class RequestError extends Error {
   constructor(code, message) {
     super(message);
@@ -23,80 +12,71 @@ export class RequestError extends Error {
   }
 }
 
-// `onState(state, detail, wait)` is called with
-//   "connecting"; "connected", once the room is joined, with the server's answer; "refused", with the RequestError;
-//   "waiting" for the next try, with why and for how many milliseconds; "closed", after `leave`.
-// `onEvent(message)` is called with what the server says unasked.
+// `onState(state, detail)` is called with the states of ReconnectingSocket, except that "open" is replaced by
+//   "joined", with the server's answer, or
+//   "refused", with the RequestError; the connection is closed then.
+// `onEvent(message)` is called with each message that answers no request.
 export class ChatClient {
-  // The current connection; null when there is none.
-  #socket = null;
-  // The callbacks of requests without an answer, by their ids.
+  #socket;
+  // The callbacks of pending requests, by id.
   #requests = new Map();
   #lastId = 0;
-  // How many connections in a row were no good ones.
-  #failures = 0;
-  #retryTimer;
-  #watchTimer;
-  #stableTimer;
 
   constructor(url, room, { onState, onEvent }) {
-    this.url = url;
     this.room = room;
     this.onState = onState;
     this.onEvent = onEvent;
-  }
-
-  // Connect at once, also where a try was planned for later.
-  connect() {
-    this.#drop();
-    const socket = new WebSocket(this.url, PROTOCOL);
-    this.#socket = socket;
-    this.onState("connecting");
-    this.#watch(PATIENCE, () => this.#lose("no answer"));
-    socket.addEventListener("open", () => this.#subscribe(socket));
-    socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#take(JSON.parse(data)));
-    socket.addEventListener("close", ({ code, reason }) => {
-      if (socket === this.#socket) {
-        this.#lose(closeDetail(code, reason));
-      }
+    this.#socket = new ReconnectingSocket(url, {
+      protocols: PROTOCOL,
+      onState: (state, detail) => this.#changed(state, detail),
+      onMessage: (data) => this.#received(JSON.parse(data)),
+      // Any answer shows that the connection works, an error too.
+      probe: () => this.request("ping").catch(() => {}),
     });
   }
 
-  // Leave the room, and do not come back without `connect`.
-  leave() {
-    this.#failures = 0;
-    this.#drop();
-    this.onState("closed");
+  // Connect and join now.
+  connect() {
+    this.#socket.connect();
   }
 
-  // Send a request; its answer, or a RequestError.
+  // Leave the room, and do not join again until `connect` is called.
+  leave() {
+    this.#socket.close();
+  }
+
+  // Send a request and return its answer. Throws a RequestError.
   request(type, fields = {}) {
     return new Promise((resolve, reject) => {
-      if (this.#socket?.readyState !== WebSocket.OPEN) {
-        reject(new RequestError("lost", "there is no connection"));
-        return;
-      }
       this.#lastId += 1;
-      this.#requests.set(this.#lastId, { resolve, reject });
-      this.#socket.send(JSON.stringify({ id: this.#lastId, type, room: this.room, ...fields }));
+      const id = this.#lastId;
+      this.#requests.set(id, { resolve, reject });
+      if (!this.#socket.send(JSON.stringify({ id, type, room: this.room, ...fields }))) {
+        this.#rejectAll("there is no connection");
+      }
     });
   }
 
-  async #subscribe(socket) {
+  async #changed(state, detail) {
+    if (state !== "open") {
+      this.#rejectAll("the connection was lost before the answer");
+      this.onState(state, detail);
+      return;
+    }
     try {
-      const answer = await this.request("sub");
-      this.#stableTimer = setTimeout(() => (this.#failures = 0), STABLE);
-      this.onState("connected", answer);
+      this.onState("joined", await this.request("sub"));
     } catch (error) {
-      if (socket === this.#socket && error.code !== "lost") {
-        this.#drop();
+      if (!(error instanceof RequestError)) {
+        throw error;
+      }
+      if (error.code !== "lost") {
+        this.#socket.close();
         this.onState("refused", error);
       }
     }
   }
 
-  #take(message) {
-    this.#watch(SILENCE, () => this.#ask());
+  #received(message) {
     const request = this.#requests.get(message.id);
     if (request === undefined) {
       this.onEvent(message);
@@ -110,36 +90,9 @@ export class ChatClient {
     }
   }
 
-  #ask() {
-    this.#watch(PATIENCE, () => this.#lose("no answer"));
-    // Who answers is taken note of in #take, whatever the answer.
-    this.request("ping").catch(() => {});
-  }
-
-  #watch(milliseconds, call) {
-    clearTimeout(this.#watchTimer);
-    this.#watchTimer = setTimeout(call, milliseconds);
-  }
-
-  #lose(why) {
-    this.#drop();
-    const longest = Math.min(FIRST_DELAY * 2 ** this.#failures, LONGEST_DELAY);
-    const wait = Math.max(Math.random() * longest, SHORTEST_DELAY);
-    this.#failures += 1;
-    this.#retryTimer = setTimeout(() => this.connect(), wait);
-    this.onState("waiting", why, wait);
-  }
-
-  // Forget the connection and all that goes with it. A dead one is not waited for: its close event may take minutes.
-  #drop() {
-    for (const timer of [this.#retryTimer, this.#watchTimer, this.#stableTimer]) {
-      clearTimeout(timer);
-    }
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close(1000);
+  #rejectAll(message) {
     for (const { reject } of this.#requests.values()) {
-      reject(new RequestError("lost", "the connection was lost before the answer"));
+      reject(new RequestError("lost", message));
     }
     this.#requests.clear();
   }

@@ -1,8 +1,8 @@
-// The visitor's name: kept for the next visit, and for this tab as that of somebody who has joined.
+// The visitor's name. The browser keeps it for the next visit, and this tab keeps it to join again after a reload.
 
 const KEY = "asgi_ws chat name";
 
-// A browser that keeps nothing for this site raises at the first touch.
+// Storage throws if the browser blocks it for this site.
 function quietly(use) {
   try {
     return use() ?? "";
@@ -16,12 +16,12 @@ export function rememberName(name) {
   quietly(() => localStorage.setItem(KEY, name));
 }
 
-// Of this browser, to be offered; "" when there is none.
+// Return the name to offer in the form, or "".
 export function recallName() {
   return quietly(() => localStorage.getItem(KEY));
 }
 
-// Of this tab, to join with at once; "" when there is none.
+// Return the name under which this tab joins at once, or "".
 export function joinedName() {
   return quietly(() => sessionStorage.getItem(KEY));
 }

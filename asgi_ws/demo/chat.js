@@ -1,33 +1,37 @@
-// The page of one room: who is here, what is said, and the state of the connection.
+// The page of one chat room: its members, its messages, and the state of the connection.
 
 import { ChatClient } from "./chat-client.js";
 import { forgetJoined, joinedName, recallName, rememberName } from "./chat-name.js";
-import { appendEntry, elements, shown, webSocketURL } from "./common.js";
+import { closeText, elements, shown, StatusLine, webSocketURL } from "./common.js";
+import { Log } from "./log.js";
 
 const MAX_ENTRIES = 300;
 const MAX_PEOPLE = 100;
-// The members of a crowd do not all ask in the same moment, in milliseconds.
+// In milliseconds. The members of a crowd ask for the list at random moments within this time.
 const CROWD_DELAY = 10_000;
 
 const element = elements(
-  "room", "join-card", "join", "name", "join-error", "talk", "state", "retry", "toggle", "log", "entries", "form",
-  "message", "send", "notice", "here-card", "count", "people", "more", "rename",
+  "room", "join-card", "join", "name", "join-error", "talk", "state", "retry", "toggle", "log", "entries", "newer",
+  "form", "message", "send", "notice", "here-card", "here", "count", "people", "more", "rename",
 );
+const status = new StatusLine(element);
+const log = new Log(element, MAX_ENTRIES);
 
 const room = roomOf(location.pathname);
 // The current visit; null until a name is given.
 let client = null;
+let state = "closed";
 let myName = "";
-// The names of those who are in the room.
+// The names of the members.
 let here = new Set();
-// The last message that was shown: its offset in the history of this epoch.
+// The position of the last message shown: its offset in the history of this epoch.
 let last = { epoch: "", offset: 0 };
-let retryAt = 0;
-let countdown;
-// Runs while it is known that not everybody who came or went was announced.
+// The author, minute and day of the last entry, for grouping. An event ends a group.
+let group = { name: "", minute: "", day: "" };
+// Runs while joins or leaves may have gone unannounced.
 let whoTimer;
 
-// As the server reads it: what is no UTF-8 becomes U+FFFD, where decodeURIComponent would raise.
+// Decode the room as the server does: invalid UTF-8 becomes U+FFFD, where decodeURIComponent would throw.
 function roomOf(path) {
   const encoded = path.replace(/\/$/, "").split("/").at(-1);
   const query = encoded.replaceAll("+", "%2B").replaceAll("&", "%26");
@@ -40,59 +44,40 @@ function visit(name) {
   client?.leave();
   myName = name.normalize("NFC").trim().replace(/ +/g, " ");
   client = new ChatClient(webSocketURL(location.pathname, { name }), room, { onState, onEvent });
-  show("talk", "here-card");
+  show("talk", "here-card", "toggle");
   client.connect();
 }
 
-function onState(state, detail, wait) {
-  clearInterval(countdown);
-  element.retry.textContent = "";
-  // Not `disabled`, which would take the focus away from whoever stands on it when the connection ends.
-  element.send.setAttribute("aria-disabled", String(state !== "connected"));
-  if (state === "connecting") {
-    showState(state, "Connecting…", "Disconnect");
-  } else if (state === "connected") {
-    showState(state, "Connected", "Disconnect");
-    joined(detail);
-  } else if (state === "waiting") {
-    showState(state, `Connection lost (${detail})`, "Reconnect now");
-    retryAt = performance.now() + wait;
-    showCountdown();
-    countdown = setInterval(showCountdown, 250);
-  } else if (state === "closed") {
-    showState(state, "Disconnected", "Reconnect");
-  } else {
+function onState(newState, detail) {
+  state = newState;
+  // Not `disabled`, which would take the focus from the button when the connection ends.
+  element.send.setAttribute("aria-disabled", String(state !== "joined"));
+  if (state === "refused") {
     forgetJoined();
     askName(detail.message);
+    return;
   }
-  if (state !== "connected") {
-    // Nobody tells who comes and goes.
-    showPeople(new Set());
+  const text = { connecting: "Connecting…", joined: "Connected" }[state] ?? closeText(detail);
+  status.show(state, text, detail?.wait);
+  element.toggle.textContent = { waiting: "Reconnect now", closed: "Reconnect" }[state] ?? "Disconnect";
+  if (state === "joined") {
+    joined(detail);
+  } else {
+    // No joins and leaves are announced without a connection.
+    showMembers(new Set());
     element.count.textContent = "–";
   }
-}
-
-function showState(state, text, action) {
-  element.state.dataset.state = state;
-  element.state.textContent = text;
-  element.toggle.textContent = action;
-}
-
-// Beside the status and not in it, which would be read out every second.
-function showCountdown() {
-  const seconds = Math.max(Math.ceil((retryAt - performance.now()) / 1000), 1);
-  element.retry.textContent = `Next try in ${seconds} s`;
 }
 
 function joined({ epoch, offset, messages }) {
   rememberName(myName);
   if (epoch !== last.epoch) {
     if (last.epoch !== "") {
-      addEvent("The history of this room has begun anew.");
+      addEvent("The server was restarted; earlier messages are gone.");
     }
     last = { epoch, offset: 0 };
   } else if (messages.length > 0 && messages[0].offset > last.offset + 1) {
-    addEvent("Messages are missing here.");
+    addEvent("Some messages are missing here.");
   }
   for (const message of messages) {
     addMessage(message, { isOld: true });
@@ -106,9 +91,9 @@ async function askWho() {
   whoTimer = undefined;
   try {
     const { members } = await client.request("who");
-    showPeople(new Set(members.map(({ name }) => name)));
+    showMembers(new Set(members.map(({ name }) => name)));
   } catch {
-    // Who is here is asked again after the next joining.
+    // After a lost connection, joining again asks again.
   }
 }
 
@@ -116,15 +101,15 @@ function onEvent(message) {
   if (message.type === "msg") {
     addMessage(message);
   } else if (message.type === "gap") {
-    addEvent("Messages are missing here: the connection was too slow for them.");
+    addEvent("Some messages are missing here: this connection was too slow.");
     askWho();
   } else if (message.type === "join") {
-    addEvent(`${message.name} has joined`);
-    showPeople(here.add(message.name));
+    addEvent(`${message.name} joined`);
+    showMembers(here.add(message.name));
   } else if (message.type === "leave") {
-    addEvent(`${message.name} has left`);
+    addEvent(`${message.name} left`);
     here.delete(message.name);
-    showPeople(here);
+    showMembers(here);
   } else if (message.type === "crowd") {
     whoTimer ??= setTimeout(askWho, Math.random() * CROWD_DELAY);
   } else if (message.type === "error") {
@@ -132,16 +117,17 @@ function onEvent(message) {
   }
 }
 
-// -- what is shown
+// -- the view
 
 function show(...ids) {
-  for (const id of ["join-card", "talk", "here-card"]) {
+  for (const id of ["join-card", "talk", "here-card", "toggle"]) {
     element[id].hidden = !ids.includes(id);
   }
 }
 
 function askName(error = "") {
   show("join-card");
+  status.show("", "");
   element["join-error"].textContent = error;
   element.name.value ||= myName || recallName();
   element.name.select();
@@ -149,36 +135,51 @@ function askName(error = "") {
 }
 
 function addMessage({ offset, data }, { isOld = false } = {}) {
+  // A reconnect may bring messages that are shown already.
   if (offset <= last.offset) {
     return;
   }
   last.offset = offset;
-  const item = document.createElement("li");
-  item.className = data.name === myName ? "message own" : "message";
-  if (isOld) {
-    // Fifty messages at once are no news.
-    item.setAttribute("aria-live", "off");
+  const date = new Date(data.time * 1000);
+  const day = date.toLocaleDateString([], { weekday: "long", year: "numeric", month: "long", day: "numeric" });
+  const minute = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  if (day !== group.day) {
+    addEntry("day", [shown("span", "text", day)], { isOld: true });
   }
-  const text = shown("span", "text", data.text);
+  const follows = data.name === group.name && minute === group.minute && day === group.day;
+  group = { name: data.name, minute, day };
+
+  const head = shown("p", "head", "");
+  head.append(shown("bdi", "who", data.name), " ", timeOf(date, minute));
+  const text = shown("p", "text", data.text);
   text.dir = "auto";
-  item.append(shown("bdi", "who", data.name), text, timeOf(new Date(data.time * 1000)));
-  appendEntry(element.log, element.entries, item, MAX_ENTRIES);
+  const own = data.name === myName ? " own" : "";
+  addEntry(`message${own}${follows ? " follows" : ""}`, [head, text], { isOld });
 }
 
 function addEvent(text) {
-  const item = document.createElement("li");
-  item.className = "event";
-  item.append(shown("bdi", "text", text), timeOf(new Date()));
-  appendEntry(element.log, element.entries, item, MAX_ENTRIES);
+  group.name = "";
+  addEntry("event", [shown("bdi", "text", text)]);
 }
 
-function timeOf(date) {
-  const time = shown("time", "time", date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+function addEntry(className, children, { isOld = false } = {}) {
+  const item = document.createElement("li");
+  item.className = className;
+  if (isOld) {
+    // A screen reader does not read out the history.
+    item.setAttribute("aria-live", "off");
+  }
+  item.append(...children);
+  log.append(item);
+}
+
+function timeOf(date, text) {
+  const time = shown("time", "time", text);
   time.dateTime = date.toISOString();
   return time;
 }
 
-function showPeople(names) {
+function showMembers(names) {
   here = names;
   element.count.textContent = here.size;
   const sorted = [...here].sort((one, other) => one.localeCompare(other)).slice(0, MAX_PEOPLE);
@@ -193,7 +194,7 @@ function showPeople(names) {
   element.more.textContent = `and ${here.size - MAX_PEOPLE} more`;
 }
 
-// -- what the visitor does
+// -- the visitor
 
 element.join.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -202,7 +203,6 @@ element.join.addEventListener("submit", (event) => {
 });
 
 element.toggle.addEventListener("click", () => {
-  const { state } = element.state.dataset;
   if (state === "waiting" || state === "closed") {
     client.connect();
   } else {
@@ -219,30 +219,27 @@ element.rename.addEventListener("click", () => {
 element.form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const text = element.message.value;
-  if (element.state.dataset.state !== "connected" || text.trim() === "") {
+  if (state !== "joined" || text.trim() === "") {
     return;
   }
   element.message.value = "";
   element.message.focus();
+  log.toEnd();
   try {
     await client.request("pub", { data: { text } });
     element.notice.textContent = "";
   } catch (error) {
-    element.notice.textContent = error.code === "lost" ? "The last message may not have arrived." : error.message;
-    // What was typed since then is worth more.
+    element.notice.textContent =
+      error.code === "lost" ? "This message may not have arrived. Look for it before you send it again." : error.message;
+    // Text that was typed in the meantime is kept.
     element.message.value ||= text;
-  }
-});
-
-// The browser knows that it is on the network again long before the next try.
-addEventListener("online", () => {
-  if (element.state.dataset.state === "waiting") {
-    client.connect();
   }
 });
 
 element.room.textContent = room;
 document.title = `${room}: asgi_ws chat`;
+// A wide screen shows the members beside the messages.
+element.here.open = matchMedia("(min-width: 48rem)").matches;
 const name = joinedName();
 if (name === "") {
   askName();

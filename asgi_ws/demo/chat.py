@@ -1,9 +1,8 @@
-"""The chat of the default application: the WebSocket `/chat/{room}`, and the page over HTTP at the same path.
+"""The chat of the default application: the WebSocket `/chat/{room}`, and its page over HTTP at the same path.
 
-A connection is for one room, that of its path, and for one person, whose name is its query parameter `name`:
-`/chat/lobby?name=Ada`. It speaks the subprotocol "asgi-ws.v1"; a client that offers none is taken to speak it. Each
-message is one JSON object in text. What a client asks has an `id` of its choice, a whole number or a text, which the
-answer repeats:
+A connection is for the room in its path, and for one person: `/chat/lobby?name=Ada`. It speaks the subprotocol
+"asgi-ws.v1", also if the client offers no subprotocol. Each message is one JSON object in a text message. A request has
+an `id` of the client's choice, an integer or a string, and the answer repeats it:
 
     {"id": 1, "type": "sub", "room": "lobby"}      join; answer: sub {room, epoch, offset, recovered, messages}
     {"id": 2, "type": "pub", "room": "lobby", "data": {"text": "Hello"}}                            answer: ok
@@ -11,32 +10,32 @@ answer repeats:
     {"id": 4, "type": "unsub", "room": "lobby"}    leave; answer: ok
     {"id": 5, "type": "ping"}                      answer: ok
 
-`messages` are the last ones of the room, oldest first, each {offset, data}; `offset` is that of the newest message, and
-another `epoch` than before means that the server has lost what it kept. `recovered` is false: nothing is resumed. What
-goes to the members of a room has no `id`:
+`messages` are the last ones of the room, oldest first, each {offset, data}. `offset` is that of the newest message. A
+new `epoch` means that the server has lost the earlier messages. `recovered` is always false: the client compares
+offsets to find missing messages. Messages to the members of a room have no `id`:
 
     {"type": "msg", "room": "lobby", "offset": 7, "data": {"name": "Ada", "text": "Hello", "time": 1790000000.123}}
-    {"type": "join", "room": "lobby", "name": "Ada"}, and "leave" likewise
-    {"type": "gap", "room": "lobby"}               messages are missing here: this client was too slow for them
-    {"type": "crowd", "room": "lobby"}             more come and go than is announced: ask `who` in a while
+    {"type": "join", "room": "lobby", "name": "Ada"}    and "leave"
+    {"type": "gap", "room": "lobby"}                    this client was too slow, and messages are missing here
+    {"type": "crowd", "room": "lobby"}                  further joins and leaves are not announced: send `who` later
 
-`name` and `time` (seconds since 1970) are the server's words: nobody can speak in another's name. Who talks gets the
-message like everyone, in the one order of the room.
+The server sets `name` and `time` (seconds since 1970), so no client can speak in another's name. The author receives
+the message like every member, in the same order.
 
-What cannot be done is answered by `error {id, code, message}`, and the connection stays. `id` is null where the request
-had none that could be used. The codes: `invalid_json`, `invalid_message`, `invalid_id`, `unknown_type`, `invalid_name`,
+A request that fails is answered by `error {id, code, message}`, and the connection stays open. `id` is null if the
+request had no valid id. The codes: `invalid_json`, `invalid_message`, `invalid_id`, `unknown_type`, `invalid_name`,
 `name_taken`, `invalid_room`, `wrong_room`, `already_subscribed`, `not_subscribed`, `invalid_data`, `rate_limited`. Only
-a message that is too large (close code 1009) and a flood (1008) end it.
+a message that is too large (close code 1009) and a flood of messages (1008) close the connection.
 
-Each request that costs the others or the server more than its own answer is limited for each connection: `pub` by
-itself, and `sub`, `unsub` and `who` together. Since anyone can open many connections, a room announces a bounded number
-of joins and leaves a second.
+Requests that cost the server more than their own answer are limited for each connection: `pub` on its own, and `sub`,
+`unsub` and `who` together. A room also announces only a bounded number of joins and leaves a second, because one person
+can open many connections.
 
-A name is one person. The page's browser has a random cookie, and all its connections under one name, those of several
-tabs for instance, are that person: it joins with the first of them and leaves with the last. Anyone else gets
-`name_taken`, as long as the person is there. Capitals, runs of spaces, characters that cannot be seen and other forms
-of the same letter make no difference; letters of different scripts do. A client without the cookie is somebody else
-with each connection. There are no accounts: once a name is free, the next one to come has it.
+A name belongs to one person at a time. The page sets a random cookie, and all connections of one browser under one
+name, for instance from several tabs, are one person. This person joins with the first connection and leaves with the
+last. Everyone else gets `name_taken` until then. Names are compared without regard to capitals, spaces, invisible
+characters and different forms of one letter; letters of different scripts are different. A client without the cookie is
+a new person on each connection. The chat has no accounts: a free name goes to the next person who uses it.
 """
 
 import asyncio
@@ -68,25 +67,26 @@ from ..websocket.websocket import WebSocket
 from . import pages
 
 PROTOCOL: Final = "asgi-ws.v1"
-# In characters. A hub takes room names of up to 255 bytes of UTF-8.
+# In characters. A hub accepts room names of up to 255 bytes of UTF-8.
 MAX_NAME: Final = 32
 MAX_ROOM: Final = 50
 MAX_TEXT: Final = 1000
 MAX_ID: Final = 64
-# What a browser holds exactly.
+# JavaScript represents integers exactly below this bound.
 MAX_NUMBER: Final = 2**53
-# A request past these is refused and the connection stays. The second is that of `sub`, `unsub` and `who` together.
+# Requests above these rates are refused, and the connection stays open. The second is for `sub`, `unsub` and `who`
+# together.
 MESSAGES_PER_SECOND: Final = 5
 ROOM_REQUESTS_PER_SECOND: Final = 5
-# Of joins and leaves, in each room. Those past it are announced once, as a crowd.
+# Joins and leaves in each room. Further ones are announced once, as a crowd.
 ANNOUNCEMENTS_PER_SECOND: Final = 20
-# What is past these ends the connection. The longest text takes 12 bytes for a character, as two \uXXXX.
+# Exceeding these closes the connection. A character takes up to 12 bytes, as two \uXXXX.
 LIMITS: Final = Limits(messages_per_second=20, max_message_bytes=16 * KIB)
 HISTORY: Final = History(messages=50, seconds=24 * 3600.0)
 VISITOR_COOKIE: Final = "asgi_ws_visitor"
 # The key of the hub in the application's state.
 HUB: Final = "asgi_ws chat hub"
-# What the pages are told of the above.
+# The limits that the pages state.
 NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "max_name": MAX_NAME,
@@ -98,18 +98,18 @@ NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
 )
 
 
-# Characters that `str.isprintable` lets pass and that nobody sees: blanks that are letters or symbols, and the rest of
-# Unicode's default ignorable code points.
+# Invisible characters that `str.isprintable` accepts: blanks that are letters or symbols, and the rest of Unicode's
+# default ignorable code points.
 _BLANK: Final = re.compile("[\u115f\u1160\u2800\u3164\uffa0\U00016fe4\U0001d159]")
 _UNSEEN: Final = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 class Visitor(NamedTuple):
-    """The facts that are kept of a member.
+    """The facts that identify a member.
 
     Attributes:
-        id: tells one browser from another.
-        look: the name in the form in which names are compared.
+        id: of the browser.
+        look: the name in the form that is compared.
     """
 
     id: str
@@ -117,10 +117,10 @@ class Visitor(NamedTuple):
 
 
 class ChatEncoder(Encoder):
-    """What the members of a room are told, in the shapes above."""
+    """The messages to the members of a room, in the formats above."""
 
     def __init__(self) -> None:
-        # The second that counts now, and how much was announced in it, by room.
+        # The current second, and the number of announcements in it by room.
         self._second = 0
         self._announced: Counter[str] = Counter()
 
@@ -156,14 +156,14 @@ def _entry(event: RoomEvent) -> dict[str, Any]:
 
 @asynccontextmanager
 async def chat_hub() -> AsyncIterator[dict[str, Hub]]:
-    """The hub, which connections find in their state. One for each start: the application may run in several loops."""
-    # Who is slow misses messages and is told so, and keeps the connection.
+    """Run the hub and put it into the state of connections. Each start has its own: it may be in another event loop."""
+    # A slow client stays connected, misses messages, and receives a gap.
     async with Hub(overflow=Overflow.DROP_OLDEST, history=HISTORY, encoder=ChatEncoder()) as hub:
         yield {HUB: hub}
 
 
 class ChatError(Exception):
-    """A request that cannot be answered otherwise: the `code` for programs, the `message` for people."""
+    """A request that failed: `code` is for programs, `message` for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
@@ -174,11 +174,11 @@ class ChatError(Exception):
 class Chat(WebSocketEndpoint):
     """One connection: the requests of one person to one room."""
 
-    # Of the loop that this connection is in.
+    # The hub in the event loop of this connection.
     _hub: Hub
 
     def __init__(self) -> None:
-        # None while the connection is not subscribed to its room.
+        # None until the connection has joined its room.
         self._membership: Membership | None = None
         self._visitor = ""
         self._now = asyncio.get_running_loop().time
@@ -188,9 +188,9 @@ class Chat(WebSocketEndpoint):
     async def on_connect(self, ws: WebSocket) -> None:
         offered = ws.subprotocols
         if offered and PROTOCOL not in offered:
-            raise HTTPError(400, f"offer the subprotocol {PROTOCOL}, or none")
+            raise HTTPError(400, f"unsupported subprotocol: offer {PROTOCOL}, or none")
         if HUB not in ws.state:
-            raise HTTPError(503, "the application has stopped")
+            raise HTTPError(503, "the chat is not running: the application has stopped")
         self._hub = ws.state[HUB]
         self._visitor = ws.cookies.get(VISITOR_COOKIE) or token_urlsafe(16)
         await ws.accept(PROTOCOL if offered else None)
@@ -209,19 +209,19 @@ class Chat(WebSocketEndpoint):
         kind = request.get("type")
         answer = self._answers.get(kind) if isinstance(kind, str) else None
         if answer is None:
-            raise ChatError("unknown_type", f"type is one of {', '.join(self._answers)}")
+            raise ChatError("unknown_type", f"unknown type: expected one of {', '.join(self._answers)}")
         return await answer(self, ws, request)
 
     async def _subscribe(self, ws: WebSocket, request: Mapping[str, Any]) -> dict[str, Any]:
         room = self._check_room(ws, request)
         if self._membership is not None:
-            raise ChatError("already_subscribed", "this connection is subscribed to its room")
+            raise ChatError("already_subscribed", "already subscribed: send unsub first")
         self._count_room_request()
         name = re.sub(" +", " ", _checked_text(ws.query_params.get("name", ""), "name", MAX_NAME))
         visitor = Visitor(self._visitor, look_of(name))
-        # Nothing may be awaited between the look at the names and the joining.
+        # No await between the check and the join, or two clients could take one name.
         if any(_is_other(member, visitor) for member in self._hub.members(room)):
-            raise ChatError("name_taken", "somebody else in this room has this name; choose another one")
+            raise ChatError("name_taken", "this name is taken in this room: choose another one")
         self._membership = self._hub.join(ws, room, identity=name, info=visitor)
         page = await self._hub.read(room, limit=HISTORY.messages)
         return {
@@ -242,12 +242,12 @@ class Chat(WebSocketEndpoint):
 
     async def _publish(self, ws: WebSocket, request: Mapping[str, Any]) -> dict[str, Any]:
         if not self._messages.take(self._now()):
-            raise ChatError("rate_limited", f"not sent: at most {MESSAGES_PER_SECOND} messages a second are passed on")
+            raise ChatError("rate_limited", f"message not sent: the limit is {MESSAGES_PER_SECOND} messages a second")
         membership = self._subscribed(ws, request)
         data = request.get("data")
         text = data.get("text") if isinstance(data, dict) else None
         if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT:
-            raise ChatError("invalid_data", f'data is {{"text": "..."}}, of 1 to {MAX_TEXT} characters')
+            raise ChatError("invalid_data", f'invalid data: expected {{"text": "..."}} with 1 to {MAX_TEXT} characters')
         await membership.publish_json({"name": membership.identity, "text": text, "time": round(time.time(), 3)})
         return {"type": "ok"}
 
@@ -263,20 +263,20 @@ class Chat(WebSocketEndpoint):
     def _count_room_request(self) -> None:
         if not self._room_requests.take(self._now()):
             raise ChatError(
-                "rate_limited", f"at most {ROOM_REQUESTS_PER_SECOND} times a second a room is joined, left or asked for"
+                "rate_limited", f"request refused: the limit is {ROOM_REQUESTS_PER_SECOND} sub, unsub and who a second"
             )
 
     def _check_room(self, ws: WebSocket, request: Mapping[str, Any]) -> str:
         room = _checked_text(request.get("room"), "room", MAX_ROOM)
         own = _checked_text(ws.path_params["room"], "room", MAX_ROOM)
         if room != own:
-            raise ChatError("wrong_room", "this connection is for the room of its path")
+            raise ChatError("wrong_room", "wrong room: this connection is for the room in its path")
         return room
 
     def _subscribed(self, ws: WebSocket, request: Mapping[str, Any]) -> Membership:
         self._check_room(ws, request)
         if self._membership is None:
-            raise ChatError("not_subscribed", "subscribe first")
+            raise ChatError("not_subscribed", "not subscribed: send sub first")
         return self._membership
 
     _answers: ClassVar[Mapping[str, Callable[["Chat", WebSocket, Mapping[str, Any]], Awaitable[dict[str, Any]]]]] = (
@@ -286,13 +286,13 @@ class Chat(WebSocketEndpoint):
 
 def _decoded(data: str | bytes) -> Mapping[str, Any]:
     if not isinstance(data, str):
-        raise ChatError("invalid_message", "messages are text")
+        raise ChatError("invalid_message", "invalid message: expected text, not bytes")
     try:
         request = STANDARD_JSON.decode(data)
     except InvalidJSON:
-        raise ChatError("invalid_json", "this is not valid JSON") from None
+        raise ChatError("invalid_json", "invalid message: expected JSON") from None
     if not isinstance(request, dict):
-        raise ChatError("invalid_message", "a message is a JSON object")
+        raise ChatError("invalid_message", "invalid message: expected a JSON object")
     return request
 
 
@@ -301,27 +301,29 @@ def _checked_id(value: object) -> int | str:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_NUMBER:
         return value
-    raise ChatError("invalid_id", f"id is a text of 1 to {MAX_ID} characters, or a whole number below 2^53")
+    raise ChatError(
+        "invalid_id", f"invalid id: expected a string of 1 to {MAX_ID} characters, or an integer below 2^53"
+    )
 
 
 def _checked_text(value: object, what: str, longest: int) -> str:
-    """Return a name in one form (Unicode, NFC).
+    """Return a name in Unicode's form NFC.
 
     Raises:
-        ChatError: when it cannot be shown in one line, or nothing of it can be seen.
+        ChatError: if it is empty, too long, invisible, or not printable on one line.
     """
     text = normalize("NFC", value).strip() if isinstance(value, str) else ""
     if not 0 < len(text) <= longest or not text.isprintable() or not look_of(text):
-        raise ChatError(f"invalid_{what}", f"a {what} is 1 to {longest} printable characters")
+        raise ChatError(f"invalid_{what}", f"invalid {what}: expected 1 to {longest} printable characters")
     return text
 
 
 def look_of(name: str) -> str:
-    """Return the form in which names are compared: two that look the same have one (Unicode, NFKC_Casefold).
+    """Return the form of a name that is compared, like Unicode's NFKC_Casefold: equal for names that look the same.
 
-    Letters of different scripts that look alike are not the same, such as the Latin and the Cyrillic a.
+    Letters of different scripts stay different, such as the Latin and the Cyrillic a.
     """
-    # A letter in another form can fold into one that has yet another form.
+    # Folding can produce a letter that folds again.
     while True:
         seen = " ".join(_UNSEEN.sub("", _BLANK.sub(" ", name)).split())
         folded = normalize("NFKC", seen.casefold())
@@ -341,9 +343,9 @@ _PAGE: Final = pages.html("chat.html", NUMBERS)
 
 @http_app
 async def chat_page(request: Request) -> Response:
-    """The page, which is the same for every room; and the cookie that tells this browser from another."""
+    """Return the page, which is the same for every room, and set the cookie that identifies the browser."""
     if request.cookies.get(VISITOR_COOKIE):
         return _PAGE
-    # Without a path it is sent to this folder alone (RFC 6265 section 5.1.4), wherever the application is mounted.
+    # Without a path attribute, the browser sends it only to the folder of this page (RFC 6265 section 5.1.4).
     cookie = f"{VISITOR_COOKIE}={token_urlsafe(16)}; HttpOnly; SameSite=Strict"
     return pages.html("chat.html", NUMBERS, {**pages.HEADERS, "set-cookie": cookie})

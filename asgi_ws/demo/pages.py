@@ -1,4 +1,4 @@
-"""The files of the pages, as responses: everything a page needs comes from here, and nothing inline is run."""
+"""The files of the pages, as responses. Pages load nothing from other hosts and run no inline scripts."""
 
 from collections.abc import Mapping
 from pkgutil import get_data
@@ -24,11 +24,11 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def file(name: str, media_type: str) -> Response:
-    """A file as it is."""
+    """Return a file of this package as a response."""
     return Response(get_data(_PACKAGE, name) or b"", headers=HEADERS, media_type=media_type)
 
 
 def html(name: str, numbers: Mapping[str, float], headers: Mapping[str, str] = HEADERS) -> Response:
-    """A page in which each `$name` is one of `numbers`, so that what the page says is what the server holds."""
+    """Return a page with each `$name` replaced by its number, so that the page states the limits of the server."""
     text = Template((get_data(_PACKAGE, name) or b"").decode()).substitute(numbers)
     return HTMLResponse(text, headers=headers)

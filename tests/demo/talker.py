@@ -24,7 +24,7 @@ class Talker:
         self._last_id = 0
 
     async def ask(self, kind: str, **fields: Any) -> Message:
-        """Send a request; its answer without the id."""
+        """Send a request and return its answer without the id."""
         self._last_id += 1
         await self.ws.send_json({"id": self._last_id, "type": kind, "room": self.room, **fields})
         answer = await self._next(is_answer=True)
@@ -35,11 +35,11 @@ class Talker:
         return await self.ask("pub", data={"text": text})
 
     async def hear(self) -> Message:
-        """The next message that answers nothing."""
+        """Return the next message that answers no request."""
         return self._heard.popleft() if self._heard else await self._next(is_answer=False)
 
     async def here(self) -> dict[str, int]:
-        """How many connections each of those has who are here."""
+        """Return the number of connections of each member."""
         answer = await self.ask("who")
         return {member["name"]: member["connections"] for member in answer["members"]}
 

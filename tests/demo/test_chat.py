@@ -20,14 +20,14 @@ RATE: Final = 5
 
 @pytest.fixture(autouse=True)
 async def hub() -> AsyncIterator[Hub]:
-    """The application has started, and this is its hub."""
+    """Start the application and return its hub."""
     async with LifespanManager(asgi_ws.app) as lifespan:
         yield lifespan.state[HUB]
 
 
 @pytest.fixture
 def room() -> str:
-    """A room for each test, since the application keeps what was said in one."""
+    """Return a room that no other test uses, because rooms keep their messages."""
     return uuid4().hex
 
 
@@ -127,7 +127,7 @@ LOOK_ALIKES: Final = (
     ("Griffin", "Gri\ufb03n"),
     ("Strauss", "Strauß"),
     ("kim", "\u212aim"),
-    # What cannot be seen: a variation selector, a grapheme joiner, fillers and the empty Braille pattern.
+    # Invisible characters: a variation selector, a grapheme joiner, fillers and the empty Braille pattern.
     ("Ada", "A\ufe0fda"),
     ("Ada", "A\u034fda\U000e0100"),
     ("Ada", "Ada\u3164"),
@@ -215,7 +215,7 @@ async def test_a_name_that_cannot_be_shown_is_refused_and_any_other_taken_as_it_
         async with connected(room, name) as talker:
             answer = await talker.ask("sub")
             assert (answer["type"], answer["code"]) == ("error", "invalid_name")
-            assert answer["message"] == "a name is 1 to 32 printable characters"
+            assert answer["message"] == "invalid name: expected 1 to 32 printable characters"
     for number, name in enumerate(("x" * 32, "Zoë", "李", "<b>", "a b", "0", "😀")):
         async with joined(f"{room} {number}", name) as talker:
             assert await talker.here() == {name: 1}
@@ -259,7 +259,7 @@ async def test_past_the_rate_a_message_is_refused_and_a_second_later_the_next_on
             answers = [await ada.say(str(number)) for number in range(RATE + 1)]
             assert answers[:RATE] == [{"type": "ok"}] * RATE
             assert answers[RATE]["code"] == "rate_limited"
-            assert f"at most {RATE} messages a second" in answers[RATE]["message"]
+            assert f"the limit is {RATE} messages a second" in answers[RATE]["message"]
             await clock.advance(1 / RATE)
             assert await ada.say("later") == {"type": "ok"}
             assert [(await ada.hear())["data"]["text"] for _ in range(RATE + 1)] == ["0", "1", "2", "3", "4", "later"]
@@ -273,7 +273,7 @@ async def test_past_the_rate_a_room_is_not_left_joined_or_asked_for_and_a_second
                 *("ok", "sub", "ok", "sub"),
                 *("rate_limited", "rate_limited"),
             ]
-            assert f"at most {RATE} times a second" in answers[-1]["message"]
+            assert f"the limit is {RATE} sub, unsub and who a second" in answers[-1]["message"]
             # Messages are counted apart from that.
             assert await ada.say("still here") == {"type": "ok"}
             await clock.advance(1 / RATE)
@@ -334,14 +334,14 @@ async def test_the_subprotocol_is_agreed_on_where_it_is_offered() -> None:
 
 async def test_a_client_that_speaks_only_other_subprotocols_is_refused_with_400() -> None:
     async with WebSocketCommunicator(asgi_ws.app, "/chat/lobby?name=Ada", subprotocols=["asgi-ws.v2"]) as ws:
-        assert await refusal(ws) == (400, b"offer the subprotocol asgi-ws.v1, or none")
+        assert await refusal(ws) == (400, b"unsupported subprotocol: offer asgi-ws.v1, or none")
 
 
 async def test_who_connects_after_the_stop_is_refused_with_503() -> None:
     async with LifespanManager(asgi_ws.app):
         pass
     async with WebSocketCommunicator(asgi_ws.app, "/chat/lobby?name=Ada") as ws:
-        assert await refusal(ws) == (503, b"the application has stopped")
+        assert await refusal(ws) == (503, b"the chat is not running: the application has stopped")
 
 
 async def test_the_application_runs_in_several_loops_at_once_and_each_has_rooms_of_its_own(room: str) -> None:
@@ -379,7 +379,7 @@ async def test_the_page_tells_the_limits_that_the_server_holds() -> None:
     async with http_client(asgi_ws.app) as client:
         text = " ".join((await client.get("/chat/lobby")).text.split())
         front = (await client.get("/")).text
-    assert f"At most {RATE} messages a second, of up to 1000 characters. Newcomers see the last 50." in text
+    assert f"Up to {RATE} messages a second, 1000 characters each. New members see the last 50 messages." in text
     assert "$" not in text
     assert 'maxlength="32"' in text
     assert 'maxlength="1000"' in text

@@ -28,14 +28,14 @@ UVICORNS: Final = [server for server in SERVERS if server.name.startswith("uvico
 PAGE_FILES: Final = {
     "/": "text/html; charset=utf-8",
     "/chat/lobby": "text/html; charset=utf-8",
-    "/page.css": "text/css; charset=utf-8",
-    "/chat.css": "text/css; charset=utf-8",
-    "/page.js": "text/javascript; charset=utf-8",
-    "/chat.js": "text/javascript; charset=utf-8",
     "/chat-client.js": "text/javascript; charset=utf-8",
-    "/chat-form.js": "text/javascript; charset=utf-8",
     "/chat-name.js": "text/javascript; charset=utf-8",
+    "/chat.js": "text/javascript; charset=utf-8",
     "/common.js": "text/javascript; charset=utf-8",
+    "/log.js": "text/javascript; charset=utf-8",
+    "/page.js": "text/javascript; charset=utf-8",
+    "/reconnecting-socket.js": "text/javascript; charset=utf-8",
+    "/style.css": "text/css; charset=utf-8",
     "/icon.svg": "image/svg+xml",
 }
 

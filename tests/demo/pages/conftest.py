@@ -47,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
-    """Opens the page in a browser context of its own, made with the given options."""
+    """Return a function that opens a page in its own browser context, with the given options."""
     contexts = []
 
     def open_at(url: str | None = None, **options: Any) -> Page:
@@ -65,5 +65,5 @@ def open_page(browser: Browser, server: ServerProcess) -> Iterator[OpenPage]:
 
 @pytest.fixture
 def room(server: ServerProcess) -> str:
-    """The address of a room for each test."""
+    """Return the URL of a room that no other test uses."""
     return server.url(f"/chat/{uuid4().hex}")

@@ -12,7 +12,7 @@ from tests.servers.launch import ServerProcess
 from .visit import OpenPage, is_here, joins, say, sees_message, sees_state
 
 # Everything that takes the focus.
-CONTROLS: Final = "a, button, input, [tabindex]"
+CONTROLS: Final = "a, button, input, summary, textarea, [tabindex]"
 
 WIDTHS: Final = (320, 1280)
 
@@ -35,25 +35,32 @@ def test_the_keyboard_alone_reaches_and_works_everything(open_page: OpenPage) ->
     page = open_page()
     sees_state(page, "Connected")
 
+    tab_to(page, "link", "Open the chat")
+    tab_to(page, "textbox", "URL")
+    # The fields of an open connection cannot be changed, and Enter in them does nothing.
+    page.keyboard.press("Enter")
+    tab_to(page, "textbox", "Subprotocol")
     tab_to(page, "button", "Disconnect")
     page.keyboard.press("Enter")
-    sees_state(page, "Closed (code 1000)")
+    sees_state(page, "Disconnected")
     page.keyboard.press("Space")
     sees_state(page, "Connected")
+    tab_to(page, "button", "Clear")
     tab_to(page, "log", "Messages")
+    tab_to(page, "radio", "Text")
     tab_to(page, "textbox", "Message")
-    page.keyboard.type("typed")
+    page.keyboard.type("one")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("two")
     page.keyboard.press("Enter")
     expect(page.locator(".received")).to_have_count(1)
+    expect(page.locator(".sent .text")).to_have_text("one\ntwo")
     page.keyboard.type("sent by the button")
     tab_to(page, "button", "Send")
     page.keyboard.press("Enter")
     expect(page.locator(".received")).to_have_count(2)
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
     page.keyboard.press("Tab")
-    tab_to(page, "link", "/hello")
-    tab_to(page, "textbox", "Your name")
-    page.keyboard.type("Ada")
     tab_to(page, "textbox", "Room")
     page.keyboard.type("keyboard")
     tab_to(page, "button", "Enter")
@@ -72,7 +79,7 @@ def test_the_keyboard_alone_reaches_and_works_the_whole_chat(open_page: OpenPage
     page.keyboard.press("Enter")
     sees_message(page, "Ada", "typed")
     tab_to(page, "button", "Send")
-    tab_to(page, "button", "Change name")
+    page.get_by_role("button", name="Change name").focus()
     page.keyboard.press("Enter")
     name = page.get_by_role("textbox", name="Your name")
     expect(name).to_be_focused()
@@ -90,7 +97,11 @@ def test_the_keyboard_alone_reaches_and_works_the_whole_chat(open_page: OpenPage
     expect(page.get_by_role("button", name="Reconnect")).to_be_focused()
     page.keyboard.press("Space")
     sees_state(page, "Connected")
+    page.keyboard.press("Tab")
+    expect(page.locator("summary")).to_be_focused()
+    tab_to(page, "button", "Change name")
     tab_to(page, "log", "Messages")
+    tab_to(page, "textbox", "Message")
 
 
 def tab_to(page: Page, role: Any, name: str) -> None:
@@ -122,7 +133,7 @@ def test_no_chat_is_wider_than_the_screen(open_page: OpenPage, server: ServerPro
 
 
 def fits(page: Page, width: int, *ids: str) -> None:
-    """Neither the page nor these of its elements have to be scrolled to the side."""
+    """Check that neither the page nor these elements scroll sideways."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for each in ids:
         element = page.locator(f"#{each}")
@@ -142,7 +153,7 @@ def test_every_text_of_the_chat_has_the_contrast_of_wcag_aa(open_page: OpenPage,
         page.evaluate("(text) => { document.getElementById('notice').textContent = text }", notice)
         assert insufficient(page) == []
     assert insufficient(other) == []
-    for state in ("connecting", "waiting", "closed"):
+    for state in ("connecting", "joined", "waiting", "closed"):
         page.evaluate("(name) => { document.getElementById('state').dataset.state = name }", state)
         page.evaluate("document.getElementById('retry').textContent = 'Next try in 5 s'")
         assert insufficient(page) == []
@@ -158,15 +169,17 @@ def test_every_text_has_the_contrast_of_wcag_aa(open_page: OpenPage, scheme: str
     assert insufficient(page) == []
 
     page.get_by_role("button", name="Disconnect").click()
-    sees_state(page, "Closed (code 1000)")
+    sees_state(page, "Disconnected")
+    page.get_by_role("button", name="Clear").click()
+    page.evaluate("document.getElementById('message-error').textContent = 'refused'")
     assert insufficient(page) == []
-    for other in ("connecting", "closing", "lost", "failed"):
+    for other in ("connecting", "waiting"):
         page.evaluate("(name) => { document.getElementById('state').dataset.state = name }", other)
         assert insufficient(page) == []
 
 
 def insufficient(page: Page, at_least: int = 15) -> list[tuple[str, float]]:
-    """The texts with a contrast below 4.5 (WCAG 2.2, 1.4.3), and their contrast."""
+    """Return the texts with a contrast below 4.5 (WCAG 2.2, 1.4.3), and their contrast."""
     texts = page.evaluate(TEXT_COLOURS)
     assert len(texts) >= at_least
     contrasts = [(text, contrast(colour, background)) for text, colour, background in texts]
@@ -179,7 +192,7 @@ def contrast(colour: str, background: str) -> float:
 
 
 def luminance(colour: str) -> float:
-    """The relative luminance of `rgb(r, g, b)` (WCAG 2.2)."""
+    """Return the relative luminance of `rgb(r, g, b)` (WCAG 2.2)."""
     channels = [int(channel) / 255 for channel in re.findall(r"\d+", colour)]
     assert len(channels) == 3, colour
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
@@ -190,9 +203,9 @@ def test_every_control_has_a_name_and_the_page_its_landmarks(open_page: OpenPage
     page = open_page()
     sees_state(page, "Connected")
 
-    assert len(named_controls(page)) == 8
+    assert len(named_controls(page)) == 15
     expect(page.get_by_role("heading", level=1)).to_have_text("asgi_ws")
-    for region in ("Try the WebSocket", "What is served here", "Chat"):
+    for region in ("Try a WebSocket", "Served here", "Chat"):
         expect(page.get_by_role("region", name=region)).to_be_visible()
 
 
@@ -202,10 +215,10 @@ def test_every_control_of_the_chat_has_a_name_and_the_page_its_landmarks(open_pa
     assert len(named_controls(page)) == 3
     joins(page, "Ada")
     is_here(page, "Ada (you)")
-    assert len(named_controls(page)) == 6
-    for region in ("Messages", re.compile("^Here now: 1$")):
+    assert len(named_controls(page)) == 7
+    for region in ("Messages", re.compile("^Members: 1$")):
         expect(page.get_by_role("region", name=region)).to_be_visible()
-    # What is past is no news to read out.
+    # Screen readers do not read out the history.
     other = open_page(room)
     say(page, "past")
     sees_message(page, "Ada", "past")
@@ -216,10 +229,10 @@ def test_every_control_of_the_chat_has_a_name_and_the_page_its_landmarks(open_pa
 
 
 def named_controls(page: Page) -> list[str]:
-    """What takes the focus, each with its name; and the landmarks that every page has are there."""
+    """Return a line for each focusable element, after checking that it has a name and the page its landmarks."""
     shown = [control for control in page.locator(CONTROLS).all() if control.is_visible()]
     lines = [control.aria_snapshot().splitlines()[0] for control in shown]
-    assert [line for line in lines if not re.match(r'^- \w+ "[^"]+"', line)] == []
+    assert [line for line in lines if not re.match(r"""^- '?\w+ "[^"]+\"""", line)] == []
     assert page.locator("html").get_attribute("lang") == "en"
     expect(page.get_by_role("main")).to_have_count(1)
     expect(page.get_by_role("banner")).to_have_count(1)

@@ -1,4 +1,4 @@
-"""What a visitor of the page does and sees, through Playwright."""
+"""Actions of a visitor and checks of the page, through Playwright."""
 
 import re
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def joins(page: Page, name: str) -> Page:
 
 def is_here(page: Page, *names: str) -> None:
     """Wait until the page of a chat room shows these people, in this order."""
-    expect(page.get_by_role("list", name="People in this room").get_by_role("listitem")).to_have_text(list(names))
+    expect(page.get_by_role("list", name="Members of this room").get_by_role("listitem")).to_have_text(list(names))
     expect(page.locator("#count")).to_have_text(str(len(names)))
 
 
