@@ -11,7 +11,7 @@ from asgi_ws._asgi import ASGIApp, Receive, Scope, Send
 from asgi_ws.testing import LeakedTasks, WaitTimeout, WebSocketCommunicator
 
 _E = TypeVar("_E", bound=BaseException)
-# Seconds of a wait that times out, and of one for leaked tasks, which get half of it to end.
+# Seconds of a wait that times out, and of a wait for leaked tasks, which have half of it to end.
 TIMEOUT: Final = 0.2
 TIMEOUT_OF_LEAKS: Final = 0.5
 ACCEPT: Final = {"type": "websocket.accept"}
@@ -36,7 +36,7 @@ async def until_left(receive: Receive) -> dict[str, Any]:
 
 
 def sends(*events: Any) -> ASGIApp:
-    """An application that sends these after the handshake was received, and then waits for the peer to leave."""
+    """Return an application that receives the handshake, sends these events, and waits for the peer to leave."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -55,7 +55,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def connected(app: ASGIApp, path: str = "/", **options: Any) -> AsyncIterator[WebSocketCommunicator]:
-    """A WebSocket whose handshake the application has answered."""
+    """Open a WebSocket and complete its handshake."""
     async with WebSocketCommunicator(app, path, **options) as ws:
         await ws.connect()
         yield ws
@@ -73,8 +73,8 @@ async def receives(ws: WebSocketCommunicator) -> None:
 async def fails(
     kind: type[_E], app: ASGIApp, use: Callable[[WebSocketCommunicator], Awaitable[object]] = connects, **options: Any
 ) -> _E:
-    """The failure of a test of this application, which has to be of this kind and none of its parents."""
-    # What fails at once has all the time that a busy machine takes.
+    """Return the failure of a test of this application, which has to be of exactly this class."""
+    # A failure that does not depend on a timeout gets a long one, for a busy machine.
     timeout = {WaitTimeout: TIMEOUT, LeakedTasks: TIMEOUT_OF_LEAKS}.get(kind, 5.0)
     with pytest.raises(kind) as raised:
         await _test(app, use, **{"timeout": timeout, **options})
@@ -95,7 +95,7 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def cancel_this_task() -> None:
-    """As the application's own doing."""
+    """Cancel the current task, as an application can do itself."""
     task = asyncio.current_task()
     assert task is not None
     task.cancel()

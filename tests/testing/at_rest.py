@@ -8,15 +8,15 @@ from asgi_ws.testing import clock
 
 from ..hanging import HANGING
 
-# A shorter bound is that of a wait that is meant to time out.
+# A wait with a shorter bound is meant to time out.
 BRIEF: Final = 1.0
-# After so many iterations without another callback a loop is at rest; after so many with one it will never be.
+# Iterations without another callback after which a loop is idle, and iterations with one after which it never will be.
 _AT_REST: Final = 20
 _NEVER_AT_REST: Final = 300
 
 
 class AtRest:
-    """A call that is made when the loop has nothing to do, and no timer is due in so many seconds."""
+    """A call that is made when the loop is idle, and no timer is due within the given seconds."""
 
     def __init__(self, seconds: float, callback: Callable[[], object]) -> None:
         self._loop: Any = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What the tests of the kit share."""
+"""Fixtures for the tests of the kit."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    """Starts tasks that are cancelled at the end."""
+    """Yield a function that starts tasks, and cancel them at the end."""
     tasks: list[asyncio.Task[Any]] = []
 
     def begin(work: Work, name: str = "worker", context: Context | None = None) -> asyncio.Task[Any]:

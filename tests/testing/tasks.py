@@ -1,4 +1,4 @@
-"""Tasks to look at."""
+"""Tasks and stacks for the tests of reports."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -22,5 +22,5 @@ async def gathers(*others: Awaitable[None]) -> None:
 
 
 def calls(text: str) -> list[str]:
-    """The functions in the lines of a stack, the outermost first."""
+    """Return the names of the functions in a stack, the outermost first."""
     return [line.rpartition(" in ")[2] for line in text.splitlines() if line.lstrip().startswith("File ")]

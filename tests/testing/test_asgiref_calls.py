@@ -1,4 +1,4 @@
-"""The calls that users of asgiref's `ApplicationCommunicator` know, without their traps."""
+"""The calls of asgiref's `ApplicationCommunicator`, without their pitfalls."""
 
 import asyncio
 

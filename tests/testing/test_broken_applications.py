@@ -1,4 +1,4 @@
-"""Applications that are broken on purpose: each fails its test in time, with a message that says what to look at."""
+"""Applications that are broken on purpose: each fails its test in time, with a message that points to the cause."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ async def sends_hello(ws: WebSocketCommunicator) -> None:
     await ws.receive()
 
 
-# -- what hangs
+# -- applications that hang
 
 
 async def never_answers(scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +99,7 @@ WAS_SENT_THE_END = (
 )
 IN_NEXT_JOB = ("in next_job\n        return await takes_from(", "in takes_from\n        return await queue.get()")
 
-# The application, what the test does with it, what was awaited, and what else the message says, in order.
+# The application, the calls of the test, the awaited event, and further parts of the message in their order.
 HANGS: dict[str, tuple[ASGIApp, Use, str, tuple[str, ...]]] = {
     "never answers the handshake": (
         never_answers,
@@ -161,7 +161,7 @@ HANGS: dict[str, tuple[ASGIApp, Use, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", HANGS)
 async def test_an_application_that_hangs_is_shown_with_what_had_come_and_where_it_stands(name: str) -> None:
     app, use, awaited, told = HANGS[name]
-    # Its own calls come before those of the tasks that it waits for.
+    # The application's own calls come before those of the tasks that it awaits.
     calls = [part.partition("\n")[0] for part in takewhile(lambda part: not part.startswith("which"), told)]
     error = await fails(WaitTimeout, app, use)
     first, _, rest = str(error).partition("\n")
@@ -189,7 +189,7 @@ async def _receives_13(ws: WebSocketCommunicator) -> None:
         await ws.receive()
 
 
-# -- what never stops
+# -- applications that never stop
 
 
 async def only_sends(scope: Scope, receive: Receive, send: Send) -> None:
@@ -273,7 +273,7 @@ async def test_a_task_that_ignores_cancellation_is_named(let_go: asyncio.Event) 
     )
 
 
-# -- what is left behind
+# -- tasks that are left running
 
 
 async def test_a_task_that_an_application_leaves_behind_is_named_with_where_it_stands() -> None:

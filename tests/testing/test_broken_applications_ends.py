@@ -1,4 +1,4 @@
-"""Applications that are broken on purpose and end too soon: each fails its test where it waits, and says why."""
+"""Applications that are broken on purpose and end too soon: each fails the test at its wait, with the reason."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ async def test_an_application_that_raises_before_accept_raises_where_the_test_co
 
 async def test_an_application_that_takes_other_arguments_raises_where_the_test_connects() -> None:
     async def app(scope: Scope) -> None:
-        """As in ASGI 2, or a handler without its decorator."""
+        """Take one argument, as in ASGI 2 or as a handler without its decorator."""
 
     untyped: Any = app
     assert "takes 1 positional argument but 3 were given" in str(await fails(TypeError, untyped))

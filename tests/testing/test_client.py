@@ -145,7 +145,7 @@ def test_the_thread_ends_when_the_client_does(how: str) -> None:
     else:
         del client
         gc.collect()
-        # Whoever drops the client last does not wait for it.
+        # Dropping the last reference to the client does not wait for its thread.
         thread.join(30)
     assert not thread.is_alive()
 

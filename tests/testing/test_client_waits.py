@@ -1,4 +1,4 @@
-"""Every wait of the test client has a bound, whatever the application does, and says where that stands."""
+"""Every wait of the test client has a bound. Its error names the application's current line."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ from asgi_ws.testing import TestClient, WaitTimeout, WebSocketTestSession
 from asgi_ws.testing.portal import BlockingPortal
 from tests.kit_bounds import USERS_BOUNDS
 
-# What blocks a loop lets go of it here, so that no thread is left for the next test.
+# Handlers that block a loop return when this is set, so that no thread is left for the next test.
 LET_GO = threading.Event()
 
 
@@ -227,7 +227,7 @@ def test_a_loop_that_cannot_be_made_is_an_error(monkeypatch: pytest.MonkeyPatch)
         TestClient(app).get("/")
 
 
-# -- what would end the loop
+# -- callbacks that would end the loop
 
 
 def test_an_application_that_ends_the_process_ends_the_test() -> None:
@@ -256,7 +256,7 @@ def test_one_that_does_so_over_a_websocket_leaves_the_others_alone() -> None:
 
 
 def _of_handler(act: Callable[[], object]) -> TestClient:
-    """A client of an application that acts outside of its tasks, in a callback of the loop."""
+    """Return a client of an application that calls `act` outside of its tasks, in a callback of the loop."""
 
     @http_app
     async def handler(request: Request) -> Response:

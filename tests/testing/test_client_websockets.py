@@ -173,7 +173,7 @@ def test_what_a_test_gets_wrong_is_refused(client: TestClient, event: dict[str, 
         with pytest.raises(ValueError, match="a peer cannot cause"):
             websocket.send(event)
         with pytest.raises(ValueError, match="expected 'text' or 'binary'"):
-            websocket.send_json(1, mode="html")  # type: ignore[arg-type] # what a test may get wrong
+            websocket.send_json(1, mode="html")  # type: ignore[arg-type] # a mistake that a test can make
         websocket.send_text("x")
         with pytest.raises(UnexpectedMessageType, match="expected a bytes message"):
             websocket.receive_bytes()
@@ -283,7 +283,7 @@ def test_an_exception_of_the_applications_own_stays_what_it_is() -> None:
     assert raised.value is own
 
 
-# -- handshakes are no requests
+# -- handshakes are not requests
 
 
 def test_hooks_see_the_handshake_and_no_response_to_it() -> None:

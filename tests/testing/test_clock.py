@@ -1,4 +1,4 @@
-"""Virtual time: the loop's time moves as the test says."""
+"""Virtual time: the test moves the loop's clock."""
 
 import asyncio
 import math
@@ -19,7 +19,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-# -- what moves with it
+# -- clocks and timers that move with it
 
 
 async def test_time_stands_still_until_it_is_moved() -> None:
@@ -92,7 +92,7 @@ async def test_a_timer_is_met_when_the_moves_sum_up_to_it_but_for_rounding_and_n
     seen: list[float] = []
 
     def check(due: float) -> None:
-        # As anybody does who finds that it is too early: wait again, for what is left.
+        # A caller that wakes too early waits again, for the remaining time.
         if now() < due:
             loop.call_at(due, check, due)
         else:
@@ -149,9 +149,9 @@ async def test_after_the_block_time_runs_on_from_where_it_stood_for_one_clock_af
         assert begin + round_ * HOUR <= stood <= now() < stood + HOUR / 2
         assert clock.elapsed == HOUR
         await asyncio.sleep(0.002)
-        # Whoever kept the clock's reading goes on with the loop's.
+        # A function that was kept inside the block continues with the loop's own time.
         assert stood + 0.002 <= now() <= held() <= now() < stood + HOUR / 2
-    # Whoever kept it from before the first clock stays in real time, as documented.
+    # A function that was kept before the first clock stays in real time, as documented.
     assert read() < begin + HOUR
 
 
@@ -170,7 +170,7 @@ async def test_a_loop_in_debug_mode_does_not_take_the_move_for_a_slow_callback(
     assert loop.slow_callback_duration == before
 
 
-# -- what it refuses
+# -- errors
 
 
 @pytest.mark.parametrize("seconds", [-1, -0.001, math.inf, math.nan])
@@ -271,7 +271,7 @@ async def test_a_block_may_wait_for_longer_than_patience_while_it_moves_the_cloc
     monkeypatch.setattr(clock_of_kit, "time", SimpleNamespace(monotonic=lambda: seconds))
     with VirtualClock(patience=0.05) as clock:
         for _ in range(4):
-            # Less than patience each time, and the clock looks in between.
+            # Each wait is shorter than `patience`, and the clock checks in between.
             seconds += 0.04
             await asyncio.to_thread(time.sleep, 0.06)
             await clock.advance(1)

@@ -1,4 +1,4 @@
-"""Deadlines in real time: the kit's own bounds, whatever happens to the loop's clock."""
+"""Deadlines in real time: the kit's own bounds do not depend on the loop's clock."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ STANDS_STILL = r"waited 0\.02 real seconds and did not move the clock"
 
 
 class Deadlines:
-    """One that is due soon, and one that is not due during the test though virtual time passes by it."""
+    """A deadline that is due soon, and one that is not due during the test although virtual time passes it."""
 
     def __init__(self) -> None:
         self.is_met = asyncio.Event()
@@ -29,7 +29,7 @@ class Deadlines:
         self.is_early = True
 
     async def met(self) -> float:
-        """The real seconds until it was met."""
+        """Wait for the deadline, and return the real seconds that this took."""
         await self.is_met.wait()
         assert not self.is_early
         self._later.cancel()
@@ -71,7 +71,7 @@ async def test_a_cancelled_deadline_is_never_called_and_leaves_no_thread() -> No
         for handle in handles:
             handle.cancel()
             handle.cancel()
-        # The one that is left is the clock's own.
+        # The remaining timer is the clock's own.
         await until(lambda: len(timer_threads() - threads) == 1)
         await clock.settle()
         last = asyncio.Event()
@@ -118,7 +118,7 @@ async def test_a_block_that_stands_still_fails_whatever_it_makes_of_the_cancella
                 if failure == "lets out":
                     raise
 
-    # An error of the block's own comes first.
+    # An error of the block takes precedence.
     error, match = (ZeroDivisionError, None) if failure == "raises" else (RuntimeError, STANDS_STILL)
     with pytest.raises(error, match=match):
         await block()
@@ -141,7 +141,7 @@ def test_patience_is_with_the_test_where_a_fixture_has_entered_the_block() -> No
 
     with asyncio.Runner() as runner:
         runner.run(fixture_begins())
-        # The test has its time from its beginning on.
+        # The time of a test counts from its beginning.
         time.sleep(0.03)
         with pytest.raises(asyncio.CancelledError, match="did not move the clock"):
             runner.run(test())

@@ -25,7 +25,7 @@ async def test_what_the_application_sent_comes_before_its_exception() -> None:
         assert [await ws.receive(), await ws.receive()] == ["1", "2"]
         with pytest.raises(LookupError):
             await ws.receive()
-        # Once is enough: from now on it is an end like others.
+        # The failure is raised once. From now on the connection has ended like any other.
         with pytest.raises(ApplicationEnded, match="raised LookupError without closing the connection") as ended:
             await ws.receive()
         assert (ended.value.code, ws.close_code) == (1006, 1006)
@@ -114,7 +114,7 @@ async def test_sending_to_an_application_that_raised_raises_it_once() -> None:
         await asyncio.wait([ws.future])
         with pytest.raises(LookupError):
             await ws.send("x")
-        # Nobody reads it, as with a server.
+        # The event is not read, as with a server.
         await ws.send("x")
 
 

@@ -1,4 +1,4 @@
-"""What fails a test when its block is left, and what does not."""
+"""Failures of an application: which of them fail the test when its block is left."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from .applications import (
 
 
 class UnhashableError(Exception):
-    """Equal to its like, as those of some ORMs are."""
+    """An error that compares by value, as those of some ORMs do."""
 
     __hash__ = None  # type: ignore[assignment] # this is what makes it unhashable
 
@@ -33,14 +33,14 @@ class UnhashableError(Exception):
 
 
 class FalseError(Exception):
-    """False, as an exception is that counts what is in it."""
+    """An error that is false, as an exception with a length of 0 is."""
 
     def __len__(self) -> int:
         return 0
 
 
 def raises(error: BaseException) -> Any:
-    """An application that accepts, and raises this when the peer has left."""
+    """Return an application that accepts, and raises this error when the peer has left."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accepts(receive, send)
@@ -68,7 +68,7 @@ async def test_what_the_application_raises_in_the_end_fails_the_test(error: Base
 
 @dataclass(frozen=True)
 class FrozenError(Exception):
-    """Takes no notes: nothing in it can be set."""
+    """An error without notes, since its attributes cannot be set."""
 
     room: str
 
@@ -179,7 +179,7 @@ async def test_a_breach_of_the_text_fails_such_a_test_all_the_same() -> None:
     await fails(ProtocolViolation, sends(ACCEPT, {}), raise_server_exceptions=False)
 
 
-# -- what send raises when the peer has left
+# -- errors of send when the peer has left
 
 
 async def sends_after_the_end(scope: Scope, receive: Receive, send: Send) -> None:

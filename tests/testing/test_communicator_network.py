@@ -18,7 +18,7 @@ KIB = 1024
 
 
 def sends_and_counts(sent: list[int], count: int, size: int = KIB) -> ASGIApp:
-    """An application that is asked for `count` messages, and notes each that has gone."""
+    """Return an application that sends `count` messages on request, and records each in `sent`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accepts(receive, send)
@@ -36,7 +36,7 @@ def sends_and_counts(sent: list[int], count: int, size: int = KIB) -> ASGIApp:
 
 @asynccontextmanager
 async def blocked(app: ASGIApp, **options: Any) -> AsyncIterator[WebSocketCommunicator]:
-    """A connection whose peer does not read, and a send that waits for that."""
+    """Open a connection whose peer does not read, and wait until a send is blocked."""
     async with connected(app, **options) as ws:
         ws.pause_reading()
         await ws.send("go")

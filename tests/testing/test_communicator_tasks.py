@@ -1,4 +1,4 @@
-"""Which tasks an application may leave running, and what becomes of them."""
+"""Tasks that an application may leave running, and their end."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""A close of the application's behind messages that the test has not received, or that the peer has not read."""
+"""A close by the application, after messages that the test has not received or the peer has not read."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ async def sends_many(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def goes_on(first: ASGIApp) -> tuple[ASGIApp, asyncio.Event]:
-    """An application that does not end until the event is set."""
+    """Return the application with an event, until which it does not end."""
     go_on = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +48,7 @@ async def closes_when_asked(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_close_behind_more_messages_than_the_peer_reads_ahead_is_the_end(call: str) -> None:
     async with connected(sends_many) as ws:
         if call != "wait_closed":
-            # It ends once it has sent everything, and was told of its own close.
+            # It ends once it has sent everything and received its own disconnect event.
             await ws.wait()
             assert ws.unread_bytes
         await getattr(ws, call)()

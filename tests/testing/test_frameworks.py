@@ -100,7 +100,7 @@ async def receives_twice_after_the_end(ws: WebSocket) -> None:
     await ws.receive()
 
 
-# Starlette's own class finds these wrong. Its error reaches the test, and nothing of the kit's comes first.
+# Starlette's own class refuses these. Its error reaches the test, and the kit does not raise before it.
 WRONG: Mapping[str, Handler] = {
     "receive after the end": receives_twice_after_the_end,
     "receive before accept": lambda ws: ws.receive_json(),

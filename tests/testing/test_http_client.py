@@ -1,4 +1,4 @@
-"""HTTP to an application by `http_client`: what it is given, and what is said of one that answers wrongly."""
+"""HTTP to an application by `http_client`: the requests that it gets, and the errors for invalid responses."""
 
 import asyncio
 import subprocess
@@ -48,7 +48,7 @@ async def scope_of(path: str = "/", **options: Any) -> Scope:
     return scopes[0]
 
 
-# -- what the application is given
+# -- requests
 
 
 async def test_the_scope_is_what_the_text_says() -> None:
@@ -130,7 +130,7 @@ def test_a_timeout_that_is_no_bound_is_refused(kit: Any) -> None:
         kit(sends(), timeout=0)
 
 
-# -- what the test is given
+# -- responses
 
 
 async def test_headers_may_come_from_an_iterator() -> None:
@@ -177,7 +177,7 @@ async def test_an_event_of_an_extension_is_let_through() -> None:
     assert (await get(app, extensions={"http.response.push": {}})).text == "ok"
 
 
-# -- what fails the test
+# -- failures
 
 
 async def test_an_application_that_hangs_is_told_where_and_what_had_come() -> None:

@@ -17,7 +17,7 @@ from .applications import ACCEPT, TIMEOUT, accepts, connected, echo, fails, rece
 
 
 async def conversation(*, shows_where: bool = True) -> None:
-    """What works, what hangs, and what leaks."""
+    """Run a conversation that works, a wait that times out, and an application that leaks a task."""
     async with connected(echo) as ws:
         await ws.send("hello")
         assert await ws.receive() == "hello"

@@ -1,4 +1,4 @@
-"""The start and the stop of an application, and what is said of one that does them wrongly."""
+"""The start and the stop of an application, and the errors for one that does them wrongly."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -201,7 +201,7 @@ async def test_an_application_that_returns_without_an_answer_is_told_which(
     steps: tuple[Step, ...], text: str, clause: str
 ) -> None:
     with pytest.raises(Unanswered, match=text) as raised:
-        # It has come to its end, or to where it waits, by the time that the block is left.
+        # When the block is left, the application has ended or is at its wait.
         async with LifespanManager(application(*steps)) as manager:
             await asyncio.wait([manager.future], timeout=0.01)
     assert clause in raised.value.clause

@@ -14,7 +14,7 @@ class Unshowable:
 
 
 class Counted(bytes):
-    """Tells if all of it is turned into text."""
+    """A value that records whether all of it is converted to text."""
 
     def __repr__(self) -> str:
         raise AssertionError("the whole of it was shown")

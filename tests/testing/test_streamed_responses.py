@@ -20,7 +20,7 @@ def part(body: bytes, *, more: bool = True) -> dict[str, Any]:
 
 
 class Ticker:
-    """Sends "1", "2", ... for ever, and says how far it has come and how it ended."""
+    """An application that sends "1", "2", ... without end, and records the last number and its own end."""
 
     def __init__(self) -> None:
         self.sent = 0

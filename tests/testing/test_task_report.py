@@ -1,4 +1,4 @@
-"""Where a task stands, in words."""
+"""The report on where a task waits."""
 
 import asyncio
 import threading
@@ -98,7 +98,7 @@ async def test_a_task_that_runs_in_another_thread_shows_its_first_call() -> None
     assert calls(text) == ["blocks"]
 
 
-# -- what stands between a coroutine and what it waits for
+# -- awaitables between a coroutine and the future that it waits for
 
 
 async def numbers() -> AsyncIterator[int]:
@@ -259,7 +259,7 @@ async def test_a_task_that_raises_when_it_is_asked_is_no_failure_of_the_report(s
 
 
 def in_the_kit(source: str) -> dict[str, Any]:
-    """Functions that count as the kit's, in its module `servers.websocket`."""
+    """Return the functions of this source, compiled as the kit's module `servers.websocket`."""
     functions: dict[str, Any] = {"pending": lambda: asyncio.get_running_loop().create_future()}
     exec(compile(source, str(Path(task_report.KIT, "servers", "websocket.py")), "exec"), functions)
     return functions

@@ -1,4 +1,4 @@
-"""Where a task stands that waits for other tasks."""
+"""The report on a task that waits for other tasks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -115,7 +115,7 @@ class Graph:
 async def test_a_task_is_followed_by_the_loops_own_graph_where_python_keeps_one(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Nothing else tells that the one waits for the other.
+    # Only the callback shows that the first task waits for the second.
     task, other = start(inner(), "waiter"), start(inner(), "other")
     await turns()
 

@@ -20,7 +20,7 @@ NEVER = "Task exception was never retrieved"
 
 @pytest.fixture
 async def unhandled() -> AsyncIterator[list[dict[str, Any]]]:
-    """What the loop's own handler was told, which has to be the same in the end."""
+    """Yield the contexts that reach the loop's own exception handler, which has to be restored in the end."""
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         told.append(context)

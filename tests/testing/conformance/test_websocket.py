@@ -1,4 +1,4 @@
-"""What an application sends, held against the ASGI text: the message names the clause and shows the event."""
+"""Events that break the ASGI text: the error names the clause and shows the event."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,10 +28,10 @@ START = {"type": "websocket.http.response.start", "status": 401, "headers": []}
 
 
 class Unhashable(str):
-    """A str that is compared in a way of its own, and so has no hash."""
+    """A str with its own comparison, and so without a hash."""
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment] # as Python sets it for a class with an __eq__ of its own
+    __hash__ = None  # type: ignore[assignment] # as Python sets it for a class that defines __eq__
 
 
 def accept(**keys: Any) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def start(**keys: Any) -> dict[str, Any]:
     return {**START, **keys}
 
 
-# What the application sends, the last of which is wrong; why; the clause.
+# The events that the application sends, of which the last is invalid; the reason; the clause.
 BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
     "send before accept": ([send(text="x")], f"websocket.send before {HANDSHAKE_IS} not answered yet", CONNECT),
     "accept twice": ([ACCEPT, ACCEPT], f"websocket.accept after {HANDSHAKE_IS} answered already", ON_ACCEPT),
@@ -141,7 +141,7 @@ BROKEN: Mapping[str, tuple[list[Any], str, str]] = {
 
 
 async def meet(ws: WebSocketCommunicator) -> None:
-    """Wait for what the application sends, to the end."""
+    """Receive all events of the application."""
     if (await ws.connect()).accepted:
         with suppress(ConnectionClosed):
             await ws.receive()
@@ -170,7 +170,7 @@ async def test_a_broken_event_is_raised_in_the_application_too() -> None:
         await until_left(receive)
 
     async with connected(app) as ws:
-        # What comes in time comes first.
+        # Events before the invalid one are delivered first.
         assert await ws.receive() == "goes on"
         with pytest.raises(ProtocolViolation) as raised:
             await ws.receive()
@@ -216,7 +216,7 @@ async def test_a_denial_where_the_server_has_no_denial_is_broken() -> None:
     )
 
 
-# What the text allows, though it is rare.
+# Events that are rare, and that the ASGI text allows.
 FINE: Mapping[str, list[Any]] = {
     "both keys, one None": [ACCEPT, send(text="x", bytes=None), send(text=None, bytes=b"x")],
     "empty messages": [ACCEPT, send(text=""), send(bytes=b"")],
@@ -282,7 +282,7 @@ async def test_an_event_for_a_peer_that_left_before_the_handshake_was_answered_i
         for event in (ACCEPT, {"type": "websocket.send", "text": "x"}):
             with pytest.raises(OSError, match="the peer has left"):
                 await send(event)
-        # What it asks for has happened.
+        # The connection is closed already, as the event asks.
         await send(CLOSE)
 
     async with WebSocketCommunicator(app, timeout=TIMEOUT) as ws:

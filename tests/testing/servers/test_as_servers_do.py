@@ -1,4 +1,4 @@
-"""Applications that work on every server work with the kit: other people's suites showed these."""
+"""Applications that work on every server work with the kit. Suites of other projects showed these cases."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ ALL = ["spec", "uvicorn", "asgi_ws", "hypercorn", "daphne", "granian"]
 
 
 async def tells_user(scope: Scope, receive: Receive, send: Send) -> None:
-    """Says over HTTP and WebSockets, and in the state of the lifespan, which user it sees, and changes that."""
+    """Report the current user over HTTP, WebSockets or in the state of the lifespan, and change it."""
     seen = user.get()
     user.set("the application's")
     if scope["type"] == "lifespan":

@@ -1,4 +1,4 @@
-"""The behaviour of each imitated server towards applications that keep to the ASGI text, and that do not."""
+"""The behaviour of each imitated server, with applications that conform to the ASGI text and that do not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -50,7 +50,7 @@ async def test_an_event_that_the_text_allows_and_a_server_does_not_is_an_error_o
     for profile in PROFILES.values():
         if events[0]["type"] == ACCEPT["type"] or profile.denial_response:
             async with WebSocketCommunicator(app, server=profile.name) as ws:
-                # Whether it is answered is not the point.
+                # The test does not depend on an answer.
                 with suppress(Unanswered, ConnectionClosed):
                     await ws.connect()
                 await ws.wait()
@@ -142,7 +142,7 @@ async def test_a_message_that_is_too_long_leaves_the_connection_to_the_applicati
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accepts(receive, send)
         await receive()
-        # Nothing but a close goes out from now on.
+        # From now on only a close is sent.
         await send({"type": "websocket.send", "text": "late"})
         await send(close(code=4001))
 
@@ -152,7 +152,7 @@ async def test_a_message_that_is_too_long_leaves_the_connection_to_the_applicati
         assert ws.output_queue.qsize() == 1
 
 
-# The longest message: one more byte closes the connection.
+# A message of the largest size. One more byte closes the connection.
 @pytest.mark.parametrize(("server", "longest"), [("daphne", 1024 * 1024), ("uvicorn", 16 * 1024 * 1024)])
 async def test_the_longest_message_arrives(server: str, longest: int) -> None:
     async with connected(echo, server=server) as ws:

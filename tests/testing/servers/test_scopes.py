@@ -1,4 +1,4 @@
-"""The scope that an application is given, and what no client could ask for."""
+"""The scope that an application gets, and requests that a client cannot send."""
 
 from collections.abc import Mapping
 from typing import Any
