@@ -154,7 +154,7 @@ def failure(data: bytes, *, traced: bool = True) -> Exception | None:
 
 
 def smaller(data: bytes, is_finding: Callable[[bytes], bool]) -> bytes:
-    """Remove every part of a finding without which it is still one."""
+    """Remove every part of a finding that it does not need."""
     size = len(data) // 2
     while size:
         start = 1
@@ -169,7 +169,7 @@ def smaller(data: bytes, is_finding: Callable[[bytes], bool]) -> bytes:
 
 
 def fuzz(seconds: float, seed: int, findings: Path = FINDINGS) -> Path | None:
-    """Look for so long; return the file of the first finding, or None."""
+    """Search for this time. Return the file of the first finding, or None."""
     chance = random.Random(seed)
     inputs: list[bytes] = []
     known: set[tuple[object, ...]] = set()

@@ -1,4 +1,4 @@
-"""What the websockets library makes of a stream, told in the events of our reader."""
+"""The websockets library's reading of a stream, as events of our reader."""
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
@@ -11,10 +11,10 @@ from .streams import BINARY, CLOSE, CONT, FIN, PING, PONG, RSV1, RSV2, RSV3, TEX
 
 
 def read_by_websockets(data: bytes, *, max_size: int | None = None, compressed: bool = False) -> list[Event]:
-    """The events of a whole stream; the reason of a failure is left out.
+    """Return the events of a whole stream, without the reason of a failure.
 
-    websockets does not look at the UTF-8 of messages: text that is none comes with surrogates, and so equals nothing
-    that is right.
+    websockets does not check the UTF-8 of messages. Invalid text is returned with surrogates, so it does not equal any
+    valid text.
     """
     server = ServerProtocol(state=State.OPEN, max_size=max_size)
     if compressed:
@@ -55,10 +55,10 @@ def read_by_websockets(data: bytes, *, max_size: int | None = None, compressed: 
 
 
 def unlike_websockets(data: bytes, ours: list[Event]) -> str | None:
-    """What in our events websockets contradicts, whatever the stream; None where it agrees.
+    """Return the contradiction between our events and those of websockets, or None if they agree.
 
-    Less than equality: we refuse more (see `test_reader_oracle`), and earlier. What we do read it has to read too, and
-    where we see no failure there may be none.
+    The events need not be equal, since we refuse more (see `test_reader_oracle`) and earlier. websockets has to read
+    every event that we read, and may not find a failure where we find none.
     """
     theirs = read_by_websockets(data)
     whole = ours[:-1] if ours and isinstance(ours[-1], Violation) else ours
@@ -71,9 +71,9 @@ def unlike_websockets(data: bytes, ours: list[Event]) -> str | None:
 
 
 def breaks_section_5(data: bytes, *, compressed: bool) -> bool:
-    """Whether a header in a whole stream, up to the first close frame, is one that RFC 6455 section 5 does not allow.
+    """Return True if a header up to the first close frame of a whole stream breaks RFC 6455 section 5.
 
-    A plain walk from header to header, for what websockets lets pass.
+    This goes from header to header, for violations that websockets does not find.
     """
     position, is_open = 0, False
     while len(data) - position >= 2:

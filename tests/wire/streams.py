@@ -1,4 +1,4 @@
-"""What clients send: a builder of frames, ways to read them, and strategies for whole streams, right and broken."""
+"""Data of clients: a builder of frames, ways to read them, and strategies for valid and invalid streams."""
 
 import itertools
 import zlib
@@ -17,7 +17,7 @@ CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, RSV1, RSV2, RSV3 = 0x80, 0x40, 0x20, 0x10
 
 MASK: Final = b"\x37\xfa\x21\x3d"
-# Changes nothing and costs nothing, however long the payload is.
+# This mask leaves the payload as it is, at no cost for any length.
 NO_MASK: Final = bytes(4)
 SYNC_FLUSH: Final = b"\x00\x00\xff\xff"
 
@@ -37,7 +37,7 @@ def frame(
     length: int | None = None,
     size: int | None = None,
 ) -> bytes:
-    """Return a frame of a client, valid unless told otherwise.
+    """Return a frame of a client, valid by default.
 
     `length` is the payload length that it claims; `size` is the number of bytes of the extended length.
     """

@@ -1,6 +1,6 @@
 """Invariants for any bytes of a client, which the fuzzer checks: of frames and of the opening handshake.
 
-The first byte of an input has the flags that tell how the rest is read.
+The first byte of an input has the flags for reading the rest.
 """
 
 import random
@@ -69,7 +69,7 @@ def check_frames(sent: bytes, flags: int, *, traced: bool) -> tuple[object, ...]
         reader = _reader(flags)
         events = drain(reader, sent)
         if traced:
-            # Messages, a copy of the largest with room to grow, text in up to four bytes for one, and zlib's windows.
+            # Messages, a copy of the largest with space to grow, text in up to four bytes for one, and zlib's windows.
             assert tracemalloc.get_traced_memory()[1] < 8 * _size(events) + 8 * len(sent) + 3 * MIB
     finally:
         if traced:

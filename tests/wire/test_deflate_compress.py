@@ -139,7 +139,7 @@ def test_a_longer_message_is_compressed_with_less_work_from_then_on() -> None:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The levels of the compressors that are made."""
+    """Return the list of the levels of all compressors that are made."""
     levels: list[int] = []
     make = zlib.compressobj
 

@@ -1,4 +1,4 @@
-"""The memory of compression: contexts only while they are of use, and for bombs no more than their room."""
+"""The memory of compression: contexts only while they are of use, and bombs only up to their bound."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""A short run of the fuzzer, and that it finds what is there to be found."""
+"""A short run of the fuzzer, and its findings for a check that fails on purpose."""
 
 import random
 from pathlib import Path

@@ -61,7 +61,7 @@ def test_a_target_is_a_path_or_an_http_uri(target: bytes, path: bytes, query: by
 
 
 def test_the_authority_of_an_absolute_target_replaces_the_host() -> None:
-    """RFC 9112 section 3.2.2: otherwise the origin check and the application could see different hosts."""
+    # RFC 9112 section 3.2.2: otherwise the origin check and the application could see different hosts.
     read = read_handshake(request(line=b"GET http://other.example:81/ HTTP/1.1"))
     assert lines_of(read, b"host") == [b"other.example:81"]
 
@@ -74,7 +74,7 @@ def test_a_later_minor_version_of_http_1_is_read() -> None:
 
 
 def test_a_target_of_8_kib_is_read_and_a_longer_one_refused_with_414() -> None:
-    """RFC 9110 section 15.5.15."""
+    # RFC 9110 section 15.5.15.
     target = b"/" + b"a" * (MAX_TARGET_BYTES - 1)
     assert MAX_TARGET_BYTES == 8192
     assert read_handshake(request(line=b"GET %b HTTP/1.1" % target)).path == target
@@ -83,7 +83,7 @@ def test_a_target_of_8_kib_is_read_and_a_longer_one_refused_with_414() -> None:
 
 
 def test_a_header_line_of_8_kib_is_read_and_a_longer_one_refused_with_431() -> None:
-    """RFC 6585 section 5. The whole line counts, name and white space too, without its end."""
+    # RFC 6585 section 5. The whole line counts with its name and white space, and without its end.
     line = b"x: " + b"v" * (MAX_LINE_BYTES - 3)
     assert MAX_LINE_BYTES == 8192
     assert lines_of(read_handshake(request(line)), b"x") == [line[3:]]
@@ -97,7 +97,7 @@ def test_128_headers_are_read_and_more_refused_with_431() -> None:
 
 
 def test_a_head_of_64_kib_is_read_and_a_larger_one_refused_with_431() -> None:
-    """The request line counts too."""
+    # The request line counts too.
     room = MAX_HEAD_BYTES - len(request(*[b"x: "] * 9))
     lines = [b"x: " + b"v" * (room // 9)] * 8 + [b"x: " + b"v" * (room - room // 9 * 8)]
     data = request(*lines)
@@ -107,7 +107,7 @@ def test_a_head_of_64_kib_is_read_and_a_larger_one_refused_with_431() -> None:
 
 
 def test_offers_of_2_kib_are_read_and_more_refused_with_431() -> None:
-    """In one line or in many."""
+    # The limit holds for the sum of all lines.
     lines = [b"sec-websocket-extensions: " + b"a" * 512] * 4
     assert sum(map(len, read_handshake(request(*lines)).extensions)) == 2048
     assert refused(request(*lines, b"sec-websocket-extensions: b")).status == 431
@@ -212,7 +212,7 @@ def test_subprotocols_are_those_of_all_lines_in_order(values: list[bytes], subpr
 
 
 def test_the_lines_of_extensions_are_not_parsed() -> None:
-    """RFC 6455 section 9.1: the negotiation does that."""
+    # RFC 6455 section 9.1: the negotiation parses them.
     lines = [b"Sec-WebSocket-Extensions: a; b=1, c", b"sec-websocket-extensions: d\xe9\x85;;", b"X: y"]
     assert read_handshake(request(*lines)).extensions == ["a; b=1, c", "d\xe9\x85;;"]
     assert read_handshake(request(lines[1])).extensions == ["d\xe9\x85;;"]

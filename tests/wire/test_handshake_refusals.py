@@ -26,7 +26,7 @@ LINES: Final = {
     "RFC 9110 section 9.1: the method is a token": b"G(T / HTTP/1.1",
     "an empty request line": b"",
 }
-# `%c` stands for each control character.
+# `%c` is replaced by each control character.
 HEADERS: Final = {
     "RFC 9110 section 5.1: an empty name": b": v",
     "RFC 9110 section 5.1: a space in the name": b"Ho st: v",
@@ -146,7 +146,7 @@ def test_a_malformed_request_is_refused_with_400(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", NOT_AN_UPGRADE.values(), ids=NOT_AN_UPGRADE)
 def test_a_request_that_does_not_upgrade_to_version_13_is_refused_with_426_and_the_upgrade(data: bytes) -> None:
-    """RFC 6455 section 4.4; RFC 9110 section 15.5.22."""
+    # RFC 6455 section 4.4; RFC 9110 section 15.5.22.
     refusal = refused(data)
     assert refusal.status == 426
     assert refusal.headers == ((b"upgrade", b"websocket"), (b"sec-websocket-version", b"13"))
@@ -154,19 +154,19 @@ def test_a_request_that_does_not_upgrade_to_version_13_is_refused_with_426_and_t
 
 @pytest.mark.parametrize("method", [b"POST", b"get", b"GETS"])
 def test_another_method_than_get_is_refused_with_405_and_the_allowed_one(method: bytes) -> None:
-    """RFC 6455 section 4.2.1, item 1; RFC 9110 section 15.5.6."""
+    # RFC 6455 section 4.2.1, item 1; RFC 9110 section 15.5.6.
     refusal = refused(request(line=method + b" / HTTP/1.1"))
     assert (refusal.status, refusal.headers) == (405, ((b"allow", b"GET"),))
     assert refusal.reason
 
 
 def test_the_refusal_of_a_head_request_has_no_body() -> None:
-    """RFC 9110 section 9.3.2."""
+    # RFC 9110 section 9.3.2.
     refusal = refused(request(line=b"HEAD / HTTP/1.1"))
     assert (refusal.status, refusal.reason) == (405, "")
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"0.9", b"2.0"])
 def test_an_http_version_without_this_handshake_is_refused_with_505(version: bytes) -> None:
-    """RFC 6455 section 4.2.1, item 1: "an HTTP/1.1 or higher GET request"; HTTP/2 has its own handshake."""
+    # RFC 6455 section 4.2.1, item 1: "an HTTP/1.1 or higher GET request". HTTP/2 has its own handshake.
     assert refused(request(line=b"GET / HTTP/" + version)).status == 505

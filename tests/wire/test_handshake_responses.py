@@ -34,12 +34,12 @@ SERVER = [(b"server", b"uvicorn"), (b"date", b"Tue, 01 Jul 2025 00:00:00 GMT")]
 
 
 def test_the_accept_value_is_that_of_the_rfc() -> None:
-    """RFC 6455 section 1.3."""
+    # RFC 6455 section 1.3.
     assert accept_value(KEY) == ACCEPT
 
 
 def test_a_bare_101_has_the_headers_of_the_rfc_and_no_others() -> None:
-    """RFC 6455 section 4.2.2, item 5."""
+    # RFC 6455 section 4.2.2, item 5.
     assert accept_response(OFFERING, subprotocol=None, extension=None, headers=[]) == (
         b"HTTP/1.1 101 Switching Protocols\r\n"
         b"upgrade: websocket\r\n"
@@ -95,7 +95,7 @@ def test_wsproto_opens_a_connection() -> None:
 
 @pytest.mark.parametrize("subprotocol", ["Chat", "", "chat, superchat", "chat\r\nx: y", b"chat"])
 def test_a_subprotocol_that_was_not_offered_is_an_error_of_the_application(subprotocol: Any) -> None:
-    """RFC 6455 section 4.2.2, item 4."""
+    # RFC 6455 section 4.2.2, item 4.
     with pytest.raises(InvalidSubprotocol) as caught:
         accept_response(OFFERING, subprotocol=subprotocol, extension=None, headers=[])
     assert caught.value.offered == ("chat", "superchat")
@@ -140,7 +140,7 @@ def test_a_head_without_headers_is_its_status_line() -> None:
 
 
 def test_a_status_without_a_name_has_an_empty_reason_phrase() -> None:
-    """RFC 9112 section 4: the space before it stays."""
+    # RFC 9112 section 4: the space before the reason phrase stays.
     assert response_head(499, []) == b"HTTP/1.1 499 \r\n\r\n"
 
 
@@ -166,13 +166,13 @@ def test_a_refusal_is_a_whole_response_that_closes_the_connection() -> None:
 
 
 def test_a_refusal_that_names_an_upgrade_lists_it_in_connection() -> None:
-    """RFC 9110 section 7.8."""
+    # RFC 9110 section 7.8.
     head, _ = response(refusal(HandshakeRefused(426, "13", ((b"upgrade", b"websocket"),)), []))
     assert dict(head.headers)[b"connection"] == b"close, upgrade"
 
 
 def test_a_refusal_without_a_reason_has_no_body_and_no_length() -> None:
-    """RFC 9110 section 8.6: HEAD would be answered with the length of GET's answer, which is another one."""
+    # RFC 9110 section 8.6: in an answer to HEAD this would be the length of the body for GET, which is another.
     data = refusal(HandshakeRefused(405, "", ((b"allow", b"GET"),)), [])
     assert data == b"HTTP/1.1 405 Method Not Allowed\r\nallow: GET\r\nconnection: close\r\n\r\n"
     for method in ("HEAD", "GET"):

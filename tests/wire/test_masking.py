@@ -1,4 +1,4 @@
-"""Unmasking by the C function and in plain Python: the same, of anything that can be read."""
+"""Unmasking by the C function and in plain Python gives the same result for every input."""
 
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -35,7 +35,7 @@ def test_the_c_function_is_used_where_it_is() -> None:
 
 def test_without_the_c_function_frames_are_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "websockets.speedups", None)
-    # The module once more, as it is where that import fails.
+    # The same module as it is when the import of the C function fails.
     spec = spec_from_file_location("plain", masking.__file__)
     assert spec is not None
     assert spec.loader is not None

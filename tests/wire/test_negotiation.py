@@ -28,7 +28,7 @@ ACCEPTED: Final = [
     ("; client_max_window_bits", Parameters(False, False, 12, 12), "; client_max_window_bits=12"),
     ("; client_max_window_bits=15", Parameters(False, False, 12, 12), "; client_max_window_bits=12"),
     ("; client_max_window_bits=8", Parameters(False, False, 12, 8), "; client_max_window_bits=8"),
-    # RFC 6455, 9.1: a value in quotes is the same value; white space may stand between the tokens.
+    # RFC 6455, 9.1: a value in quotes is the same value; white space is allowed between the tokens.
     ('; server_max_window_bits="1\\0"', Parameters(False, False, 10, 15), "; server_max_window_bits=10"),
     ("\t ;\tserver_max_window_bits = 10 ", Parameters(False, False, 10, 15), "; server_max_window_bits=10"),
     (
@@ -65,7 +65,7 @@ DECLINED: Final = [
 
 @pytest.mark.parametrize("parameters", DECLINED)
 def test_an_offer_with_invalid_parameters_is_declined_and_the_next_one_considered(parameters: str) -> None:
-    """RFC 7692, 5.1."""
+    # RFC 7692, 5.1.
     accepted = (Parameters(False, False, 12, 15), "permessage-deflate")
     assert negotiate([f"permessage-deflate; {parameters}"]) is None
     assert negotiate([f"permessage-deflate; {parameters}, permessage-deflate"]) == accepted
@@ -151,7 +151,7 @@ def test_a_header_of_any_kind_is_read_in_linear_time(line: str) -> None:
     start = time.process_time()
     with pytest.raises(MalformedExtensions):
         negotiate([line])
-    # Quadratic would be seconds, and this is a few hundredths of one at most.
+    # Parsing takes a few hundredths of a second at most. In quadratic time it would take seconds.
     assert time.process_time() - start < 0.5
 
 

@@ -1,4 +1,4 @@
-"""What a reader makes of right frames (RFC 6455 sections 5.1 to 5.6, and 7.1.5 to 7.4)."""
+"""The events of a reader for valid frames (RFC 6455 sections 5.1 to 5.6, and 7.1.5 to 7.4)."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ MASKS: Final = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x80\0\0\x01", MASK)
 
 
 def pattern(size: int) -> bytes:
-    """Bytes whose period is no multiple of four, so that no shifted mask gives them too."""
+    """Return bytes whose period is not a multiple of four, so that a shifted mask changes them."""
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
@@ -147,7 +147,7 @@ def test_a_read_that_is_one_message_of_less_than_64_kib_is_that_message() -> Non
     reader = FrameReader()
     for data, message in messages:
         assert reader.whole(data) == message
-        # It leaves nothing behind.
+        # The reader is empty again.
         assert reader.feed(data) == [message]
 
 

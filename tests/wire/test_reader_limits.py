@@ -206,7 +206,7 @@ def moved(calls: Iterator[object]) -> int:
 
 
 def feeding(parts: list[bytes], most: int | None = None, before: bytes = b"") -> Iterator[object]:
-    """Feed each part to a reader that holds `before`, and nothing comes of it."""
+    """Feed each part to a reader that holds `before`, without an event."""
     reader = FrameReader()
     reader.feed(before, 0)
     for part in parts:
@@ -284,7 +284,7 @@ def test_the_end_frees_all_held_bytes(end: bytes) -> None:
     reader, before = FrameReader(), held()
     reader.feed(frame(TEXT, bytes(MIB), fin=False, mask=NO_MASK))
     assert held() - before >= MIB
-    # The end comes with much that is left to the next call.
+    # The end arrives while much of the data is left to the next call.
     assert len(reader.feed(frame(PING) * 256 + end + bytes(MIB))) == 256
     assert reader.has_more
     assert len(reader.feed()) == 1

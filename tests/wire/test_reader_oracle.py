@@ -4,15 +4,15 @@ The fuzzer compares streams of any frames; here are valid ones, and the differen
 
 Where we differ, and why:
 
-- Text that is no UTF-8 (RFC 6455 section 8.1) and lengths not in the fewest bytes (section 5.2) end a connection here.
-  websockets leaves the text to its layer above, and takes the lengths.
-- A close frame within a message that goes on is a close frame here: section 5.4 lets control frames stand there, and
+- Text that is not UTF-8 (RFC 6455 section 8.1) or a length not in the fewest bytes (section 5.2) ends a connection
+  here. websockets leaves the text to the layer above, and accepts the lengths.
+- A close frame within a message that goes on is a close frame here: section 5.4 allows control frames there, and
   section 5.5.1 lets the peer end with one at any time. websockets answers 1002.
-- What is wrong with a frame is said as soon as it can be seen here, in its first two bytes or in the middle of a text
-  (section 8.1). websockets waits for the whole frame, but for opcodes and masks.
+- A fault of a frame is reported here as soon as it can be seen, in the first two bytes or in the middle of a text
+  (section 8.1). websockets waits for the whole frame, except for opcodes and masks.
 - A control frame that claims more than 125 bytes is 1002 here as soon as its first two bytes are there, since that is
-  what is wrong with it (section 5.5). websockets looks at its limit first and answers 1009. So it does for a
-  length with its topmost bit set, which is no length (section 5.2).
+  its fault (section 5.5). websockets checks its limit first and answers 1009. It also does so for a length with its
+  topmost bit set, which is not a valid length (section 5.2).
 - The limit of bytes is one for messages. That of websockets holds for the payload of a control frame too.
 - Compressed data that cannot be inflated is 1007 here (RFC 7692 section 7.2.2 has no code for it; section 7.4.1 of RFC
   6455 has "data within a message that was not consistent with the type of the message"). websockets answers 1002.

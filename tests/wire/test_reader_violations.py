@@ -1,4 +1,4 @@
-"""What a reader refuses, with which code, how early, and what it still gives: a table for each clause."""
+"""Violations that a reader finds: the code, how early, and the events before. One table for each clause."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ from .streams import (
 GOES_ON: Final = frame(BINARY, b"x", fin=False)
 BROKEN: Final[list[Event]] = [Violation(1002, "")]
 
-# What the first two bytes of a frame show, by its clause. Where a message goes on the first frame is GOES_ON.
+# Violations that the first two bytes of a frame show, by clause. GOES_ON is the first frame of an unfinished message.
 AT_ONCE: Final[dict[str, list[bytes]]] = {
     "5.1 no mask": [
         *[frame(opcode, mask=None) for opcode in (TEXT, BINARY, CLOSE, PING, PONG)],
@@ -142,7 +142,7 @@ def test_text_that_is_not_utf_8_is_1007(text: bytes) -> None:
 
 @pytest.mark.parametrize(("text", "at"), NOT_UTF8)
 def test_text_is_refused_with_the_first_byte_that_cannot_be_right(text: bytes, at: int) -> None:
-    # The frame is longer than what comes of it.
+    # The frame goes on after the byte that is refused.
     data = frame(TEXT, text + b"x" * 50)
     start = len(data) - len(text) - 50
     for cuts in ((), range(1, len(data))):
