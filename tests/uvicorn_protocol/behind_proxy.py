@@ -1,4 +1,4 @@
-"""An application that tells what it knows of its client."""
+"""An application that answers with the address and the scheme of its client."""
 
 from asgi_ws import App, WebSocket, WebSocketRoute, websocket_app
 

@@ -10,7 +10,7 @@ from tests.servers.journal import Journal
 
 # A longer message is noted by its length.
 _SHOWN_LENGTH: Final = 200
-# The kinds of errors that the ASGI text and this package tell apart.
+# The kinds of errors that the ASGI text and this package distinguish.
 _KINDS: Final = (OSError, RuntimeError, ValueError, TypeError, asyncio.CancelledError, BaseException)
 
 
@@ -32,7 +32,7 @@ class Call:
         self._journal.note(self._id, word, *facts)
 
     async def go(self) -> None:
-        """Wait until the client says so."""
+        """Wait for the client's signal."""
         self.note("ready")
         await self._journal.until(self._id, "go")
 
@@ -103,7 +103,7 @@ def message_of(event: Event) -> str | bytes:
 
 
 def shown(message: str | bytes) -> str:
-    """Return a message as a note has it."""
+    """Return the form of a message in a note."""
     return repr(message) if len(message) <= _SHOWN_LENGTH else f"{type(message).__name__} of {len(message)}"
 
 

@@ -70,7 +70,7 @@ def started() -> Iterator[Serve]:
 
 @pytest.fixture
 async def serve(request: pytest.FixtureRequest, started: Serve) -> Any:
-    """As `started`; an unexpected line in a server's log fails the test, unless it is marked `handler_fails`."""
+    """Start a server as `started` does. An unexpected log line fails a test that is not marked `handler_fails`."""
     used: dict[int, Uvicorn] = {}
 
     def use(*options: str, **arguments: Any) -> Uvicorn:
@@ -103,13 +103,12 @@ def hasty(serve: Serve) -> Uvicorn:
 
 @pytest.fixture
 def narrow(serve: Serve) -> Uvicorn:
-    """With space for four messages."""
     return serve("--ws-max-queue=4")
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
+    """Write a self-signed certificate for 127.0.0.1 and its key, and return their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)

@@ -12,7 +12,7 @@ from . import receive_buffers
 
 
 def fuzz(cases: int, first: int) -> int | None:
-    """Run so many cases from a seed on; return the number of the first that fails, or None."""
+    """Run `count` cases from a seed on. Return the number of the first that fails, or None."""
     for number in range(cases):
         try:
             receive_buffers.check(first + number)

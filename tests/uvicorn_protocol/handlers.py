@@ -84,7 +84,7 @@ async def from_another_task(call: Call) -> None:
 
 
 async def answer_one(call: Call) -> None:
-    """Answer the first message, and receive no other until the client says so."""
+    """Answer the first message, and receive no other until the client's signal."""
     await call.accept()
     await call.text(shown(message_of(await call.receive())))
     await call.go()
@@ -138,7 +138,7 @@ async def pending(call: Call) -> None:
 
 
 async def pending_and_deaf(call: Call) -> None:
-    """Accept when the client says so, which is too late."""
+    """Accept at the client's signal, which is too late."""
     await call.connect()
     await call.go()
     await call.tries("accept", {"type": "websocket.accept"})
@@ -192,7 +192,7 @@ async def change_the_client(call: Call) -> None:
 
 
 async def deny_in_parts(call: Call) -> None:
-    """Deny in three parts, the second when the client says so; `length` is the content-length."""
+    """Deny in three parts, the second at the client's signal; `length` is the content-length."""
     await call.connect()
     await call.deny(b"one ", status=401, length=call.query.get("length"))
     await call.go()
@@ -275,7 +275,7 @@ async def talk_in_a_group(call: Call) -> None:
 
 
 async def deaf(call: Call) -> None:
-    """Neither send nor receive until the task is cancelled."""
+    """Accept, and wait until the task is cancelled."""
     await call.accept()
     await asyncio.Event().wait()
 

@@ -92,7 +92,7 @@ async def _run(call: Call) -> object:
 
 
 async def _slow(receive: Receive, send: Send, name: str) -> None:
-    """Respond when the client says so, unless it leaves before; note the end."""
+    """Respond at the client's signal, unless it leaves before. Note the end."""
     await receive()
     journal.note(name, "asked")
     go = asyncio.ensure_future(journal.until(name, "go"))

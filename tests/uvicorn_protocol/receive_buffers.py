@@ -1,7 +1,7 @@
 """A receive buffer with a transport and a loop of its own, and its invariants.
 
-The oracle is the list of messages and control frames of the stream. The seed of a case tells how the stream is cut, how
-reads and calls of `receive` follow each other, and where `receive` is cancelled.
+The oracle is the list of messages and control frames of the stream. The seed of a case decides how the stream is cut,
+how reads and calls of `receive` follow each other, and where `receive` is cancelled.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _ITERATIONS: Final = 20_000
 
 
 class Transport:
-    """A transport that knows whether it reads."""
+    """A transport that records whether it reads."""
 
     def __init__(self) -> None:
         self.is_reading = True
@@ -54,7 +54,7 @@ class Writes:
 
 
 class Loop:
-    """As much of an event loop as a receive buffer uses."""
+    """The part of an event loop that a receive buffer uses."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -18,9 +18,9 @@ from tests.servers.table import Server
 
 PROBE: Final = "tests.uvicorn_protocol.probe:app"
 PROTOCOL: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
-# With less patience, so that tests are fast.
+# With shorter timeouts, so that tests are fast.
 HASTY: Final = "tests.uvicorn_protocol.variants:HastyProtocol"
-# With more, for a busy machine.
+# With longer timeouts, for a busy machine.
 PATIENT: Final = "tests.uvicorn_protocol.variants:PatientProtocol"
 
 _POLL_SECONDS: Final = 0.02

@@ -100,7 +100,7 @@ class Numbers(WebSocketEndpoint):
 
 @http_app
 async def facts(request: Request) -> Response:
-    """What there is now, once everything that can be freed is."""
+    """Return the open connections, the tasks and the hub's statistics, after a garbage collection."""
     gc.collect()
     tasks = sorted(task.get_name().rpartition("-")[0] or task.get_name() for task in asyncio.all_tasks())
     return JSONResponse({"open": app.statistics().open, "tasks": tasks, "hub": asdict(hub.statistics())})

@@ -231,7 +231,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
 
 
 async def run(server: Uvicorn, count: int, at_once: int) -> Mapping[str, list[str]]:
-    """Make `count` connections of all kinds in turn, `at_once` at a time; return the errors by kind."""
+    """Make `count` connections, kind after kind, with `at_once` at a time. Return the errors by kind."""
     kinds = list(ATTACKS.items())
     wrong: dict[str, list[str]] = {}
     numbers = iter(range(count))

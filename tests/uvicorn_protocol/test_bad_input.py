@@ -27,7 +27,7 @@ async def _said_little(server: Uvicorn) -> bool:
     return len(lines) <= 1 and not server.complaints()
 
 
-# One for each way in which a reader refuses, whose own tests have the others.
+# One case for each kind of refusal. The reader's own tests have the others.
 BAD_FRAMES: Final = {
     "reserved opcode": (1002, frame(0x3, b"x")),
     "ping without a mask": (1002, frame(PING, mask=None)),
@@ -69,7 +69,7 @@ async def test_all_before_a_bad_frame_is_received_later_too(server: Uvicorn) -> 
 
 
 async def test_the_close_frame_of_a_failure_reaches_a_client_that_goes_on_sending(server: Uvicorn) -> None:
-    """A socket that is closed with unread bytes is reset, and the client may lose the close frame."""
+    # A socket that is closed with unread bytes is reset, and the client may lose the close frame.
     async with opened(server, "record") as peer:
         peer.stop_reading()
         assert await peer.push(frame(0x3) + bytes(16 * MIB), seconds=SECONDS)
@@ -93,7 +93,7 @@ async def test_a_peer_that_stays_after_a_bad_frame_is_aborted(hasty: Uvicorn) ->
 async def test_data_before_the_accept_is_refused_with_400_and_the_application_receives_the_end(
     server: Uvicorn, data: bytes
 ) -> None:
-    """RFC 6455 section 4.1: a client waits for the answer before it sends anything."""
+    # RFC 6455 section 4.1: a client waits for the answer before it sends anything.
     async with asking(server, "pending") as peer:
         await peer.notes(until="connect")
         peer.send(data)
@@ -116,7 +116,7 @@ async def test_an_accept_after_the_refusal_of_early_data_fails(server: Uvicorn) 
 
 
 async def test_bytes_in_one_read_with_the_handshake_do_no_harm(server: Uvicorn) -> None:
-    """uvicorn's HTTP classes lose them; the connection goes on, or is refused."""
+    # uvicorn's HTTP classes lose these bytes. The connection goes on, or is refused.
     async with dialled(server, handshake("/ws/echo?id=x") + b"\xff" * 100) as peer:
         assert (await peer.head()).status in (101, 400)
     await _serves_the_next(server)

@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 def nginx_configuration(folder: Path, port: int, certificate: tuple[Path, Path], upstream: Path | int) -> str:
-    """The page's blocks, with other ports and files."""
+    """Return the blocks of the page with the ports and files of the test."""
     server, location = [block.text for block in blocks_in("nginx") if block.page == "docs/how-to/deployment.md"]
     place, shown = f"http://127.0.0.1:{upstream}", "http://127.0.0.1:8000"
     if isinstance(upstream, Path):
@@ -57,7 +57,7 @@ def nginx_configuration(folder: Path, port: int, certificate: tuple[Path, Path],
         assert text in server
         server = server.replace(text, used)
     paths = "".join(f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    # Its workers have another user by default, who may not enter the test's folder.
+    # By default its workers run as another user, without access to the test's folder.
     user = "user root; " if os.geteuid() == 0 else ""
     return f"{user}daemon off; pid {folder}/pid; events {{}} http {{ access_log off; {paths}\n{server}}}\n"
 
@@ -90,7 +90,7 @@ def nginx_before(folder: Path, certificate: tuple[Path, Path], upstream: Path | 
 
 
 async def told(nginx: Program, tls: ssl.SSLContext, origin: str, headers: Mapping[str, str]) -> Any:
-    """What the application knows of a client; the status, where it is refused."""
+    """Return the application's facts about a client, or the status of a refusal."""
     url = nginx.url("/where", "wss")
     try:
         async with connect(
@@ -107,7 +107,7 @@ async def told(nginx: Program, tls: ssl.SSLContext, origin: str, headers: Mappin
 
 
 async def check(nginx: Program, tls: ssl.SSLContext) -> None:
-    """The client's address is known, TLS is, and the client is not believed in either."""
+    """Check that the application gets the client's address and scheme from nginx, and not from the client's headers."""
     host = f"127.0.0.1:{nginx.port}"
     lies = {"X-Forwarded-For": "192.0.2.66", "X-Forwarded-Proto": "http", "Forwarded": "for=192.0.2.66;proto=http"}
     for headers in ({}, lies):

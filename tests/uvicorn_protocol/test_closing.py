@@ -194,7 +194,7 @@ async def test_a_peer_that_does_not_answer_a_close_is_aborted(hasty: Uvicorn) ->
 
 
 async def test_a_peer_that_does_not_read_the_close_frame_is_aborted(hasty: Uvicorn) -> None:
-    """The close frame waits behind the messages, and so do the sends of other tasks."""
+    # The close frame waits behind the messages, and so do the sends of other tasks.
     query = {"count": 300, "size": 65536}
     async with opened(hasty, "close_last", query=query, receive_buffer=4096) as peer:
         peer.stop_reading()

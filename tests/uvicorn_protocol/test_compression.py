@@ -1,4 +1,4 @@
-"""permessage-deflate on the wire (RFC 7692); what it makes of bytes is tested without sockets."""
+"""permessage-deflate on the wire (RFC 7692). `tests/wire` tests compression itself, without sockets."""
 
 import asyncio
 import os
@@ -55,7 +55,7 @@ async def test_a_bomb_of_just_the_largest_size_is_a_message(server: Uvicorn) -> 
 async def test_the_websockets_library_gets_back_what_it_sends(
     server: Uvicorn, compression: Literal["deflate"] | None
 ) -> None:
-    """Its compressor refers to messages before, and so does ours."""
+    # The compressors of both sides refer to earlier messages.
     messages: list[str | bytes] = [_JSON.decode(), "", "é" * 5000, os.urandom(100_000), bytes(300_000), _JSON, "x"] * 5
     ws = await Probe(server, "echo").connect(compression=compression)
     assert [extension.name for extension in ws.protocol.extensions] == (["permessage-deflate"] if compression else [])
@@ -96,7 +96,7 @@ async def test_the_server_keeps_to_what_was_offered(server: Uvicorn, offer: str)
         for _ in range(3):
             if "server_no_context_takeover" in offer:
                 inflater = zlib.decompressobj(wbits=-window)
-            # Without the client's takeover each of its messages stands for itself, which every server has to take.
+            # Without context takeover each message of the client is self-contained, which every server has to accept.
             peer.send(frame(TEXT, deflated(_JSON), rsv=RSV1))
             assert await _text(peer, inflater) == _JSON
 

@@ -1,4 +1,4 @@
-"""Connections that end in every way: nothing of them is left."""
+"""Connections that end in every way leave no tasks, files or memory behind."""
 
 import asyncio
 from collections.abc import Callable
@@ -60,7 +60,7 @@ async def test_nothing_is_left_of_connections_that_ended_in_every_way(hasty: Uvi
 
 
 async def _settled(server: Uvicorn) -> tuple[int, int]:
-    """How many tasks and files there are, once these are no more than the first request of a new client needs."""
+    """Return the lowest counts of tasks and open files within 1.5 s, so that an ending request does not count."""
     found = await server.tasks(), server.open_files()
     async with asyncio.timeout(2 * SECONDS):
         for _ in range(15):

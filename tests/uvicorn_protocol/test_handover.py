@@ -24,7 +24,7 @@ async def _echoes(peer: Peer) -> None:
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 async def test_a_handshake_that_did_not_wait_for_a_response_is_not_answered(serve: Serve, loop: str) -> None:
-    """Its answer could be taken for the response, and the response for frames."""
+    # The client could take the handshake's answer for the response, and the response for frames.
     server = serve(f"--loop={loop}", "--http=httptools")
     probe = Probe(server, "echo")
     async with dialled(server, _get("slow", probe), probe=probe) as peer:
@@ -69,7 +69,7 @@ async def test_a_request_is_answered_before_a_handshake_in_the_same_read(serve: 
 
 
 async def test_a_handshake_that_the_parser_held_back_is_answered_after_the_response(serve: Serve) -> None:
-    """h11 holds it back. The HTTP class sets its keep-alive timer before it hands over, here for the next iteration."""
+    # h11 holds it back. The HTTP class sets its keep-alive timer before it hands over, here for the next iteration.
     server = serve("--http=h11", "--timeout-keep-alive=0")
     probe = Probe(server, "echo")
     async with dialled(server, _get("slow", probe) + request(probe), probe=probe) as peer:

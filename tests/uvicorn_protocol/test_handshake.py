@@ -179,7 +179,7 @@ async def test_an_accept_in_time_is_not_undone_later(hasty: Uvicorn) -> None:
 
 @pytest.mark.handler_fails
 async def test_connections_past_the_limit_are_answered_with_503_until_one_ends(serve: Serve) -> None:
-    """As many as uvicorn's HTTP class takes: one less than the limit, since it counts the one that asks."""
+    # uvicorn's HTTP class accepts one less than the limit too, since it counts the new connection.
     server = serve("--limit-concurrency=4")
     async with opened(server, "echo"), opened(server, "echo"):
         async with opened(server, "echo") as third, asking(server, "echo") as fourth:

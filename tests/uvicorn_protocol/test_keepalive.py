@@ -18,7 +18,7 @@ from .served import Uvicorn
 
 @pytest.fixture
 def patient(serve: Serve) -> Uvicorn:
-    """Pings often; a pong makes it ping again."""
+    """Start a server that pings often and waits long for a pong."""
     return serve("--ws-ping-interval=0.2", "--ws-ping-timeout=600")
 
 
@@ -140,7 +140,7 @@ async def test_a_peer_that_vanishes_is_gone_though_its_messages_are_unread(pingi
     async with opened(pinging, "deaf") as peer:
         for _ in range(count):
             peer.send(text("x" * 100))
-            # In a read of its own.
+            # In a separate read.
             await asyncio.sleep(0)
         assert await peer.close_frame() == (1011, "keepalive ping timeout")
 

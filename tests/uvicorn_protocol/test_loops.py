@@ -31,7 +31,7 @@ _PINGS: Final = ("--ws-ping-interval=0.5", "--ws-ping-timeout=0.5")
 
 @pytest.fixture(params=CORES)
 def core(request: pytest.FixtureRequest, tls: ssl.SSLContext, tls_options: list[str]) -> dict[str, Any]:
-    """The options of uvicorn, and the TLS of its clients."""
+    """Return the options of uvicorn and the TLS context of its clients."""
     loop, http, is_tls = CORES[request.param]
     for module in (loop.partition(":")[0], http):
         pytest.importorskip(module)
@@ -138,11 +138,11 @@ async def test_an_abort(server: Uvicorn) -> None:
 async def test_a_client_that_ends_while_its_messages_are_unread_is_gone_at_once_and_no_write_complains(
     server: Uvicorn,
 ) -> None:
-    """asyncio's and uvloop's TLS transports do not notice the end while they do not read, and log each write."""
+    # The TLS transports of asyncio and uvloop do not notice the end while they do not read, and log each write.
     async with opened(server, "talk") as peer:
         await peer.notes(until="accepted")
         sock: socket.socket = peer.writer.get_extra_info("socket")
-        # More than is held before the transport pauses, and less than the kernel takes beside that.
+        # More than the buffer holds before the transport pauses, and less than the kernel's buffers hold beside that.
         peer.send(frame(BINARY, bytes(60 * KIB), mask=NO_MASK) * 6)
         await peer.writer.drain()
         while peer.writer.transport.get_write_buffer_size():

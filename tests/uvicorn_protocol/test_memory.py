@@ -1,4 +1,4 @@
-"""What one connection may hold of the machine, whatever is sent: bounds on memory, files and tasks."""
+"""Bounds of one connection for any data: memory, files and tasks."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -14,7 +14,7 @@ from .served import HAS_PEAK, Uvicorn
 
 pytestmark = pytest.mark.skipif(not HAS_PEAK, reason="the most memory that a process held can be read on Linux only")
 
-# What a connection may hold beside a message of the largest size, and when it is idle again.
+# The memory that a connection may hold beside a message of the largest size, and when it is idle again.
 _HELD: Final = 4 * MIB
 _KEPT: Final = 64 * KIB
 _LARGEST: Final = 16 * MIB
@@ -22,7 +22,7 @@ _LARGEST: Final = 16 * MIB
 
 @pytest.fixture
 async def warm(server: Uvicorn) -> Uvicorn:
-    """A server that has imported and allocated what it needs anyway."""
+    """Return a server after its one-time imports and allocations."""
     for _ in range(2):
         async with opened(server, "echo", DEFLATE) as peer:
             peer.send(frame(BINARY, bytes(MIB), mask=NO_MASK))
@@ -61,13 +61,13 @@ async def test_legal_bombs_wait_on_the_wire_while_nobody_receives(warm: Uvicorn)
         await peer.go()
         messages, length, _ = (await peer.notes())["counted"][0]
     assert (messages, length) == (10, 150 * MIB)
-    # One is the handler's while the next is made, of its pieces.
+    # The handler holds one message while the next is joined from its pieces.
     assert warm.peak_bytes() - before < 3 * _LARGEST + _HELD
 
 
 @pytest.mark.parametrize("size", [200, 512 * KIB])
 async def test_messages_wait_on_the_wire_while_nobody_receives(warm: Uvicorn, size: int) -> None:
-    """Neither many small ones nor few large ones are held in memory."""
+    # Neither many small messages nor few large ones are held in memory.
     before = warm.forget_peak()
     async with opened(warm, "count", query={"gate": 1}) as peer:
         await peer.notes(until="ready")

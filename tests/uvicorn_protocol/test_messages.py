@@ -57,7 +57,7 @@ async def test_the_answers_to_many_waiting_messages_come_in_order(
 
 
 async def test_an_answer_leaves_though_messages_wait_and_nobody_receives_them(server: Uvicorn) -> None:
-    """Frames are corked only until the application is about to wait."""
+    # Frames are corked only until the application is about to wait.
     async with opened(server, "answer_one") as peer:
         peer.send(text("one"), text("two"), text("three"))
         assert await peer.message() == "'one'"

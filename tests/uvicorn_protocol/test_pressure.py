@@ -1,4 +1,4 @@
-"""Clients that do not read: how much is written to them all the same, and in which order they get it afterwards."""
+"""Clients that do not read: the bytes that are written before a send waits, and the order of messages afterwards."""
 
 import ssl
 from functools import partial
@@ -47,7 +47,7 @@ async def test_an_upgrade_behind_an_unread_response_waits_for_it(
     serve: Serve, tls: ssl.SSLContext, tls_options: list[str], core: str, is_tls: bool
 ) -> None:
     server = serve(*core.split(), *(tls_options if is_tls else ()), ws=PATIENT, tls=tls if is_tls else None)
-    # The layer of TLS has a buffer of its own, in front of the transport's.
+    # The TLS layer has its own buffer in front of the transport's.
     responses = 2 if is_tls else 1
     probe = Probe(server, "storm")
     async with dialled(server, probe=probe, receive_buffer=4096) as peer:

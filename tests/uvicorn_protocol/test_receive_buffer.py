@@ -1,4 +1,4 @@
-"""The receive buffer by itself: whatever was read to its last byte can be received, whenever it is asked for."""
+"""The receive buffer by itself: every message that was read to its last byte can be received at any time."""
 
 import asyncio
 from typing import Any, Final, cast
@@ -18,12 +18,12 @@ from tests.wire.streams import BINARY, CONT, PING, RSV1, TEXT, close, deflated, 
 from . import fuzz_receive_buffer
 from .receive_buffers import Transport, Writes
 
-# In iterations of the loop; what is waited for takes a few.
+# In loop iterations. The waits of these tests take a few.
 _MANY: Final = 5000
 
 
 class Held:
-    """A receive buffer in the running loop, with notes of what it tells."""
+    """A receive buffer in the running loop that counts its notifications."""
 
     def __init__(
         self, *, max_messages: int = 32, max_bytes: int = 128 * KIB, reader: FrameReader | None = None
@@ -46,21 +46,19 @@ class Held:
         self.held += 1
 
     def reads(self) -> bool:
-        """Whether the transport reads."""
         return self.transport.is_reading
 
     def is_behind(self) -> bool:
-        """Whether the transport waits for the handler."""
+        """Return True if the transport waits for the handler."""
         return self.buffer.is_behind
 
     async def messages(self, count: int) -> list[Any]:
-        """The next messages."""
         async with asyncio.timeout(SECONDS):
             events = [await self.buffer.receive() for _ in range(count)]
         return [event.get("text", event.get("bytes")) for event in events]
 
     async def until_read(self) -> int:
-        """Wait until nothing is held; how many iterations of the loop that takes."""
+        """Wait until no message is held, and return the number of loop iterations that this took."""
         for count in range(_MANY):
             if not self.buffer.reader.has_more:
                 return count

@@ -80,7 +80,7 @@ async def test_a_root_path_stands_before_the_path(serve: Serve) -> None:
 
 
 async def test_a_trusted_proxy_names_the_client_and_the_scheme(server: Uvicorn) -> None:
-    """By uvicorn's middleware, which is around every application."""
+    # uvicorn's middleware does this for every application.
     scope = await _scope(server, lines=b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: wss\r\n")
     assert (scope["client"], scope["scheme"]) == (["192.0.2.1", 0], "wss")
 
@@ -188,7 +188,7 @@ async def test_a_path_is_logged_as_it_was_sent_and_cut(server: Uvicorn, target: 
 @pytest.mark.handler_fails
 @pytest.mark.parametrize("target", [b"/ws/echo?\x85=\xff", b"/ws/echo/\xff", b"/ws/echo?a\x0bb"])
 async def test_a_target_that_is_not_ascii_is_not_an_error_of_the_server(server: Uvicorn, target: bytes) -> None:
-    """uvicorn's HTTP class may refuse it, with a warning of its own."""
+    # uvicorn's HTTP class may refuse it, and logs its own warning.
     async with dialled(server, handshake("*").replace(b"*", target, 1)) as peer:
         first = await peer.reader.readline()
         await server.settle()

@@ -1,4 +1,4 @@
-"""SIGTERM: 1012 for everybody, every handler ended, and no client or handler delays the stop."""
+"""SIGTERM: every client gets 1012, every handler ends, and no client or handler delays the stop."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -160,7 +160,7 @@ async def test_a_closing_handshake_under_way_does_not_delay_the_stop(own: Uvicor
 
 
 async def test_a_framework_s_handlers_leave_no_traceback_though_clients_are_slow_to_answer(start: Start) -> None:
-    """The handlers end during the closing handshake."""
+    # The handlers end during the closing handshake.
     server = start(ws=HASTY, app="tests.uvicorn_protocol.framework_apps:fastapi_app")
     async with AsyncExitStack() as stack:
         paths = ("/pushing", "/careless", "/tidy") * 3

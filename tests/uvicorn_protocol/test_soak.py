@@ -1,4 +1,4 @@
-"""Thousands of connections of every kind that does harm, after which the server is what it was before."""
+"""Thousands of hostile connections of every kind, after which the server holds as much as before."""
 
 import asyncio
 import logging
@@ -24,19 +24,19 @@ _POLL_SECONDS: Final = 0.05
 _ROUNDS: Final = 6
 # Of the memory that the process held in the first half of the rounds.
 _GROWTH: Final = 1.05
-# What uvicorn says of bytes that are not HTTP, and this package of a handler that does not answer.
+# The lines that uvicorn logs for bytes that are not HTTP, and this package for a handler that does not answer.
 _EXPECTED: Final = re.compile(
     r"WARNING: +Invalid HTTP request received\.|<WebSocket '/never' from .* was not accepted in 0\.2 s"
 )
 
 
 async def _at_rest(server: Uvicorn) -> dict[str, Any]:
-    """Return what there is in the server, once nobody is there any more."""
+    """Return the facts of the server once it has no connections."""
     process = psutil.Process(server.pid)
     async with asyncio.timeout(12 * SECONDS):
         while True:
             facts: dict[str, Any] = (await server.get("/facts")).json()
-            # The request for the facts is a task, and was a connection.
+            # The request for the facts is itself a task, and was a connection.
             if facts["open"] == 0 and facts["hub"]["connections"] == 0 and len(facts["tasks"]) < 6:
                 break
             await asyncio.sleep(_POLL_SECONDS)
@@ -57,17 +57,17 @@ async def _at_rest(server: Uvicorn) -> dict[str, Any]:
 @pytest.mark.parametrize("count", [24_000])
 async def test_after_attacks_of_every_kind_nothing_is_left_of_them(loop: str, count: int) -> None:
     with Uvicorn(*_OPTIONS, f"--loop={loop}", "--timeout-keep-alive=1", app=_APP, ws=_CLASS) as server:
-        # What is imported and made once.
+        # Warm up: one-time imports and allocations.
         assert shown(await run(server, 20 * len(ATTACKS), _AT_ONCE)) == ""
         before, held = await _at_rest(server), []
         for _ in range(_ROUNDS):
             assert shown(await run(server, count // _ROUNDS, _AT_ONCE)) == ""
             assert await _at_rest(server) == before
             held.append(server.held_bytes())
-        logger.info("%s MiB held; at rest %s", [round(each / MIB, 1) for each in held], before)
+        logger.info("%s MiB held; idle: %s", [round(each / MIB, 1) for each in held], before)
         lines = [line for line in server.log().split("\n") if "INFO:" not in line and line]
         complaints = [line for line in lines if not _EXPECTED.fullmatch(line)]
         assert complaints == []
-        # The allocator takes its time to reach its size: a leak goes on.
+        # The allocator reaches its size after a while, and a leak goes on growing.
         early, late = max(held[: _ROUNDS // 2]), max(held[_ROUNDS // 2 :])
         assert late < early * _GROWTH, held

@@ -20,7 +20,7 @@ from .peer import text
 
 
 class Transport(asyncio.Transport):
-    """Keeps the data of each write."""
+    """A transport that records the data of each write."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ class HastyProtocol(WebSocketProtocol):
 
 
 class PatientProtocol(WebSocketProtocol):
-    """For a busy machine."""
+    """Long timeouts, for a busy machine."""
 
     close_timeout = 600.0
 
