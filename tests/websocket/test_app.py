@@ -1,4 +1,4 @@
-"""A handler as an ASGI application: every ending has an answer of ours, and the handler's mistakes are told once."""
+"""A handler as an ASGI application: every ending is answered, and errors of the handler are reported once."""
 
 import asyncio
 from dataclasses import dataclass
@@ -29,32 +29,32 @@ from ..outcomes import outcome, refusal, told, until
 
 
 class Boom(Exception):
-    """What a handler raises here."""
+    """An error of a handler."""
 
 
 class Fatal(BaseException):
-    """What is no Exception."""
+    """An error of a handler that is not an Exception."""
 
 
 class TooPolite(PayloadError):
-    """A payload error of one's own."""
+    """A payload error with a close code of the application."""
 
     close_code = 4100
 
 
 class Odd(PayloadError):
-    """One with a code that may not be sent."""
+    """A payload error with a code that may not be sent."""
 
     close_code = 1006
 
 
 @dataclass
 class Ending:
-    """A handler that accepts or does not, and then returns or raises; what becomes of that.
+    """The acts of a handler (accept or not, then return or raise), and the expected end.
 
     Attributes:
         end: close code and reason; or, before accept, status and body of the refusal.
-        error: what goes on to the server; the raised exception itself by default, None for none.
+        error: the exception that reaches the server; by default the raised one, None for no exception.
     """
 
     accepts: bool
@@ -80,7 +80,7 @@ ENDINGS = [
     Ending(False, HTTPError(401, headers=BAD_HEADER), SERVER_ERROR, InvalidHeader),
     Ending(True, HTTPError(404), (1011, ""), HTTPError),
     Ending(True, ExceptionGroup("both", [ConnectionClosed(1001), Boom()]), (1011, ""), ExceptionGroup),
-    # The end of something else is a mistake.
+    # The end of another connection is an error of the handler.
     Ending(False, ClientDisconnected(), SERVER_ERROR, ClientDisconnected),
     Ending(False, UnexpectedMessageType("text"), (400, b"unexpected message type"), refused="MESSAGE_TYPE"),
     Ending(True, TooPolite(), (4100, "invalid payload"), refused="PAYLOAD"),

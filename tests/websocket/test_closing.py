@@ -1,4 +1,4 @@
-"""Our own close and abort: idempotent, bounded in time, and told to whoever waits."""
+"""Our own close and abort: idempotent, bounded in time, and raised in every call that waits."""
 
 import asyncio
 import enum
@@ -43,9 +43,9 @@ async def test_close_is_idempotent_and_told_by_every_later_call() -> None:
 @pytest.mark.parametrize(
     ("absent", "added", "on_the_wire"),
     [
-        # daphne's own, below frameworks that add to it.
+        # daphne's own scope, with the additions of frameworks.
         ((), {"user": None, "url_route": {}, "state": {}, "path_params": {}}, 4908),
-        # In-process transports that leave out what the ASGI text lets them: asgi-tools, one by hand, an older version.
+        # In-process transports without optional keys: asgi-tools, a hand-written one, an older version of ASGI.
         ((), {"http_version": "1.1", "scheme": "ws"}, 1008),
         (("server", "root_path", "client"), {}, 1008),
         ((), {"extensions": {}}, 1008),
@@ -296,7 +296,7 @@ async def test_a_cancelled_end_leaves_no_task_behind_and_drops_the_connection_af
             connecting = asyncio.create_task(peer.connect())
             await clock.settle()
             peer.stop()
-            # The client may take the answer yet.
+            # The client can still take the answer.
             await clock.advance(FORCED_CLOSE_TIMEOUT - 0.1)
             assert not peer.future.done()
             await clock.advance(0.1)

@@ -1,4 +1,4 @@
-"""Several tasks on one connection: one reader, senders in order, and cancellation in any moment."""
+"""Several tasks on one connection: one reader, senders in order, and cancellation at any moment."""
 
 import asyncio
 from typing import Any
@@ -171,7 +171,7 @@ async def test_a_sender_that_gives_up_while_it_waits_loses_its_turn_and_nobody_e
         await asyncio.sleep(0)
         peer.resume_reading()
         await until(senders[0].done)
-        # The third has got its turn by now, and is cancelled before it can use it.
+        # The third sender holds the lock by now, and is cancelled before it can send.
         senders[2].cancel()
         await asyncio.wait(senders)
         await ws.send("e")
@@ -200,7 +200,7 @@ async def test_who_waits_to_send_is_told_when_the_peer_leaves() -> None:
     async with WebSocketCommunicator(handler, high_water=0) as peer:
         await peer.connect()
         await peer.wait_blocked()
-        # The server tells of the end, and its send stays where it is.
+        # The server reports the end, and its send goes on waiting.
         await peer.send_input({"type": "websocket.disconnect", "code": 1001})
         await peer.wait()
     assert seen == [(1001, "")] * 2
@@ -212,7 +212,7 @@ async def test_a_message_past_a_limit_that_comes_while_we_close_changes_nothing(
         await ws.accept()
         reader = asyncio.create_task(outcome(ws.receive()))
         await asyncio.sleep(0)
-        # The reader gets it before it can be woken for the close.
+        # The message reaches the reader before the close can wake it.
         await peer.send_input({"type": "websocket.receive", "bytes": b"x" * (2**20 + 1)})
         await ws.close(4006)
         assert told(await reader) == (4006, "")
@@ -255,7 +255,7 @@ async def test_a_sender_that_is_cancelled_in_the_moment_of_its_turn_does_not_blo
         peer.pause_reading()
         second = asyncio.create_task(second_sender(ws))
         await ws.send("first")
-        # The turn has been passed to the second one, which has not run since.
+        # The lock has been passed to the second sender, which has not run since.
         second.cancel()
         await asyncio.wait([second])
         async with asyncio.timeout(HANGING):

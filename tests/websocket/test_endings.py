@@ -1,4 +1,4 @@
-"""How a connection ends, what everyone who used it is told, and which calls a state allows."""
+"""The endings of a connection, the errors that they raise in pending calls, and the calls that each state allows."""
 
 import asyncio
 import gc
@@ -273,7 +273,7 @@ async def test_an_accept_that_is_cancelled_while_the_server_answers_ends_the_con
 async def test_the_client_is_answered_though_the_handler_is_cancelled_again_and_again(
     call: str, cancellations: int
 ) -> None:
-    """anyio cancels a task in each iteration of the event loop until it ends."""
+    # anyio cancels a task in each iteration of the event loop until it ends.
 
     @websocket_app
     async def handler(ws: WebSocket) -> None:

@@ -1,4 +1,4 @@
-"""A client that leaves before its handler has accepted: its place is free at once, and no message is lost by that."""
+"""A client that leaves before its handler has accepted frees its place at once, and no message is lost."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ from ..outcomes import outcome, refusal, told
 
 pytestmark = pytest.mark.usefixtures("each_task_start")
 
-# granian tells of no leaving before accept.
+# granian does not send a disconnect event before accept.
 TELLING = ["spec", "uvicorn", "asgi_ws", "hypercorn", "daphne"]
 ONE = Limits(max_connections=1)
 
@@ -29,7 +29,7 @@ async def forever() -> None:
 
 
 class Server:
-    """Runs an application for one handshake, with the events that a test gives, one after the other."""
+    """A server that runs an application for one handshake, with the events of the test."""
 
     def __init__(self, app: ASGIApp, first: Event = CONNECT) -> None:
         self.scope: Scope = websocket_scope()
@@ -154,7 +154,7 @@ async def test_a_client_that_leaves_during_the_cleanup_of_a_late_handler_does_no
         await asyncio.sleep(0)
     await asyncio.sleep(0)
     clean.set()
-    # Nobody is left to refuse.
+    # The client has left, so nothing is sent.
     assert await server.end() == []
     assert (handler.statistics().refused, caplog.records) == ({}, [])
 
@@ -263,7 +263,7 @@ async def test_a_handler_that_works_before_it_answers_is_served_as_one_that_does
 
 
 async def test_accept_waits_for_the_connect_event_that_was_asked_for_already() -> None:
-    """Where `receive` makes a future of its own, as granian's, a call that is cancelled loses its event."""
+    # If each call of `receive` makes its own future, as in granian, a call that is cancelled loses its event.
     connect: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
     calls = 0
 

@@ -1,4 +1,4 @@
-"""on_disconnect: once, with the code, whenever on_connect was entered, however it ended."""
+"""on_disconnect: called once, with the code, if on_connect was entered, for every way in which that ended."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Who is let in: the time to accept, origins and hosts, and how many at once."""
+"""Admission: the time to accept, origins and hosts, and the number of connections."""
 
 import asyncio
 import logging
@@ -104,7 +104,7 @@ async def test_a_handler_that_outlives_its_cancellation_for_slowness_is_not_canc
             await clock.advance(11)
             assert (await connecting).accepted
             await peer.wait()
-    # asyncio.Task.uncancel: who takes a cancellation back leaves no trace of it.
+    # asyncio.Task.uncancel: the timeout takes its cancellation back.
     assert seen == [0]
 
 
@@ -123,7 +123,7 @@ async def test_a_server_that_stops_in_the_moment_of_the_time_limit_stops_the_han
 
     with VirtualClock() as clock:
         task = asyncio.create_task(handler(websocket_scope(), receive, send))
-        # The limit's timer is set in the loop's second turn.
+        # The limit's timer is set in the second iteration of the loop.
         await clock.advance(0)
         asyncio.get_running_loop().call_later(1, task.cancel)
         await clock.advance(1)
@@ -196,7 +196,7 @@ def test_the_time_to_accept_holds_in_every_loop_that_an_endpoint_is_used_in() ->
 async def test_the_time_to_accept_counts_what_the_handler_does_before_it_waits() -> None:
     @websocket_app(limits=Limits(accept_timeout=0.05))
     async def handler(ws: WebSocket) -> None:
-        # It blocks the loop, as a handler may that was not written for one.
+        # The handler blocks the loop, as synchronous code does.
         time.sleep(0.1)
         await asyncio.Event().wait()
 

@@ -1,4 +1,4 @@
-"""FairLock and kept messages, in the moments that no public call can time."""
+"""FairLock and kept messages, at moments that a public call cannot time."""
 
 import asyncio
 import gc
@@ -65,7 +65,7 @@ async def test_who_gave_up_is_passed_over() -> None:
 
 
 class Ready:
-    """An awaitable that is done, and neither a future nor a coroutine."""
+    """An awaitable that is done, and is neither a future nor a coroutine."""
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -76,7 +76,7 @@ class Ready:
 
 
 class Polled(Ready):
-    """One that is asked again and again."""
+    """An awaitable that yields twice before it is done."""
 
     def __await__(self) -> Generator[Any, Any, Event]:
         yield

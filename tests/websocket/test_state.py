@@ -1,4 +1,4 @@
-"""The tables of the lifecycle, and that WebSocket keeps to them whatever is called in whatever order."""
+"""The tables of the lifecycle, and a check that WebSocket follows them for calls in any order."""
 
 import asyncio
 from typing import Any
@@ -53,14 +53,14 @@ def test_every_state_but_the_start_can_be_reached_and_no_event_leads_back_to_it(
 
 
 class Lifecycle(RuleBasedStateMachine):
-    """Any calls and any events in any order: what reaches the server is legal, and every call says the truth."""
+    """Make calls and events in any order: the server gets legal events only, and each result fits the state."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.sent: list[str] = []
         self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        # The end that a call has told; None while none has.
+        # The end that a call has raised; None before the first.
         self.told: tuple[int, str] | None = None
 
     def teardown(self) -> None:
@@ -76,7 +76,7 @@ class Lifecycle(RuleBasedStateMachine):
 
         self.ws = self.loop.run_until_complete(make())
         self.inbox.put_nowait({"type": "websocket.connect"})
-        # What may stand in the queue behind the connect event and has not been read.
+        # The number of unread events in the queue behind the connect event.
         self.waiting = 1
         self.peer_left = False
 
@@ -92,7 +92,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.inbox.put_nowait({"type": "websocket.disconnect", "code": code})
 
     def call(self, coroutine: Any) -> Any:
-        """Run one call of the API, which ends at once or waits for an event that is not there."""
+        """Run one call of the API, which ends at once or waits for an event that has not come."""
 
         async def bounded() -> Any:
             task = asyncio.ensure_future(coroutine)

@@ -1,4 +1,4 @@
-"""wait_closed and until_closed: who neither sends nor receives learns of the end."""
+"""wait_closed and until_closed: the end reaches a task that neither sends nor receives."""
 
 import asyncio
 from typing import Any
@@ -85,7 +85,7 @@ async def test_until_closed_ends_a_block_that_only_sends_when_the_peer_leaves() 
                 await ws.send("tick")
                 ticks += 1
                 await asyncio.sleep(0)
-        # Either the reader meets the end first, which is told the code, or a send.
+        # Either the reader finds the end first, with its code, or a send does.
         assert ws.close_code in (1001, 1006)
 
     async with WebSocketCommunicator(handler) as peer:

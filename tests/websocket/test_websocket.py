@@ -1,4 +1,4 @@
-"""What a handler can do with its WebSocket, and what it gets in return."""
+"""The calls of a WebSocket in a handler, and their results."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -30,7 +30,7 @@ Handler = Callable[[WebSocket], Awaitable[None]]
 
 
 def results_of(calls: Callable[[WebSocket], Awaitable[Any]]) -> tuple[WebSocketApp, list[Any]]:
-    """A handler that accepts and keeps what `calls` returns or raises."""
+    """Return a handler that accepts, and the list to which it adds the result or the error of `calls`."""
     results: list[Any] = []
 
     @websocket_app
