@@ -34,4 +34,4 @@ async def listen(websocket: WebSocket, topic: str) -> None:
     await websocket.accept()
     async with hub.join(websocket, topic):
         async for _ in websocket.iter_text():
-            pass  # What the client says is not used; the loop ends when it leaves.
+            pass  # Ignore messages. The loop ends when the client leaves.
