@@ -86,7 +86,7 @@ def test_the_converters_are_listed_as_they_are() -> None:
 
 
 def test_the_limits_are_listed_with_their_defaults() -> None:
-    shown = {row[0].partition(" ")[0]: row[1] for row in table("how-to/limits.md", "field", "default", "past it")}
+    shown = {row[0].partition(" ")[0]: row[1] for row in table("how-to/limits.md", "Limit", "Default", "Above it")}
     words = {None: "none", 1024 * 1024: "1 MiB", 10.0: "10"}
     defaults = Limits()
     assert shown == {name: words[getattr(defaults, name)] for name in Limits.__slots__}
