@@ -80,8 +80,10 @@ def test_a_page_shows_the_examples_as_they_are(page: Path) -> None:
     assert with_examples(text) == text
 
 
-# What MkDocs alone understands: includes, admonitions, tabs, definition lists, references by name, keys.
-_MKDOCS: Final = re.compile(r"^ *--8<--|^!!! |^=== |^:   |\]\[asgi_ws|\+\+\w+\+|^::: ", re.MULTILINE)
+# Syntax of MkDocs: includes, admonitions, tabs, definition lists, references by name, keys, attribute lists.
+_MKDOCS: Final = re.compile(
+    r"^ *--8<--|^(?:!!!|\?\?\?) |^=== |^:   |\]\[asgi_ws|\+\+\w+\+|^::: |\{: ?[.#]", re.MULTILINE
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))

@@ -64,6 +64,16 @@ def test_the_close_codes_of_policies_are_listed_with_their_reasons() -> None:
     assert rows == expected | {(code, "") for code in own}
 
 
+def test_troubleshooting_lists_every_status_and_close_code_of_a_refusal() -> None:
+    page = "how-to/troubleshooting.md"
+    statuses = {row[0].partition(" ")[0] for row in table(page, "Status", "Cause", "What to do")}
+    codes = {row[0] for row in table(page, "Code", "Cause", "What to do")}
+    before_accept = {Refusal.ORIGIN, Refusal.HOST, Refusal.NOT_ACCEPTED, Refusal.ACCEPT_TIMEOUT}
+    before_accept |= {Refusal.CONNECTIONS, Refusal.CONNECTIONS_PER_CLIENT}
+    assert {str(refusal.status) for refusal in before_accept} <= statuses
+    assert {str(refusal.close_code) for refusal in Refusal} <= codes
+
+
 def test_the_refusals_are_listed_as_they_are() -> None:
     rows = table("reference/policy.md", "name", "status before accept", "close code after it", "reason")
     assert rows == [(each.name, str(each.status), str(each.close_code), each.reason) for each in Refusal]
