@@ -1,4 +1,4 @@
-"""Every code block of the README and the documentation is run, or listed here with the reason why it is not."""
+"""Run every code block of the README and the documentation, or list the reason why it cannot run."""
 
 import functools
 import os
@@ -26,7 +26,7 @@ EXAMPLES: Final = PROJECT / "examples"
 
 # Languages whose blocks are run by a test below.
 RUN: Final = {"python", "sh"}
-# Blocks of other languages, by page and language, and why nothing runs them.
+# Blocks of other languages, by page and language, and the reason why no test runs them.
 NOT_RUN: Final = {
     ("docs/how-to/authentication.md", "js"): "one line for a browser; test_examples offers the same subprotocols",
     ("docs/explanation/frames.md", "text"): "a drawing",
@@ -40,7 +40,7 @@ NOT_RUN: Final = {
     ("docs/scaling.md", "text"): "formulas; tests/benchmarks/test_scaling.py computes them by hand",
     ("docs/reference/errors.md", "text"): "a drawing; test_the_tree_of_errors_is_drawn_as_it_is reads it",
 }
-# Import strings of commands that name a reader's own project.
+# Import strings that name a project of the reader.
 READERS_OWN: Final = {"mysite.asgi:application"}
 
 
@@ -67,9 +67,9 @@ def test_the_python_blocks_of_a_page_run_one_after_the_other(page: str, monkeypa
     namespace: dict[str, Any] = {"__name__": f"page:{page}"}
     for block in PYTHON_PAGES[page]:
         if block.example:
-            # A program of its own; `test_examples` runs it.
+            # `test_examples` runs it as a program.
             continue
-        # As many empty lines before it as there are in the page, so that a traceback names the page's own line.
+        # Empty lines before it, so that a traceback has the line number of the page.
         code = compile("\n" * (block.line - 1) + block.text, PROJECT / page, "exec", dont_inherit=True)
         exec(code, namespace)
 
@@ -117,7 +117,7 @@ def test_a_command_works_as_shown(block: Block, arguments: list[str]) -> None:
         case ["make", target]:
             check = functools.partial(check_target, target)
         case ["python", "-m", "benchmarks", *options]:
-            # What it does is tested with the command; here that the page spells it right.
+            # The tests of the command run it. This checks only the spelling.
             check = functools.partial(benchmarks_parser().parse_args, options)
         case ["python", "-m", "benchmarks.write_pages"]:
             # test_benchmark_pages runs it.
@@ -132,7 +132,7 @@ def test_a_command_works_as_shown(block: Block, arguments: list[str]) -> None:
 
 
 def check_requirements(requirements: list[str]) -> None:
-    """What a page asks to be installed is the checkout, with extras that it has, or what its tests use."""
+    """Check that a page installs the checkout with extras that exist, or packages that the tests use."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     for requirement in requirements:
         name, _, extras = requirement.rstrip("]").partition("[")
@@ -151,7 +151,7 @@ def help_of(module: str) -> str:
 
 
 def check_server(module: str, app: str, options: list[str]) -> None:
-    """The program knows every option, and the application can be imported."""
+    """Check that the program knows every option, and that the application can be imported."""
     for option in (option for option in options if option.startswith("-")):
         assert re.search(rf"(^|[ /]){re.escape(option)}\b", help_of(module), re.MULTILINE), option
     if app not in READERS_OWN:

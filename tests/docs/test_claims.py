@@ -1,4 +1,4 @@
-"""What the documentation states in tables and lists, held against the code that it is about."""
+"""Compare tables and lists of the documentation with the code."""
 
 import logging
 import re
@@ -26,7 +26,7 @@ Row = tuple[str, ...]
 
 
 def table(page: str, *header: str) -> list[Row]:
-    """The rows of the table with this header, without backticks."""
+    """Return the rows of the table with this header, without backticks."""
     lines = iter((DOCS / page).read_text(encoding="utf-8").splitlines())
     rows: list[Row] = []
     for line in lines:

@@ -20,7 +20,7 @@ OVERFLOW: Final = "docs/how-to/overflow.md"
 
 
 def names_of(page: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the blocks of a page define."""
+    """Run the blocks of a page, and return the names that they define."""
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.django_settings")
     namespace: dict[str, Any] = {"__name__": page}
     for block in blocks_in("python"):

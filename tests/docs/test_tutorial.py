@@ -34,14 +34,14 @@ PROGRAMS: Final = {
 
 
 class Reader:
-    """Does what the page says, in `folder`."""
+    """Follows the page, in `folder`."""
 
     def __init__(self, parent: Path) -> None:
         # Beside the checkout.
         self.folder = parent
         self._server: ServerProcess | None = None
         self.done: list[str] = []
-        # What servers have logged that were stopped.
+        # The logs of servers that were stopped.
         self.logs = ""
 
     def save(self, name: str, block: Block) -> None:
@@ -90,7 +90,7 @@ class Reader:
         self._server.__enter__()
 
     def stop(self) -> None:
-        """Stop the server, as the reader does by ctrl+c."""
+        """Stop the server, as the reader does with Ctrl+C."""
         if self._server is not None:
             self._server.stop()
             self.logs += self._server.log()
@@ -104,7 +104,7 @@ class Reader:
             return text
 
     def _converse(self, url: str, output: list[str]) -> None:
-        """What the interactive client shows: "<" before what came, ">" before what was typed."""
+        """Talk to the server as the interactive client shows: "<" marks received lines, ">" typed ones."""
         assert output[0] == f"Connected to {url}."
         assert self._server is not None
         with connect(self._server.url(urlsplit(url).path, "ws"), open_timeout=HANGING) as ws:
@@ -126,7 +126,7 @@ class Reader:
             check=False,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        # Settings of the checkout must not reach the reader's folder, which has none.
+        # The settings of the checkout must not apply in the reader's folder.
         assert f"rootdir: {self.folder}" in ended.stdout
         assert "configfile" not in ended.stdout
         assert re.search(r"[1-9]\d* passed", ended.stdout)
@@ -140,7 +140,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 def name_of_file(block: Block) -> str:
-    """The file that a block is saved as: the last that the page names before it."""
+    """Return the name of the file for a block: the last one that the page names before the block."""
     before = PAGE.read_text(encoding="utf-8").splitlines()[: block.line - 1]
     return str(FILE.findall("\n".join(before))[-1])
 
