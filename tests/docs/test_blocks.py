@@ -28,6 +28,7 @@ EXAMPLES: Final = PROJECT / "examples"
 RUN: Final = {"python", "sh"}
 # Blocks of other languages, by page and language, and the reason why no test runs them.
 NOT_RUN: Final = {
+    ("docs/how-to/browser.md", "js"): "tests/demo/pages runs both files in a browser",
     ("docs/how-to/authentication.md", "js"): "one line for a browser; test_examples offers the same subprotocols",
     ("docs/explanation/frames.md", "text"): "a drawing",
     ("docs/how-to/deployment.md", "caddy"): "Caddy is not among what the tests install",
