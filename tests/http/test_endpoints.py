@@ -30,7 +30,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"]
 
 
 class Everything(HTTPEndpoint):
-    """Answers each method with its own name."""
+    """An endpoint that answers each method with its name."""
 
     async def answer(self, request: Request) -> Response:
         return Response(request.method)

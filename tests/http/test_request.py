@@ -1,4 +1,4 @@
-"""Requests, and what becomes of a handler's errors: what the client gets, and what the server's log gets to see."""
+"""Requests, and errors of a handler: the client's response, and the lines in the server's log."""
 
 from typing import Any
 
@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_during_its_body_ends_the_handler_and_nothing
             return Response(await request.body())
         except ClientDisconnected as error:
             seen.append(error)
-            # To receive after a disconnect has no end on some servers.
+            # On some servers a receive after the disconnect never returns.
             assert (await request.receive())["type"] == "http.disconnect"
             raise
 

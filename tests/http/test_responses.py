@@ -1,4 +1,4 @@
-"""The kinds of responses, and what none of them sends."""
+"""The kinds of responses, and the headers and bodies that they do not send."""
 
 from collections.abc import Callable
 from functools import partial
@@ -56,7 +56,7 @@ async def test_a_response_has_its_status_its_type_and_its_length(
     assert (await http(response, "HEAD")).body == b""
 
 
-# Each of these calls is to give the same with our classes and with Starlette's of the same name.
+# Each of these calls has to give the same with our classes and with Starlette's classes of the same name.
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

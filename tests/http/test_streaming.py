@@ -158,7 +158,7 @@ async def test_a_piece_of_another_type_is_an_error_and_no_zero_bytes(piece: Any)
 
 
 def echoing(*, begin: Callable[[Request], Any], limits: Limits | None = None) -> HTTPApp:
-    """Streams the request back, and lets the response wait for the disconnect first."""
+    """Return a handler that awaits `begin` in its response, and then streams the request back."""
 
     @http_app(limits=limits or Limits())
     async def handler(request: Request) -> StreamingResponse:
@@ -217,7 +217,7 @@ async def test_what_is_read_ahead_counts_against_the_limit(max_body_bytes: int |
     if max_body_bytes is None:
         assert (await exchange.run(app)).body == b">123456"
     else:
-        # Too late for a status, and no mistake of the handler's: the response stays unfinished.
+        # It is too late for a status, and not an error of the handler. The response stays unfinished.
         assert (await exchange.run(app)).body == b">12"
         assert not exchange.is_complete
         assert app.statistics().refused == {"BODY_BYTES": 1}
