@@ -1,4 +1,4 @@
-"""Path patterns there and back, and the matcher against one that tries every pattern."""
+"""Path patterns in both directions, and the matcher against one that tries every pattern."""
 
 import re
 import uuid
@@ -161,7 +161,7 @@ def test_what_is_equally_specific_keeps_its_order() -> None:
     assert [pattern for pattern, _ in find("/1/x", *interleaved)] == interleaved
 
 
-# -- there and back
+# -- from paths to parameters and back
 
 
 def parameters(kind: str) -> st.SearchStrategy[Any]:
@@ -183,7 +183,7 @@ PIECES = st.one_of(st.sampled_from(["", "a", "b", ".", "..", "é", "a b"]), st.s
 
 @st.composite
 def patterns(draw: st.DrawFn) -> str:
-    """A pattern of up to three parts of up to three pieces, the parameters called p0, p1 and so on."""
+    """Draw a pattern of up to three parts with up to three pieces each. The parameters are called p0, p1 and so on."""
     count = 0
     parts: list[str] = []
     for _ in range(draw(st.integers(0, 3))):
@@ -260,13 +260,13 @@ def test_a_path_is_formatted_only_of_what_it_would_match() -> None:
 
 
 def specificity(pattern: Pattern) -> tuple[int, ...]:
-    """0 for a literal part, 1 for one with parameters, 2 for one that takes all that is left."""
+    """Return a number for each part: 0 for a literal, 1 for parameters, 2 for the rest of the path."""
     kinds = [0 if part.literal is not None else 1 for part in pattern.parts]
     return (*kinds[:-1], 2) if pattern.is_open else tuple(kinds)
 
 
 class MatcherMachine(RuleBasedStateMachine):
-    """Add patterns in any order; every path then gives what trying all of them gives."""
+    """Add patterns in any order. For every path the result is the same as that of trying all of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -312,7 +312,7 @@ TestMatcher.settings = settings(max_examples=60, stateful_step_count=12, deadlin
 
 def test_matching_does_no_more_work_when_there_are_more_static_routes(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(routes: int, path: str) -> int:
-        """How many patterns were tried."""
+        """Return the number of patterns that were tried."""
         matcher: Matcher[int] = Matcher()
         for number in range(routes):
             matcher.add(Pattern(f"/static/{number}"), number)

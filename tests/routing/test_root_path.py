@@ -1,4 +1,4 @@
-"""Root paths of any shape, on servers that join them to the path and on those that do not. Starlette is the measure."""
+"""Root paths of any form, on servers that join them to the path and on servers that do not, compared with Starlette."""
 
 import json
 from urllib.parse import quote, unquote
@@ -22,7 +22,7 @@ from asgi_ws.testing import WebSocketCommunicator, http_client
 
 from ..asgi import get, http_scope
 
-# As configured, and as a client has to ask for it.
+# The root path as configured, and as a client has to write it in a URL.
 ROOTS = [
     ("/api", "/api"),
     ("/api/", "/api"),
@@ -75,7 +75,7 @@ def theirs() -> Starlette:
     )
 
 
-# Each with the prefix below which its routes are.
+# Each application with the prefix of its routes.
 COMPOSITIONS = [
     pytest.param(ours(), "", id="ours"),
     pytest.param(App([Mount("/m", routes=[Mount("/n", ours())])]), "/m/n", id="ours in ours in ours"),
@@ -135,12 +135,12 @@ def test_the_path_below_a_root_path_is_starlettes() -> None:
 
 def test_where_starlette_finds_nothing_the_path_below_is_what_was_meant() -> None:
     rows: list[tuple[str, str, str]] = [
-        # A proxy that passes the whole path on, before a server that is told of a root path with a slash or encoded.
+        # A proxy that passes the whole path on, before a server whose root path ends with a slash or is encoded.
         ("/r/", "/r/x", "/x"),
         ("/r/", "/r/", "/"),
         ("/r/", "/r", ""),
         ("/a%20b", "/a b/x", "/x"),
-        # daphne and granian, asked for "/".
+        # daphne and granian, for a request to "/".
         ("/", "/", "/"),
     ]
     for root, path, below in rows:
@@ -164,7 +164,7 @@ async def test_a_redirect_is_below_any_root_path() -> None:
         ({"path": ""}, "http://testserver"),
         ({"path": "//x"}, "http://testserver//x"),
         ({"path": "/x", "root_path": None}, "http://testserver/x"),
-        # Another application wrote a root path of its own below Starlette's mount.
+        # Another application set its own root path below Starlette's mount.
         ({"path": "/x", "root_path": "/own", "app_root_path": "/r"}, "http://testserver/own/x"),
     ],
 )

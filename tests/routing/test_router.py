@@ -1,4 +1,4 @@
-"""Dispatch: what gets which request, what the rest is answered, and the way back from names to paths."""
+"""Dispatch: the route for each request, the answers without a route, and paths from names."""
 
 import asyncio
 from typing import Any
@@ -199,7 +199,7 @@ async def test_a_mounted_application_sees_the_same_root_path_on_every_server() -
     for root, path, seen in rows:
         router = Router([Mount("/m", show), Mount("/m2", show)])
         assert (await get(router, path, root_path=root)).text == seen
-        # hypercorn's path is the client's, as it is given here.
+        # hypercorn's path is that of the client, which is given here.
         assert await said(Router([Mount("/m", show_ws)]), path, root_path=root, server="hypercorn") == seen
 
 

@@ -1,4 +1,4 @@
-"""The way back from names to paths, and routes that could never be served."""
+"""Paths from names, and routes that could never be served."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -99,7 +99,7 @@ def test_a_name_without_a_route_is_an_error_that_lists_the_names() -> None:
 
 
 class ForeignRouter:
-    """Has what Starlette's applications have: a router, which is none of ours, and statistics of its own kind."""
+    """An application like Starlette's, with a router that is not ours and its own kind of statistics."""
 
     router = object()
 
@@ -119,7 +119,7 @@ def test_a_mounted_application_with_a_router_of_another_kind_has_no_names_of_our
 # -- mistakes
 
 
-# The mistakes are ones that a type checker finds too.
+# A type checker finds these mistakes too.
 ROUTE: Any = Route
 WEBSOCKET_ROUTE: Any = WebSocketRoute
 MOUNT: Any = Mount
