@@ -1,4 +1,4 @@
-"""EndingWith, in the moments that no public call can time."""
+"""EndingWith, at moments that a public call cannot time."""
 
 import asyncio
 from typing import Any
