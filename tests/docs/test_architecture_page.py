@@ -1,4 +1,4 @@
-"""The map of the package, held to what a trace of calls enters."""
+"""The map of the package, compared with the modules that a trace of calls enters."""
 
 import re
 from collections.abc import Awaitable, Callable

@@ -47,7 +47,7 @@ def test_the_committed_results_keep_the_budgets() -> None:
     assert strict
     assert [(each.figure, each.ratio) for each in strict if not each.kept] == []
     missed = [each for each in others if not each.kept]
-    # Of two contestants that are equal, all three repetitions of one are above the other's by chance in one of twenty.
+    # If two contestants are equal, all three repetitions of one exceed the other's by chance once in twenty times.
     by_chance = [(each.figure, each.ratio) for each in missed]
     assert len(by_chance) <= len(others) / 20, by_chance
 

@@ -1,4 +1,4 @@
-"""Every program in examples/ is run and talked to, as the documentation says one can."""
+"""Every program in examples/ is run and used as the documentation describes."""
 
 import runpy
 import subprocess
@@ -24,9 +24,9 @@ T = TypeVar("T")
 InMemory = Callable[[TestClient], None]
 OnAServer = Callable[[ServerProcess], None]
 IN_MEMORY: Final[dict[str, InMemory]] = {}
-# Those whose log the documentation shows, and Django, which is set up once in a process.
+# Examples whose log the documentation shows, and Django, which is set up once in a process.
 ON_A_SERVER: Final[dict[str, OnAServer]] = {}
-# Those about the WebSocket class; `test_fast_class` runs them.
+# Examples about the WebSocket class; `test_fast_class` runs them.
 ON_THE_FAST_CLASS: Final = {"fastapi_alone", "strict"}
 
 

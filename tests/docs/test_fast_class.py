@@ -1,4 +1,4 @@
-"""What the page about the WebSocket class shows and states, on the class itself."""
+"""The examples and tables of the page about the WebSocket class, checked on the class."""
 
 import inspect
 import re
@@ -26,7 +26,7 @@ CLASS: Final = "asgi_ws.uvicorn_protocol:WebSocketProtocol"
 
 
 def serve(app: str, *options: str) -> ServerProcess:
-    """uvicorn with the options that the page shows."""
+    """Return uvicorn with the options of the page."""
     return ServerProcess(SERVERS[0], app, options=["--app-dir=examples", *options])
 
 
@@ -66,7 +66,7 @@ UNCHANGED: Final[dict[str, Callable[[ServerProcess], None]]] = {
 def test_an_application_runs_on_the_class_unchanged(module: str) -> None:
     with serve(f"{module}:app", f"--ws={CLASS}") as server:
         UNCHANGED[module](server)
-        # Only this class answers so.
+        # Only this class gives this answer.
         with pytest.raises(InvalidStatus) as refused:
             connect(server.url("/", "ws"), additional_headers={"X-Long": "x" * 9000}, open_timeout=HANGING)
         assert refused.value.response.status_code == 431

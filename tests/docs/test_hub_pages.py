@@ -1,4 +1,4 @@
-"""The pages about rooms: their own blocks, talked to, do what the text beside them says."""
+"""The pages about rooms: their blocks behave as the text beside them says."""
 
 import asyncio
 import logging
@@ -201,7 +201,7 @@ async def test_a_gap_notice_stands_where_the_messages_were(numbered: Hub, overfl
             await numbered.publish("news", str(number))
         assert numbered.members("news")
         ws.resume_reading()
-        # One was with the server.
+        # One message was already in the server's buffer.
         got = [await ws.receive_json() for _ in range(limit + 2)]
     assert got.pop(place) == {"type": "gap", "missed": published - limit - 1}
     first = 0 if place == -1 else published - limit - 1

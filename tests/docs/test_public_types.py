@@ -56,7 +56,7 @@ from asgi_ws import (
 )
 from asgi_ws.brokers import HistoryPage, RoomEvent
 
-# The interface of ASGI, in the words of any framework.
+# The types of ASGI, as frameworks write them.
 ASGIApp = Callable[
     [
         MutableMapping[str, Any],

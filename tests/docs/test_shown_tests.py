@@ -46,7 +46,7 @@ def test_the_tests_on_a_page_pass(page: str, tmp_path: Path) -> None:
 
 
 def placed(message: str) -> list[str]:
-    """The lines of a message, without what depends on the place of the file and on the framework's version."""
+    """Return the lines of a message, without parts that depend on the file's place or the framework's version."""
     message = re.sub(r'(File ")[^"]*(", line )\d+', r"\1\2", message)
     return re.sub(r"\S+\.(?:py|md):\d+|\.\.\. \d+ calls in .*", "", message).splitlines()
 
