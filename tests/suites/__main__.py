@@ -4,7 +4,7 @@
 
 The suites come from the source distributions on PyPI. Those of Channels have no tests: its suite comes from the tag of
 its repository. Each runs in an environment of its own under build/suites. A source that is there is not fetched again.
-With `--tests` what follows goes to pytest, and nothing is compared.
+Arguments after `--tests` go to pytest, and nothing is compared.
 
 A suite that cannot be installed or fetched is left out, by name and with the reason, and the others run. The exit
 status is 0 if every suite ran and ended as listed, 1 if a test differs from the list, and 3 if none does and a suite
@@ -52,7 +52,7 @@ class Suite:
         return BUILD / self.source.replace("==", "-")
 
 
-# Those of FastAPI's tests that open a WebSocket; of telemetry's those that are about them.
+# FastAPI's tests that open a WebSocket. Of its telemetry tests, those about WebSockets.
 ON_SERVER = (
     "tests/test_dependency_after_yield_websockets.py",
     "tests/test_dependency_yield_scope_websockets.py",
@@ -78,7 +78,7 @@ SUITES = {
     "endpoints": Suite(
         "starlette==1.10.0", "endpoints_ported", paths=("tests/test_endpoints.py", "tests/test_websockets.py")
     ),
-    # The tests of telemetry that are left out start processes of their own, which do not have the kit.
+    # The telemetry tests that are left out start their own processes, which do not have the kit.
     "fastapi": Suite(
         "fastapi==0.165.0", "kit_for_starlette", options=("-n", "2", "-k", "not _telemetry or websockets")
     ),
@@ -151,7 +151,7 @@ def unpack(suite: Suite, python: Path) -> None:
     """Download a suite's source and unpack it, unless it is there."""
     if suite.directory.exists():
         return
-    # What is interrupted does not look like what is whole.
+    # An interrupted download must not look like a complete one.
     part = BUILD / "part"
     shutil.rmtree(part, ignore_errors=True)
     if suite.repository:
@@ -165,7 +165,7 @@ def unpack(suite: Suite, python: Path) -> None:
 
 
 def run(name: str, arguments: list[str]) -> bool:
-    """Run one suite; whether it went as the list of differences says.
+    """Run one suite. Return True if it ended as the list of differences says.
 
     Raises:
         LeftOut: it cannot run here.
@@ -192,7 +192,7 @@ def run(name: str, arguments: list[str]) -> bool:
 
 
 def compare(name: str, outcomes: dict[str, str]) -> bool:
-    """Say how a suite's outcomes differ from the list; whether they do not."""
+    """Print the differences between a suite's outcomes and the list. Return True if there are none."""
     failed = {test for test, outcome in outcomes.items() if outcome == "failed"}
     passed = {test for test, outcome in outcomes.items() if outcome == "passed"}
     listed = expected(name)

@@ -1,6 +1,6 @@
 """A pytest plugin: the communicators of Channels, by their names and calls, are made of asgi_ws.testing.
 
-There is no import that moves a suite of Channels over: this is the shim a project would write.
+One changed import does not port a suite of Channels. A project would write this shim.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A pytest plugin: the client of Litestar without await, by its names and calls, is made of asgi_ws.testing.
 
-There is no import that moves a suite of Litestar over: this is the shim a project would write. The sessions have calls
-of their own, and raise Litestar's `WebSocketDisconnect`. What prepares session data is Litestar's, with its cookies.
+One changed import does not port a suite of Litestar. A project would write this shim. The sessions have Litestar's
+calls, and raise its `WebSocketDisconnect`. Litestar prepares the session data, with its cookies.
 """
 
 import logging
@@ -74,7 +74,7 @@ class WebSocketTestSession(KitSession):
 
 
 class TestClient(Kit, Generic[T]):
-    """The kit's client with the arguments of Litestar's, and what those do for session data."""
+    """The kit's client with the arguments of Litestar's client, and its calls for session data."""
 
     __test__ = False
 
