@@ -5,8 +5,8 @@
     python -m tests.autobahn --ws websockets-sansio      # another class
     python -m tests.autobahn --write                     # and write the summary into docs/autobahn.md
 
-This is no pytest test but a command: the suite runs on Python 2.7 only, and takes minutes. What it needs is made in
-build/autobahn at the first run and kept there, with the suite's own reports (HTML and JSON) of the last run.
+This is a command and not a pytest test: the suite runs on Python 2.7 only, and takes minutes. The first run makes an
+environment in build/autobahn and keeps it there, with the suite's own reports (HTML and JSON) of the last run.
 The interpreter is the one that P27 names, else a `python2.7` on the path or of pyenv, else Debian's last package of it,
 unpacked and not installed. Headers of Python 2.7 and a C compiler are needed too.
 

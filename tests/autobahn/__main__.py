@@ -18,7 +18,7 @@ PAGE: Final = PROJECT / "docs" / "autobahn.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the suite and compare; the exit status."""
+    """Run the suite, compare, and return the exit status."""
     options = _options(arguments)
     try:
         expected = report.read_expected(report.EXPECTED)
@@ -42,7 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of the command's options."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.autobahn",
         description="Run the Autobahn suite against a WebSocket class of uvicorn, and compare with the stored results.",

@@ -55,7 +55,7 @@ print(json.dumps({"unknown": unknown, "chosen": [] if unknown else cases.parseSp
 
 
 class SetupError(Exception):
-    """What the suite needs cannot be had. The text says what, and what to do."""
+    """A requirement of the suite is missing. The text names it, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,18 @@ class Wstest:
     """The suite, ready to run."""
 
     folder: Path
-    # What the programs of the environment are started with.
+    # The variables with which programs of the environment are started.
     env: Mapping[str, str]
 
     def command(self, spec: Path) -> list[str]:
-        """The command that runs the fuzzing client as `spec` says."""
+        """Return the command that runs the fuzzing client with this `spec`."""
         return [str(self.folder / "bin" / "wstest"), "-m", "fuzzingclient", "-s", str(spec)]
 
     def resolve(self, patterns: Sequence[str]) -> list[str]:
-        """The cases that the patterns mean, in the suite's order.
+        """Return the cases that match the patterns, in the suite's order.
 
         Raises:
-            SetupError: when one of them is no case, or means none.
+            SetupError: a pattern is not a case, or does not match any.
         """
         command = [str(self.folder / "bin" / "python"), "-c", _RESOLVE, json.dumps(list(patterns))]
         found = json.loads(_output(command, env=self.env))
@@ -88,7 +88,7 @@ def set_up(say: Callable[[str], None]) -> Wstest:
     """Make the environment with the suite, unless it is there.
 
     Args:
-        say: is told what takes long.
+        say: called with a line before each slow step.
 
     Raises:
         SetupError: when that fails.
@@ -108,7 +108,7 @@ def set_up(say: Callable[[str], None]) -> Wstest:
     _output(virtualenv, env={**env, "PYTHONPATH": str(tool)})
     pip27 = [str(_ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     _output([*pip27, f"autobahntestsuite=={SUITE_VERSION}"], env={**env, "PYTHONWARNINGS": "ignore"})
-    # Last, so that what was interrupted is made anew.
+    # Last, so that an interrupted environment is made again.
     made.touch()
     return Wstest(_ENVIRONMENT, env)
 
@@ -118,18 +118,18 @@ def _environ() -> dict[str, str]:
     if _UNPACKED.exists():
         libraries = {str(path.parent) for path in _UNPACKED.rglob("*.so.*")}
         env["LD_LIBRARY_PATH"] = os.pathsep.join([*sorted(libraries), *filter(None, [env.get("LD_LIBRARY_PATH")])])
-        # Debian's Python 2.7 takes /usr for where its headers are, wherever it lies itself.
+        # Debian's Python 2.7 looks for its headers in /usr, wherever it is unpacked.
         include = _UNPACKED / "usr" / "include"
         env["C_INCLUDE_PATH"] = f"{include / 'python2.7'}{os.pathsep}{include}"
     return env
 
 
 def _python27(say: Callable[[str], None]) -> str:
-    """A Python 2.7: what P27 names, one of the machine, or Debian's."""
+    """Return a Python 2.7: the one that P27 names, one of the machine, or Debian's."""
     named = os.environ.get("P27")
     if named:
         if not _runs(named, _WITH_HEADERS):
-            raise SetupError(f"P27 is {named}, and that is no Python 2.7 with headers")
+            raise SetupError(f"P27 is {named}, which is not a Python 2.7 with headers")
         return named
     for candidate in _candidates():
         if _runs(candidate, _WITH_HEADERS):
@@ -161,11 +161,11 @@ def _runs(python: str, probe: str) -> bool:
 
 
 def _unpack() -> str:
-    """Download Debian's packages as this machine's apt does, and unpack them; the interpreter."""
+    """Download Debian's packages with apt, unpack them, and return the interpreter."""
     how = "install Python 2.7 with its headers, and name it with P27=/path/to/python2.7"
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
         raise SetupError(f"there is no Python 2.7 here, and no apt to get one with: {how}")
-    # From where this machine has its own packages: a mirror, as a rule, that has the older release too.
+    # The mirror of this machine's own packages, which usually has the older release too.
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"]
     mirrors = _output(targets).split()
     if not mirrors:
@@ -198,10 +198,10 @@ def _unpack() -> str:
 
 
 def _output(command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
-    """What a command writes to stdout.
+    """Run a command, and return its output.
 
     Raises:
-        SetupError: when it fails, with what it wrote to stderr.
+        SetupError: the command failed; with its stderr.
     """
     try:
         run = subprocess.run(

@@ -14,15 +14,15 @@ from .interpreter import SUITE_VERSION
 
 EXPECTED: Final = Path(__file__).with_name("expected.json")
 
-# What the suite says of a case, from good to bad. "INFORMATIONAL": no standard says what is right.
+# The suite's verdicts on a case, from good to bad. "INFORMATIONAL": a standard does not decide the case.
 BEHAVIORS: Final = ("OK", "INFORMATIONAL", "NON-STRICT", "UNIMPLEMENTED", "FAILED")
-# What it says of how the connection was closed.
+# Its verdicts on the end of the connection.
 CLOSE_BEHAVIORS: Final = ("OK", "INFORMATIONAL", "FAILED BY CLIENT", "WRONG CODE", "UNCLEAN", "FAILED")
 
-# Of a comparison; a server that answers nothing is otherwise in every case.
+# Lines of a comparison, since a server that does not answer differs in every case.
 _MAX_LINES: Final = 40
 
-# As the suite names them.
+# The names of the suite.
 _GROUPS: Final = {
     1: "Framing",
     2: "Pings and pongs",
@@ -39,11 +39,11 @@ _GROUPS: Final = {
 
 
 class ReportError(Exception):
-    """A report or the stored results cannot be read. The text says which and why."""
+    """A report or the stored results cannot be read. The text names the file and the reason."""
 
 
 class Outcome(NamedTuple):
-    """How a case ended."""
+    """The end of a case."""
 
     behavior: str = "OK"
     behavior_close: str = "OK"
@@ -53,11 +53,11 @@ class Outcome(NamedTuple):
 
     @property
     def is_closed_otherwise(self) -> bool:
-        """Whether the connection was closed otherwise than the case has it."""
+        """Return True if the connection was not closed as the case expects."""
         return self.behavior_close not in ("OK", "INFORMATIONAL")
 
     def is_worse_than(self, other: "Outcome") -> bool:
-        """Whether the one or the other half of it is."""
+        """Return True if either verdict is worse."""
         if BEHAVIORS.index(self.behavior) > BEHAVIORS.index(other.behavior):
             return True
         return CLOSE_BEHAVIORS.index(self.behavior_close) > CLOSE_BEHAVIORS.index(other.behavior_close)
@@ -72,7 +72,7 @@ class Deviation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is otherwise than stored: cases with how they ended and how they were to."""
+    """The differences from the stored results: each case with its outcome and the stored one."""
 
     worse: Mapping[str, tuple[Outcome, Outcome]]
     better: Mapping[str, tuple[Outcome, Outcome]]
@@ -84,23 +84,23 @@ class Comparison:
 
 
 def read_report(index: Path) -> dict[str, Outcome]:
-    """How the cases of one run ended, from the suite's index.json.
+    """Return the outcomes of one run, from the suite's index.json.
 
     Raises:
-        ReportError: when there is none, or it holds something else.
+        ReportError: the file is missing, or is not a report on one server.
     """
     agents = _read(index)
     if not isinstance(agents, dict) or len(agents) != 1:
-        raise ReportError(f"{index} is no report on one server")
+        raise ReportError(f"{index} is not a report on one server")
     (cases,) = agents.values()
     return {case: _outcome(entry, f"{index}, {case}") for case, entry in cases.items()}
 
 
 def read_expected(path: Path) -> dict[str, Deviation]:
-    """The stored results: by their cases those that are not "OK".
+    """Return the stored results that are not "OK", by case.
 
     Raises:
-        ReportError: when they are of another version of the suite, or one gives no reason.
+        ReportError: the results are of another version of the suite, or one has no reason.
     """
     stored = _read(path)
     if not isinstance(stored, dict) or not isinstance(stored.get("deviations"), dict):
@@ -112,18 +112,18 @@ def read_expected(path: Path) -> dict[str, Deviation]:
         where = f"{path}, {case}"
         why = entry.get("why", "").strip()
         if not why:
-            raise ReportError(f"{where}: it says no why")
+            raise ReportError(f"{where}: the reason (`why`) is missing")
         deviations[case] = Deviation(_outcome(entry, where), why)
     return deviations
 
 
 def compare(cases: Iterable[str], outcomes: Mapping[str, Outcome], expected: Mapping[str, Deviation]) -> Comparison:
-    """Hold what came against what is stored.
+    """Compare outcomes with the stored results.
 
     Args:
-        cases: which were to be run.
-        outcomes: what came of them.
-        expected: the stored results; a case that is not among them is to be "OK".
+        cases: the cases that were to be run.
+        outcomes: their outcomes.
+        expected: the stored results; any other case has to be "OK".
     """
     worse: dict[str, tuple[Outcome, Outcome]] = {}
     better: dict[str, tuple[Outcome, Outcome]] = {}
@@ -140,7 +140,7 @@ def compare(cases: Iterable[str], outcomes: Mapping[str, Outcome], expected: Map
 
 
 def described(comparison: Comparison) -> str:
-    """A comparison, one line for each case that is otherwise than stored."""
+    """Return a comparison as text, with one line for each case that differs from the stored result."""
     lines = [f"MISSING {case}" for case in comparison.missing]
     for word, cases in (("WORSE", comparison.worse), ("better", comparison.better)):
         lines += [f"{word} {case}: {outcome}; stored is {stored}" for case, (outcome, stored) in cases.items()]
@@ -150,7 +150,7 @@ def described(comparison: Comparison) -> str:
 
 
 def counts_table(outcomes: Mapping[str, Outcome]) -> str:
-    """How many cases of each group ended how, as a table in Markdown."""
+    """Return the number of cases by group and outcome, as a table in Markdown."""
     columns = [behavior for behavior in BEHAVIORS if behavior != "UNIMPLEMENTED" or _counted(outcomes)[behavior]]
     groups: dict[int, dict[str, Outcome]] = {}
     for case, outcome in outcomes.items():
@@ -161,13 +161,13 @@ def counts_table(outcomes: Mapping[str, Outcome]) -> str:
 
 
 def summary(ws: str, outcomes: Mapping[str, Outcome]) -> str:
-    """What the page on the suite says of a run."""
+    """Return the summary of a run for the page on the suite."""
     what = f"autobahntestsuite {SUITE_VERSION} against `{ws}` on uvicorn {version('uvicorn')}"
     return f"{what}:\n\n{counts_table(outcomes)}"
 
 
 def deviations_table(expected: Mapping[str, Deviation]) -> str:
-    """The stored results that are not "OK", each with its reason, as a table in Markdown."""
+    """Return the stored results that are not "OK", each with its reason, as a table in Markdown."""
     if not expected:
         return "None: every case ends with OK."
     ordered = sorted(expected, key=lambda case: [int(part) for part in case.split(".")])

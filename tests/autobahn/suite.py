@@ -17,10 +17,10 @@ from .report import Outcome, read_report
 
 REPORTS: Final = ROOT / "reports"
 
-# The largest message of the suite is 16 MiB; a limit is not what it asks about.
+# The largest message of the suite is 16 MiB; it does not test limits.
 _MAX_MESSAGE_BYTES: Final = 64 * 2**20
-# Of a set of cases, of which the slowest takes a minute alone on a core. A case may hang: the suite waits for a server
-# that reads no more.
+# For a set of cases. The slowest takes a minute alone on a core. A case may hang, since the suite waits for a server
+# that has stopped reading.
 _RUN_SECONDS: Final = 600.0
 _LOG_TAIL: Final = 2000
 
@@ -32,18 +32,18 @@ class RunError(Exception):
 def run(
     wstest: Wstest, ws: str, cases: Sequence[str], *, processes: int, say: Callable[[str], None]
 ) -> dict[str, Outcome]:
-    """How each case ended.
+    """Run the cases, and return the outcome of each.
 
     Args:
         wstest: the suite.
         ws: the class, as uvicorn's option `--ws` takes it.
-        cases: which.
+        cases: the cases to run.
         processes: how many fuzzing clients run at once; all of them use one server.
-        say: is told what is done.
+        say: called with a line for each step.
 
     Raises:
-        RunError: when the server does not start, or a client fails.
-        ReportError: when a client leaves no report, as when the server has ended.
+        RunError: the server did not start, or a client failed.
+        ReportError: a client left no report, for example because the server ended.
     """
     folder = REPORTS / re.sub(r"\W+", "-", ws)
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,7 +71,7 @@ def run(
 
 
 def shares_of(cases: Sequence[str]) -> dict[str, list[str]]:
-    """The cases in sets for one fuzzing client each, by their names; those that take longest first.
+    """Return named sets of cases, one for each fuzzing client, with the slowest first.
 
     A set of compressed messages takes minutes, all other cases together half of one.
     """
@@ -110,7 +110,7 @@ def _run_share(wstest: Wstest, url: str, folder: Path, cases: Sequence[str]) -> 
     folder.mkdir()
     spec = folder / "spec.json"
     servers = [{"agent": "server", "url": url}]
-    # A peer that does wrong is answered with a close frame, not with the end of the connection.
+    # A violation is answered with a close frame, not with the end of the TCP connection.
     options = {"failByDrop": False}
     content = {"outdir": str(folder), "servers": servers, "cases": list(cases), "options": options}
     spec.write_text(json.dumps(content, indent=2), encoding="utf-8")
@@ -120,7 +120,7 @@ def _run_share(wstest: Wstest, url: str, folder: Path, cases: Sequence[str]) -> 
             ended = subprocess.run(
                 wstest.command(spec),
                 cwd=folder,
-                # So that the log ends with the case that it was at.
+                # The log then ends with the current case.
                 env={**wstest.env, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

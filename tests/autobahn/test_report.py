@@ -1,4 +1,4 @@
-"""What becomes of the suite's reports, and the page on it. Nothing here runs the suite."""
+"""The suite's reports and the page on the suite. These tests do not run the suite."""
 
 import json
 from collections.abc import Mapping
@@ -57,8 +57,8 @@ def test_a_report_says_of_each_case_how_it_ended_and_how_it_was_closed(tmp_path:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([], "is no report on one server"),
-        ({"one": {}, "two": {}}, "is no report on one server"),
+        ([], "is not a report on one server"),
+        ({"one": {}, "two": {}}, "is not a report on one server"),
         ({"server": {"1.1.1": {"behavior": "GOOD", "behaviorClose": "OK"}}}, "1.1.1: no known outcome: 'GOOD', 'OK'"),
         ({"server": {"1.1.1": {"behavior": "OK"}}}, "1.1.1: no known outcome: 'OK', ''"),
     ],
@@ -74,7 +74,7 @@ def test_stored_results_are_of_this_suite_and_have_a_reason_each(tmp_path: Path)
     path = stored(tmp_path, {"6.4.1": entry(NON_STRICT, why="Because.")})
     assert read_expected(path) == {"6.4.1": Deviation(NON_STRICT, "Because.")}
     for others in ({}, {"why": " "}):
-        with pytest.raises(ReportError, match=r"6\.4\.1: it says no why"):
+        with pytest.raises(ReportError, match=r"6\.4\.1: the reason .* is missing"):
             read_expected(stored(tmp_path, {"6.4.1": entry(NON_STRICT, **others)}))
     with pytest.raises(ReportError, match=r"is of the suite 0\.8\.2"):
         read_expected(stored(tmp_path, {}, suite="0.8.2"))
@@ -114,7 +114,7 @@ def test_a_case_is_worse_when_it_or_its_close_is() -> None:
 def test_a_comparison_says_what_is_otherwise_than_stored(
     outcomes: dict[str, Outcome], stored: Outcome | None, failed: bool, said: str
 ) -> None:
-    # One that was not asked for is not missed.
+    # A case that was not to be run is not missing.
     expected = {"1.1.1": Deviation(FAILED, "Because.")}
     if stored is not None:
         expected["7.1.5"] = Deviation(stored, "Because.")
