@@ -1,4 +1,4 @@
-"""A plugin of pytest for Pyodide, which has no sockets, threads and processes: what needs them is skipped."""
+"""A plugin of pytest for Pyodide, which has no sockets, threads and processes. It skips tests that need them."""
 
 import asyncio
 import selectors
@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import pytest
 
-# What Emscripten raises for what it has not.
+# Errors of Emscripten for functions that it does not have.
 _MISSING: Final = ("can't start new thread", "emscripten does not support", "subprocess", "Invalid argument")
 
 
 class _Sleeper(selectors.BaseSelector):
-    """A selector of no files: it waits for the time alone."""
+    """A selector without files, which waits for timeouts only."""
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         raise OSError("emscripten does not support sockets")
@@ -46,14 +46,14 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 if not hasattr(time, "thread_time"):
-    # The one thread has all of the time.
+    # There is one thread only, so its time is that of the process.
     time.thread_time = time.process_time
 
 # Pyodide runs Python inside its own loop, which would refuse another one.
 asyncio._set_running_loop(None)
 
 with warnings.catch_warnings():
-    # Policies are deprecated, and yet what gives asyncio.run() and new_event_loop() another loop.
+    # Policies are deprecated, but only a policy gives asyncio.run() and new_event_loop() another loop.
     warnings.simplefilter("ignore", DeprecationWarning)
 
     class _Policy(asyncio.DefaultEventLoopPolicy):
@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_timeout_set_timer() -> bool:
-    # There are no signals; Make bounds the whole run.
+    # Pyodide does not have signals. Make bounds the whole run.
     return True
 
 
