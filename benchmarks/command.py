@@ -17,7 +17,7 @@ from typing import Final
 import psutil
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from . import crowd, imports, inprocess, instructions, plots
+from . import crowd, imports, inprocess, instructions
 from .budgets import print_verdicts
 from .contestants import BY_NAME, Contestant, UnknownContestantError, named
 from .machine import Cores, describe, pinned, versions
@@ -269,5 +269,8 @@ def _draw(results: Results, arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         console.print(f"written: {arguments.json}", markup=False)
     if arguments.plot is not None:
-        for path in plots.draw(results, arguments.plot):
+        # matplotlib takes half a second to import.
+        from .plots import draw  # noqa: PLC0415
+
+        for path in draw(results, arguments.plot):
             console.print(f"drawn: {path}", markup=False)

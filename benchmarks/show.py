@@ -4,7 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import plots
 from .budgets import print_verdicts
 from .report import (
     console,
@@ -48,6 +47,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _drawn(results: Results, plot: Path, case: str | None) -> list[Path]:
+    # matplotlib takes half a second to import.
+    from . import plots  # noqa: PLC0415
+
     if case is None:
         return plots.draw(results, plot)
     plots.draw_case(results, case, plot)
