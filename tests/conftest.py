@@ -33,12 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from xdist.workermanage import NodeManager
 
-    from . import hanging, leftovers
+    from . import leftovers, stuck
+    from .hanging import HANGING
 
     # It kills a worker that has not ended after ten seconds, and what the worker has measured is lost then.
     # Pyright takes the class's constant for the only value that there may be.
-    NodeManager.EXIT_TIMEOUT = int(hanging.HANGING)  # pyright: ignore[reportAttributeAccessIssue]
-    config.pluginmanager.register(hanging)
+    NodeManager.EXIT_TIMEOUT = int(HANGING)  # pyright: ignore[reportAttributeAccessIssue]
+    config.pluginmanager.register(stuck)
     # A worker of pytest-xdist has the mark from the process that started it, and so has a pytest that a test runs.
     if leftovers.MARK not in os.environ:
         config.pluginmanager.register(leftovers.Guard())

@@ -15,10 +15,10 @@ from .hanging import HANGING
 
 PROJECT: Final = Path(__file__).parents[1]
 CONFTEST: Final = """
-from tests import hanging, leftovers
+from tests import leftovers, stuck
 
 def pytest_configure(config):
-    config.pluginmanager.register(hanging)
+    config.pluginmanager.register(stuck)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(leftovers.Guard(grace=0.1))
 """
