@@ -11,15 +11,27 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.results import Results
+from benchmarks.scenarios import SCENARIOS
 from tests.hanging import HANGING
 from tests.servers.program import PROJECT
 
-TINY = ("--quick", "--peers", "none", "--repetitions", "1", "--seconds", "0.1")
+# Every scenario with real servers, in one process, with sections as short as they can be.
+ALL_SCENARIOS = """
+import sys
+from dataclasses import replace
+from benchmarks import __main__, command
+from benchmarks.scenarios import idle
+
+command.QUICK = replace(command.QUICK, repetitions=1, seconds=0.1, paced_seconds=0.2, warm_up=0.05)
+command.QUICK_SET = tuple(command.UNDER_LOAD)
+idle.PING = 0.2
+sys.exit(__main__.main(["all", "--quick", "--peers", "none", *sys.argv[1:]]))
+"""
 
 
-def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def program(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=PROJECT,
@@ -28,34 +40,21 @@ def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    ("scenario", "options"),
-    [
-        ("echo", []),
-        ("handshake", []),
-        ("fanout", ["--members=20"]),
-        ("burst", ["--members=20"]),
-        ("stall", ["--members=20"]),
-        ("idle", ["--connections=20"]),
-        ("memory", ["--connections=20"]),
-    ],
-)
-def test_a_scenario_prints_its_tables_and_writes_its_results(scenario: str, options: list[str], tmp_path: Path) -> None:
-    # One of them draws its plots too: that takes as long as all the rest.
-    plots: list[str | Path] = ["--plot", tmp_path / "plots"] if scenario == "handshake" else []
-    ended = benchmarks(scenario, *TINY, *options, "--json", tmp_path / "run" / "results.json", *plots)
+def test_each_scenario_prints_its_tables_and_writes_its_results(tmp_path: Path) -> None:
+    written = tmp_path / "run" / "results.json"
+    small = ("--members=20", "--connections=20")
+    ended = program("-c", ALL_SCENARIOS, *small, "--json", written, "--plot", tmp_path / "plots")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stderr == ""
-    results = Results.load(tmp_path / "run" / "results.json")
-    assert {figure.scenario for figure in results.figures} == {scenario}
-    assert {figure.contestant for figure in results.figures} == {"asgi_ws", "starlette"}
+    results = Results.load(written)
     assert results.left_out == []
-    assert not plots or list((tmp_path / "plots").glob("*.svg"))
-    for figure in results.figures:
-        assert figure.contestant in ended.stdout
-        assert figure.case in " ".join(ended.stdout.split())
-    same = str(tmp_path / "run" / "results.json")
-    assert main(["compare", same, same]) == 0
+    figures = {(figure.scenario, figure.contestant) for figure in results.figures}
+    assert figures == {(scenario.name, name) for scenario in SCENARIOS for name in ("asgi_ws", "starlette")}
+    shown = " ".join(ended.stdout.split())
+    assert [figure.case for figure in results.figures if figure.case not in shown] == []
+    drawn = {path.name for path in (tmp_path / "plots").glob("*.svg")}
+    assert drawn >= {f"{scenario.name}.svg" for scenario in SCENARIOS}
+    assert main(["compare", str(written), str(written)]) == 0
 
 
 def test_peers_that_are_not_installed_are_named_with_what_installs_them(tmp_path: Path) -> None:
@@ -102,7 +101,7 @@ def test_bad_arguments_end_with_a_clear_line_and_status_2(
 
 def test_results_that_cannot_be_written_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    ended = benchmarks("imports", "--json", tmp_path / "file" / "results.json")
+    ended = program("-m", "benchmarks", "imports", "--json", tmp_path / "file" / "results.json")
     assert ended.returncode == 2
     assert "file cannot be written to: File exists" in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
