@@ -11,7 +11,7 @@ WORKERS ?= 4
 # Where results of benchmarks go.
 BENCH ?= build/benchmarks
 
-.PHONY: help run test test-quick test-3.14 test-all test-long test-lowest suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
+.PHONY: help run test test-quick test-slow test-3.14 test-all test-long test-lowest suites lint format fuzz mutations autobahn bench bench-all peers servers-table docs build clean
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,7 +27,7 @@ test: $(VENV)/.dev ## Run the whole test suite and hold the coverage
 
 # Without what starts a process or a browser, which tests/quick.py finds out, and without what measures.
 test-quick: $(VENV)/.dev ## Run the tests of the package that need no process, without the coverage, in half a minute
-	$(BIN)/python -m pytest -q -n auto -m "not process and not long" --ignore tests/benchmarks $(ARGS)
+	$(BIN)/python -m pytest -q -n auto -m "not process and not long and not slow" --ignore tests/benchmarks $(ARGS)
 
 test-all: ## Run the test suite on each of PYTHONS that is installed, and hold the coverage of all together
 	PYTHONS="$(PYTHONS)" ARGS="-n $(WORKERS) $(ARGS)" sh tests/on_each_python.sh
@@ -43,8 +43,11 @@ test-3.14: $(VENV)/.dev ## Run what needs no socket on the Python 3.14 of Pyodid
 	$(BIN)/python -m pip install --quiet --upgrade --target $(PYODIDE)/site-packages --platform any --implementation py --abi none \
 	    --python-version 3.14 --only-binary :all: asgiref httpx2 httpx2-jsfetch hypothesis pytest pytest-asyncio \
 	    pytest-timeout starlette websockets
-	node tests/pyodide/run.mjs $(PYODIDE) -q -p no:cacheprovider -m "not process and not long" \
+	node tests/pyodide/run.mjs $(PYODIDE) -q -p no:cacheprovider -m "not process and not long and not slow" \
 	    $(addprefix tests/,aio brokers demo http hub routing testing websocket wire) tests/test_*.py $(ARGS)
+
+test-slow: $(VENV)/.dev ## Run what takes most of a minute: the instructions of a message, counted in a simulated processor
+	$(BIN)/python -m pytest -m slow tests/benchmarks $(ARGS)
 
 test-long: $(VENV)/.dev ## Run what takes minutes: 2,000 examples of the state machine of the hub, and the soaks
 	ASGI_WS_EXAMPLES=2000 $(BIN)/python -m pytest tests/hub/test_machine.py $(ARGS)
