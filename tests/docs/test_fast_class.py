@@ -124,6 +124,6 @@ def test_the_settings_are_uvicorn_s_own() -> None:
 
 
 def test_the_versions_that_are_compared_are_those_that_the_tests_have() -> None:
-    text = (PROJECT / "docs" / PAGE).read_text(encoding="utf-8")
+    text = (PROJECT / "docs/explanation/uvicorn-class.md").read_text(encoding="utf-8")
     (named,) = re.findall(r"uvicorn (\d+\.\d+), `websockets-sansio`", text)
     assert uvicorn.__version__.startswith(f"{named}.")
