@@ -44,10 +44,12 @@ export class Log {
   // The separator of a day stays as long as there is an entry of that day.
   #dropOldest() {
     const first = this.entries.firstElementChild;
-    const next = first.nextElementSibling;
-    const oldest = first.matches(".day") && !next.matches(".day") ? next : first;
-    oldest.nextElementSibling?.classList.remove("follows");
+    const oldest = first.matches(".day") ? first.nextElementSibling : first;
+    oldest.nextElementSibling.classList.remove("follows");
     oldest.remove();
+    if (first.matches(".day") && first.nextElementSibling.matches(".day")) {
+      first.remove();
+    }
   }
 
   #look() {

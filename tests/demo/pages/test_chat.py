@@ -325,6 +325,24 @@ def test_messages_of_one_author_in_one_minute_are_a_group_below_their_day(open_p
     expect(page.locator("li.follows time")).not_to_be_in_viewport()
 
 
+def test_a_full_list_keeps_the_day_and_the_author_of_its_oldest_message(open_page: OpenPage, room: str) -> None:
+    classes = open_page(room).evaluate(
+        """async () => {
+          const { Log } = await import(new URL("../log.js", location.href));
+          const [log, entries, newer] = ["div", "ol", "button"].map((tag) => document.createElement(tag));
+          const list = new Log({ log, entries, newer }, 3);
+          const after = (...names) => {
+            for (const className of names) {
+              list.append(Object.assign(document.createElement("li"), { className }));
+            }
+            return [...entries.children].map((item) => item.className);
+          };
+          return [after("day", "message", "message follows", "message follows"), after("day", "message")];
+        }"""
+    )
+    assert classes == [["day", "message", "message follows"], ["day", "message"]]
+
+
 def test_a_reader_who_scrolled_up_stays_there_and_a_button_leads_to_new_messages(
     open_page: OpenPage, room: str
 ) -> None:
