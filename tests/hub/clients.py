@@ -27,7 +27,7 @@ _SMALL_BUFFER: Final = 4096
 
 
 def room_name() -> str:
-    """A room that no other test uses."""
+    """Return the name of a room that no other test uses."""
     return f"room-{uuid4().hex[:12]}"
 
 
@@ -45,7 +45,7 @@ class Client:
     async def joined(
         cls, process: ServerProcess, room: str, *, path: str = "/room/", compression: str | None = None
     ) -> AsyncIterator[Self]:
-        """A member of a room; the connection is dropped at the end, whatever its state."""
+        """Join a room. The connection is dropped at the end, whatever its state."""
         name = f"client-{uuid4().hex[:12]}"
         url = process.url(f"{path}{room}?id={name}", "ws")
         ws = await connect(
@@ -69,25 +69,25 @@ class Client:
         await self.ws.send(json.dumps([word, arguments]))
 
     async def receive(self, seconds: float = SECONDS) -> str:
-        """The next message, without its padding."""
+        """Return the next message, without its padding."""
         async with asyncio.timeout(seconds):
             message = await self.ws.recv()
         assert isinstance(message, str)
         return message.rstrip(" .")
 
     async def take(self, count: int, seconds: float = SECONDS) -> list[str]:
-        """The next messages."""
+        """Return the next `count` messages."""
         async with asyncio.timeout(seconds):
             return [await self.receive(seconds) for _ in range(count)]
 
     async def show(self) -> dict[str, Any]:
-        """What the hub counts, when no message is on its way to this client."""
+        """Return the statistics of the hub. No message may be on its way to this client."""
         await self.tell("show")
         facts: dict[str, Any] = json.loads(await self.receive())
         return facts
 
     async def end(self, seconds: float = SECONDS) -> tuple[int, str]:
-        """The code and the reason of the server's close frame, after whatever comes before it; 1006 for none."""
+        """Skip messages, and return the code and the reason of the server's close frame: 1006 for none."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -101,7 +101,7 @@ class Client:
 
 
 class RawClient:
-    """A member whose bytes are its own affair: it reads when it is told to, and knows how they came.
+    """A member that reads bytes itself: only when the test asks for it, and it can count TCP segments.
 
     Args:
         sock: on which the handshake is done.
@@ -123,7 +123,7 @@ class RawClient:
         query: str = "",
         buffer: int | None = _SMALL_BUFFER,
     ) -> AsyncIterator[Self]:
-        """A member of a room that has read nothing but that it is one."""
+        """Join a room, and read the confirmation only."""
         name = f"raw-{uuid4().hex[:12]}"
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
@@ -163,7 +163,7 @@ class RawClient:
         await asyncio.get_running_loop().sock_sendall(self._sock, bytes([0x88, 0x80]) + bytes(4))
 
     async def close_code(self, *, after_messages: bool = False) -> int:
-        """The code of the close frame, which comes next, or after whatever messages there are."""
+        """Return the code of the close frame, which comes next, or after pending messages."""
         opcode, payload = await self._frame()
         while after_messages and opcode == 0x81:
             opcode, payload = await self._frame()
@@ -171,7 +171,7 @@ class RawClient:
         return int.from_bytes(payload[:2])
 
     async def read(self, size: int) -> bytes:
-        """So many bytes."""
+        """Return exactly `size` bytes."""
         data = bytearray()
         async with asyncio.timeout(SECONDS):
             while len(data) < size:
@@ -181,7 +181,7 @@ class RawClient:
         return bytes(data)
 
     async def message(self) -> str:
-        """The next message, without its padding."""
+        """Return the next message, without its padding."""
         opcode, payload = await self._frame()
         assert opcode == 0x81, opcode
         return payload.decode().rstrip(" .")
@@ -193,18 +193,18 @@ class RawClient:
         return opcode, await self.read(size)
 
     def segments(self) -> int:
-        """How many TCP segments with data have come."""
+        """Return the number of TCP segments with data that have arrived."""
         info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         count: int = struct.unpack_from("I", info, _DATA_SEGMENTS)[0]
         return count
 
     async def lost(self, seconds: float) -> str | None:
-        """How the server ends the TCP connection, "FIN" or "RST", while nothing is read; None if it does not."""
+        """Return how the server ends the TCP connection while nothing is read: "FIN", "RST", or None if it does not."""
         poll = select.poll()
         poll.register(self._sock.fileno(), select.POLLRDHUP)
         try:
             async with asyncio.timeout(seconds):
-                # A loop tells of what can be read alone, and there is plenty.
+                # An event loop reports only that data is readable, and it always is here.
                 while not (events := poll.poll(0)):
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
@@ -213,7 +213,7 @@ class RawClient:
 
 
 async def get(process: ServerProcess, path: str, *, method: str = "GET", **query: str | float) -> Any:
-    """What the application answers, as JSON."""
+    """Return the application's answer, parsed as JSON."""
     async with http(process) as client:
         response = await client.request(method, path, params=query, timeout=2 * SECONDS)
     assert response.status_code == 200, response.text
@@ -221,14 +221,14 @@ async def get(process: ServerProcess, path: str, *, method: str = "GET", **query
 
 
 async def end_of(process: ServerProcess, name: str, *, prefix: str = "") -> list[Any]:
-    """What a member's handler noted of its end: the code and the reason, or the name and text of what it raised."""
+    """Return how a member's handler ended: the code and the reason, or the name and text of its exception."""
     notes = await get(process, f"{prefix}/events/{name}", until="end", seconds=SECONDS)
     facts: list[Any] = next(facts for word, *facts in notes if word == "end")
     return facts
 
 
 async def members(process: ServerProcess, room: str, count: int, *, prefix: str = "") -> list[str]:
-    """Who is in a room, once there are so many."""
+    """Wait until a room has `count` members, and return their names."""
     async with asyncio.timeout(SECONDS):
         while len(who := await get(process, f"{prefix}/who/{room}")) != count:
             await asyncio.sleep(_POLL_SECONDS)
@@ -237,6 +237,6 @@ async def members(process: ServerProcess, room: str, count: int, *, prefix: str 
 
 
 def held_bytes(process: ServerProcess) -> int:
-    """What the server holds of the machine's memory, with the processes under it."""
+    """Return the resident memory of the server and its child processes, in bytes."""
     parent = psutil.Process(process.pid)
     return sum(each.memory_info().rss for each in [parent, *parent.children(recursive=True)])

@@ -126,7 +126,7 @@ app.mount("/below", get_asgi_application())
 
 
 async def bare_member(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/{room}?id=ID` as a plain ASGI callable."""
+    """Serve `/{room}?id=ID` as a plain ASGI callable."""
     assert (await receive())["type"] == "websocket.connect"
     await send({"type": "websocket.accept"})
     room = scope["path"].rpartition("/")[2]
@@ -145,7 +145,7 @@ async def bare_member(scope: Scope, receive: Receive, send: Send) -> None:
 app.mount("/bare", bare_member)
 app.mount("/ours", served_app.app)
 
-# -- an App of ours below another framework: its lifespan is asked for by nobody, and its hub starts at its first use
+# -- an App below another framework, which does not run its lifespan: the hub starts at its first use
 
 mounted_hub = Hub()
 

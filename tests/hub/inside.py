@@ -18,23 +18,23 @@ def knows_hubs(ws: WebSocket) -> bool:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full outbox is given no moment to become less full: its policy is applied at once."""
+    """Apply the policy of a full outbox at once, without waiting for it to drain."""
     monkeypatch.setattr("asgi_ws.hub.outbox.Outbox.is_crowded", lambda *_: False)
 
 
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A room has no budget for waiting for full outboxes."""
+    """Set the budget of a room for waiting for full outboxes to zero."""
     monkeypatch.setattr("asgi_ws.hub.fanout._PATIENCE_SECONDS", 0.0)
 
 
 @pytest.fixture
 def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that failed is asked again when it says that it is back, and not before."""
+    """Disable retries: a broker that failed is asked again only after it reports its recovery."""
     monkeypatch.setattr("asgi_ws.hub.backoff.delay_after", lambda _: 1e9)
 
 
 @pytest.fixture
 def one_member_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each member is the last one of its time slice."""
+    """End the time slice after each member."""
     monkeypatch.setattr("asgi_ws.hub.fanout._MEMBERS_PER_LOOK", 1)

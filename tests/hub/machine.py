@@ -27,7 +27,7 @@ identities = st.sampled_from([None, "ann", "ben"])
 lengths = st.sampled_from([10, 20, 50, 100, 150, 300])
 keys = st.sampled_from([None, "x", "y", "x"])
 which = st.integers(0, 50)
-# What ends connections is to leave some that something else can happen to.
+# Rules that end connections run seldom, so that others find open connections.
 seldom = st.sampled_from([False, False, True])
 few = st.integers(0, 5)
 Load: TypeAlias = tuple[int, int, str | None, bool]
@@ -36,11 +36,11 @@ messages = st.tuples(names, lengths, keys, st.booleans(), st.none() | which)
 
 
 class Hubs(RuleBasedStateMachine):
-    """After each rule the loop comes to rest, and the hub is what the model is.
+    """After each rule the loop runs until it is idle, and the hub has to match the model.
 
     Attributes:
         rooms: that there may be, and whether a history of them is kept.
-        hasty: whether the hub lets others have their turn after each member.
+        hasty: whether the hub yields to other tasks after each member.
         age: seconds that a message may wait.
     """
 
@@ -50,7 +50,7 @@ class Hubs(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        # What Hypothesis knows of all examples before need not be gone through for each: see `_end`.
+        # Keep the objects of earlier examples out of the collections of each example: see `_end`.
         gc.freeze()
         self.loop = TickingLoop()
         asyncio.set_event_loop(None)
@@ -109,7 +109,7 @@ class Hubs(RuleBasedStateMachine):
         return [conn for conn in self.peers if not conn.ended]
 
     def conn(self, index: int) -> Conn | None:
-        """One of those that are open, as far as the application knows."""
+        """Return one of the connections that are open as far as the application knows."""
         known = self.open_conns
         return known[index % len(known)] if known else None
 
@@ -133,7 +133,7 @@ class Hubs(RuleBasedStateMachine):
         if membership is not None:
             state = self.model.rooms[room]
             seat = self.model.join(conn, state, policy, info, info)
-            # The others' leaving, and its own, may have been the first that it was told.
+            # It may have ended already, during the notices of its first iterations.
             if membership.active:
                 position = membership.position
                 assert (position.offset if position else None) == (state.last if state.keeps else None)
@@ -183,7 +183,7 @@ class Hubs(RuleBasedStateMachine):
 
     @rule(room=names, rarely=seldom)
     def scatter(self, room: str, rarely: bool) -> None:
-        """All members of a room leave, one by one and at once, and one comes again before anybody has heard."""
+        """Leave with all members of a room, one by one and at once; one joins again before any notice is sent."""
         seats = list(self.model.rooms[room].seats)
         if not seats or not rarely:
             return
@@ -209,7 +209,7 @@ class Hubs(RuleBasedStateMachine):
 
     @rule(index=which, wholly=st.booleans())
     def resume(self, index: int, wholly: bool) -> None:
-        """Also one that is being closed."""
+        """Resume a stalled connection, which may be closing."""
         stalled = [conn for conn in self.peers if conn.stalled]
         if stalled:
             self._resume(stalled[index % len(stalled)], wholly=wholly)
@@ -261,7 +261,7 @@ class Hubs(RuleBasedStateMachine):
 
     @rule(messages=st.lists(messages, min_size=1, max_size=8), leaving=st.none() | st.none() | which)
     def publish(self, messages: list[tuple[str, int, str | None, bool, int | None]], leaving: int | None) -> None:
-        """Several tasks publish at once, and none of them waits for a slow member; one may leave after the first."""
+        """Publish from several tasks at once, none of which waits for a slow member; one may leave after the first."""
         tasks: list[asyncio.Task[Any]] = []
         seats = [seat for seat in self.seats if seat.active]
         for room, length, key, is_text, exclude in messages:
@@ -272,7 +272,7 @@ class Hubs(RuleBasedStateMachine):
                 room,
                 text if is_text else text.encode(),
                 key=key,
-                # Whoever is in no room is not known, and need not be.
+                # The hub does not know a connection without a room, and does not have to.
                 exclude=None if conn is None else self.peers[conn].socket,
             )
             tasks.append(self.loop.create_task(publishing))
@@ -289,7 +289,7 @@ class Hubs(RuleBasedStateMachine):
 
     @rule(index=which, more=st.lists(loads, min_size=2, max_size=9), later=st.lists(loads, max_size=4), takes=few)
     def overload(self, index: int, more: list[Load], later: list[Load], takes: int) -> None:
-        """More than one connection takes, in its own rooms; it takes a little, and then there is more again."""
+        """Publish more than one connection takes, in its own rooms; it takes a little, then publish more."""
         conn = self._stalled_member(index)
         if conn is None:
             return
@@ -302,7 +302,7 @@ class Hubs(RuleBasedStateMachine):
 
     @rule(index=which, more=st.lists(st.tuples(which, st.just(10), keys, st.booleans()), min_size=2, max_size=4))
     def outwait(self, index: int, more: list[Load]) -> None:
-        """A little waits for one connection, for longer than it may."""
+        """Queue a little for one connection, and wait for longer than the maximum age."""
         conn = self._stalled_member(index)
         if conn is None:
             return
@@ -313,7 +313,7 @@ class Hubs(RuleBasedStateMachine):
         self.advance(25)
 
     def _stalled_member(self, index: int) -> Conn | None:
-        """One of the connections that are in a room; it takes nothing from now on."""
+        """Stall and return one of the connections that are in a room."""
         conns = [conn for conn in self.peers if conn.seats]
         if not conns:
             return None
@@ -338,7 +338,7 @@ class Hubs(RuleBasedStateMachine):
         self.model.mend()
         self.rest()
 
-    # In haste it would matter in which turn a history is read.
+    # In a hasty hub the iteration in which a history is read would matter.
     @precondition(lambda self: not self.model.losing and not self.model.failing and not self.hasty)
     @rule()
     def lose(self) -> None:
@@ -357,7 +357,7 @@ class Hubs(RuleBasedStateMachine):
     def advance(self, steps: int) -> None:
         self.loop.advance(steps * STEP)
         self.model.advance(steps * STEP)
-        # What ticks by itself is no matter of the model.
+        # The loop advances its clock by itself, too. The model does not imitate that.
         self.model.now = self.loop.now
         self.rest()
 
@@ -376,7 +376,7 @@ class Hubs(RuleBasedStateMachine):
             for room in self.rooms:
                 found, expected = told(peer.taken, room), told(conn.sent, room)
                 if conn.queue or conn.ended:
-                    # A notice tells at once of what has its place in it, however much of other rooms stands between.
+                    # A notice covers all gaps at its place, however many messages of other rooms lie between.
                     found, expected = without_last_gap(found), without_last_gap(expected)
                 assert found == expected
             assert peer.close == conn.frame
@@ -416,7 +416,7 @@ class Hubs(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            # After a failure there is something left, and that is no news.
+            # After a failure leftovers are expected.
             if hasattr(self, "hub") and sys.exception() is None:
                 self._end()
         finally:
@@ -431,7 +431,7 @@ class Hubs(RuleBasedStateMachine):
             self.loop.close()
 
     def _end(self) -> None:
-        """Everyone resumes and leaves: nothing is left of anybody."""
+        """Resume and leave with every connection, and check that the hub keeps nothing of them."""
         self.mend()
         for conn in list(self.peers):
             self._resume(conn, wholly=True)
@@ -452,7 +452,7 @@ class Hubs(RuleBasedStateMachine):
         self.peers.clear()
         self.seats.clear()
         for _ in range(3):
-            # What has a finalizer goes in a round of its own.
+            # Objects with a finalizer take another collection.
             if any(reference() is not None for reference in self.references):
                 gc.collect()
         assert [reference() for reference in self.references if reference() is not None] == []
@@ -474,7 +474,7 @@ class EagerHubs(Hubs):
 class HastyHubs(Hubs):
     """Members come and go in the middle of a message, and others wait behind it.
 
-    In one room alone, where nothing gets too old: what is first of two rooms or connections is a matter of turns.
+    Only in one room, without expiry: the order of two rooms or connections depends on the iteration.
     """
 
     rooms: ClassVar = {"kept": True}
@@ -483,12 +483,12 @@ class HastyHubs(Hubs):
 
 
 def without_last_gap(said: list[Any]) -> list[Any]:
-    """The words, but for a notice that may have a second part."""
+    """Return the messages without a final gap notice, which may have a second part."""
     return said[:-1] if said and isinstance(said[-1], tuple) else said
 
 
 def told(taken: list[str], room: str) -> list[Any]:
-    """What was said of a room, notices of gaps that nothing stands between taken together."""
+    """Return the messages of a room; adjacent gap notices are merged."""
     said: list[Any] = []
     for text in taken:
         if text.startswith(f"{GAP}{room} "):

@@ -23,7 +23,7 @@ class Seat:
     identity: str
     active: bool = True
     dropped: int = 0
-    # Why it has ended, by the name of the state that an error tells; and whether its block has begun.
+    # Why it has ended, by the name of the state in the error; and whether its block has begun.
     ending: str = ""
     entered: bool = False
 
@@ -113,15 +113,15 @@ class Room:
 
 
 class Model:
-    """What a hub does, said plainly.
+    """Model of a hub, without its optimizations.
 
     Attributes:
         conns: those that are in rooms, or have something on its way, in the order in which they came.
-        held: the rooms that the hub has, oldest first: those that the broker could not let go of keep their place.
+        held: the rooms that the hub has, oldest first: a room that the broker failed to release keeps its place.
         behind: those of them that have to look for what they missed.
         losing: whether the broker loses events.
         failing: the calls that the broker raises in.
-        hasty: whether the hub lets others have their turn after each member.
+        hasty: whether the hub yields to other tasks after each member.
         age: seconds that a message may wait.
     """
 
@@ -167,7 +167,7 @@ class Model:
 
     def _subscribe(self, room: Room) -> None:
         fails = "subscribe" in self.failing
-        # What a broker goes on to bring to nobody is counted, too.
+        # The broker may go on to deliver events while the room has no members; those count too.
         last = room.last if room.reached else None
         room.missed = fails
         room.reached = room.reached or not fails
@@ -180,14 +180,14 @@ class Model:
             self._tell_of(seat, self._take_out(seat))
 
     def enter(self, seat: Seat) -> str:
-        """What comes of entering the block of a membership: nothing, or the state that an error tells."""
+        """Enter the block of a membership; return an empty string, or the state that the error names."""
         if seat.ending or seat.entered:
             return seat.ending or "ENTERED"
         seat.entered = True
         return ""
 
     def _take_out(self, seat: Seat) -> str | None:
-        """The word of its leaving, if it was the last of its identity."""
+        """Remove a membership; return its leave notice if it was the last of its identity."""
         seat.active = False
         seat.ending = seat.ending or "CLOSED"
         room, conn = seat.room, seat.conn
@@ -248,7 +248,7 @@ class Model:
         return any(room.keeps and room.known and room.last != len(room.events) for room in self.alive)
 
     def mend(self) -> None:
-        """The broker fails no more, and says so."""
+        """Let the broker recover and report it."""
         self.failing = frozenset()
         self.held = dict.fromkeys(self.alive)
         for room in self.rooms.values():
@@ -281,7 +281,7 @@ class Model:
             self.behind.pop(room, None)
 
     def bring(self, room: Room, event: Event) -> None:
-        """One message after the other, each to those that were members when it came."""
+        """Deliver messages one after the other, each to the members at its arrival."""
         room.coming.append((event, list(room.seats)))
         if room.busy:
             return
@@ -345,7 +345,7 @@ class Model:
         self.dropped += 1
 
     def _drop(self, item: Item) -> None:
-        """Its place stays, where members are told."""
+        """Drop an item. In a room with a history its place stays, for the gap notice."""
         self._count(item)
         if item.seat.room.keeps:
             item.text, item.key, item.missed = None, None, 1
@@ -360,7 +360,7 @@ class Model:
     def expel(self, identity: str | None, room: Room | None, code: int) -> int:
         seats = [seat for seat in self.seats if identity in (None, seat.identity) and room in (None, seat.room)]
         found = list({seat.conn: None for seat in seats if seat.active})
-        # None of them hears of the others: all are out of their rooms before anybody is told.
+        # None of them is notified of the others: all are out of their rooms before the first notice.
         self.end(found)
         for conn in found:
             self._close(conn, code, "out")
@@ -368,7 +368,7 @@ class Model:
 
     def _close(self, conn: Conn, code: int, reason: str) -> None:
         conn.close, conn.closed_at = (code, reason), self.now
-        # What is stuck would hold the close frame too.
+        # A stuck message would hold up the close frame too.
         self._give_up(conn)
         if conn.stalled and not conn.dead:
             self.closing[conn] = None
@@ -394,7 +394,7 @@ class Model:
     # -- what happens to connections
 
     def take_one(self, conn: Conn) -> None:
-        """The server takes what waits there, and then the next, which waits unless it is a notice."""
+        """Take the pending message, then send the next, which waits unless it is a notice."""
         if conn.flying is None:
             self._take_close(conn)
             return
@@ -430,7 +430,7 @@ class Model:
             self._give_up(conn)
 
     def hang_up(self, conn: Conn) -> None:
-        """The client has left, and the application knows."""
+        """Hang up, and let the application know."""
         conn.dead = True
         self.end([conn])
         self._give_up(conn)

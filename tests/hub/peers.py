@@ -40,7 +40,7 @@ class TickingLoop(asyncio.SelectorEventLoop):
     def settle(self) -> None:
         """Run until nothing is ready."""
         self.run_until_complete(self._settle())
-        # A timer may have come due in the turn in which that ended.
+        # A timer may have come due in the iteration in which that ended.
         while self._ready:  # type: ignore[attr-defined] # no public way
             self.run_until_complete(self._settle())
 
@@ -74,7 +74,7 @@ class Peer:
         taken: the messages that the server has taken.
         close: code and reason of the close frame that it has taken.
         is_aborted: whether the application has asked to drop the connection.
-        task: in which the application serves it; None where it is somebody else's connection.
+        task: in which the application serves it; None if something else serves it.
     """
 
     def __init__(self) -> None:
@@ -87,11 +87,11 @@ class Peer:
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._is_stalled = False
         self._is_dead = False
-        # Who waits in `send`, in order; that they are several is no order.
+        # The calls of `send` that wait, oldest first. A connection may have several.
         self._waiting: list[asyncio.Future[None]] = []
 
     async def accepted(self, *, can_abort: bool = False) -> WebSocket:
-        """A WebSocket of the package that is served here."""
+        """Serve the connection, and return its accepted WebSocket."""
         self.serve(can_abort=can_abort)
         while self.socket == self.send:
             await asyncio.sleep(0)
@@ -140,7 +140,7 @@ class Peer:
             self.close = event["code"], event["reason"]
 
     async def received(self) -> Event:
-        """What the client sends."""
+        """Return the next event that the client sends."""
         return await self._inbox.get()
 
     def stall(self) -> None:
@@ -197,7 +197,7 @@ class ScriptedBroker(MemoryBroker):
         calls: that were made, in order, `publish` excepted.
         failing: the calls that raise `error`.
         error: by default an OSError that names the call.
-        gates: what calls wait for. A history that waits is as it was when it was asked for.
+        gates: what calls wait for. A history that waits is the one at the time of its request.
         rooms: that are subscribed.
         losing: whether no event is delivered.
     """
@@ -288,20 +288,20 @@ def join_all(hub: Hub, *peers: Peer, room: str = "room") -> None:
 
 
 class Errors(logging.Handler):
-    """What the package has logged as an error."""
+    """A log handler that records the errors of the package."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.records: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        # These are told as they should be: `test_broker_failures` and `test_isolation` say how.
+        # These are logged as expected: `test_broker_failures` and `test_isolation` check them.
         if not record.getMessage().startswith(("broker failed to ", "send() failed; ")):
             self.records.append(self.format(record))
 
 
 async def accepted_by_hand(peer: Peer, scope: Scope | None = None) -> WebSocket:
-    """A WebSocket that nobody serves."""
+    """Return an accepted WebSocket that no application serves."""
     connect: list[Event] = [{"type": "websocket.connect"}]
 
     async def receive() -> Event:

@@ -1,4 +1,4 @@
-"""An application with a hub, served by real servers: members who do what their clients say, and what they saw."""
+"""An application with a hub, served by real servers: members run the commands of their clients."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from asgi_ws import (
 )
 from tests.servers.journal import Journal, show_log
 
-# What makes a message as long as it is to be.
+# Fills a message up to the wanted length.
 PADDING: Final = "."
 
 
@@ -30,12 +30,12 @@ show_log()
 
 
 def numbered(publisher: str, number: int, size: int = 0) -> str:
-    """A message that tells who published it, and as which of his."""
+    """Return a message that names its publisher and its number."""
     return f"{publisher} {number} ".ljust(size, PADDING)
 
 
 class Commands:
-    """What a member does when its client asks for it: the first word of a message, and what the method takes."""
+    """The commands of a client: each message is the name of a method, and its arguments."""
 
     def __init__(self, hub: Hub, ws: WebSocket, membership: Membership, name: str) -> None:
         self._hub = hub
@@ -55,7 +55,7 @@ class Commands:
             await self._ws.close(4001, "done")
 
     async def publish(self, *, count: int = 1, size: int = 0, own: bool = False) -> None:
-        """Publish so many numbered messages, each followed by one of the handler's own if that is asked for."""
+        """Publish `count` numbered messages, each followed by one of the handler's own if that is asked for."""
         for _ in range(count):
             number, self._number = self._number, self._number + 1
             await self._membership.publish(numbered(self._name, number, size))
@@ -72,7 +72,7 @@ class Commands:
         await self._ws.close(4001, "asked for")
 
     async def show(self) -> None:
-        """Send what the hub counts, and who is in the room."""
+        """Send the statistics of the hub, and the members of the room."""
         who = names(self._hub, self._membership.room)
         await self._ws.send(json.dumps({**asdict(self._hub.statistics()), "who": who}))
 
@@ -82,7 +82,7 @@ def names(hub: Hub, room: str) -> list[str]:
 
 
 class Served:
-    """A hub with its members, and pages that tell of both.
+    """A hub with its members, and pages that report on both.
 
     Args:
         note: takes what a member's handler saw.
@@ -98,7 +98,7 @@ class Served:
         ]
 
     async def member(self, ws: WebSocket) -> None:
-        """`/room/{room}?id=ID&overflow=POLICY`: a member until the connection ends."""
+        """Serve `/room/{room}?id=ID&overflow=POLICY`: a member until the connection ends."""
         name, room = ws.query_params["id"], ws.path_params["room"]
         await ws.accept()
         try:
@@ -117,12 +117,12 @@ class Served:
             raise
 
     async def statistics(self, request: Request) -> Response:
-        """What the hub counts, and the names of all tasks but this one."""
+        """Return the statistics of the hub, and the names of all tasks but this one."""
         tasks = [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         return JSONResponse({**asdict(self._hub.statistics()), "tasks": tasks})
 
     async def who(self, request: Request) -> Response:
-        """`/who/{room}`: the identities of its members."""
+        """Serve `/who/{room}`: the identities of its members."""
         return JSONResponse(names(self._hub, request.path_params["room"]))
 
 

@@ -14,7 +14,7 @@ FAST: Final = next(server for server in SERVERS if server.name == "uvicorn-asgi_
 # glibc keeps what was freed for later; with these a large block goes back at once, so that what a process holds is what
 # the package and the server hold.
 _HELD_BYTES: Final = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
-# Something went wrong that somebody ought to look at.
+# Lines of a log that report a problem.
 _COMPLAINT: Final = re.compile(
     r".*(?:Traceback \(most recent call last\)|\b(?:ERROR|CRITICAL)\b|never retrieved|never awaited)(?:.*\n){0,30}"
 )
@@ -49,7 +49,7 @@ class Servers:
 
     @contextmanager
     def watched(self, server: Server) -> Iterator[ServerProcess]:
-        """A server whose log has no complaint in it from here to the end of the block."""
+        """Start or reuse a server, and check that the block logs no complaint."""
         process = self._started.get(server.name)
         if process is None:
             process = self._stack.enter_context(ServerProcess(server, self._app, env=_HELD_BYTES))
@@ -61,12 +61,12 @@ class Servers:
 
 @contextmanager
 def served(server: Server, app: str) -> Iterator[ServerProcess]:
-    """A server for one test, which may stop it."""
+    """Start a server for one test, which may stop it."""
     with ServerProcess(server, app, env=_HELD_BYTES) as process:
         yield process
         assert complaints(process.log()) == []
 
 
 def complaints(log: str) -> list[str]:
-    """What a log has where something went wrong, with the lines that follow."""
+    """Return the reports of problems in a log, with the lines that follow each."""
     return _COMPLAINT.findall(log)

@@ -1,4 +1,4 @@
-"""Rooms for a long run: whoever does not read is found out soon, and what it missed is announced where that is kept."""
+"""Rooms for a long run: slow members are found soon, and rooms with a history announce what they missed."""
 
 import asyncio
 import gc
@@ -50,7 +50,7 @@ def _note(*facts: object) -> None:
 
 @http_app
 async def collect(request: Request) -> Response:
-    """Let go of what Python would collect some day, so that what the process holds is what is in use."""
+    """Collect garbage, so that the process holds only memory in use."""
     return JSONResponse(gc.collect())
 
 

@@ -11,7 +11,7 @@ from tests.servers.client import SECONDS, handshake
 from tests.servers.launch import ServerProcess
 from tests.wire.streams import CLOSE, NO_MASK, PING, PONG, TEXT, close, frame
 
-# Rooms whose name begins so keep a history, and tell of gaps.
+# Rooms with this prefix keep a history, and announce gaps.
 KEPT: Final = "kept-"
 
 # A client's window: a stall is felt sooner.
@@ -49,7 +49,7 @@ class Member(asyncio.Protocol):
 
     @classmethod
     async def join(cls, process: ServerProcess, room: str, *, overflow: str = "close") -> "Member":
-        """A member that is one."""
+        """Join a room, and return the member once the hub has confirmed it."""
         loop = asyncio.get_running_loop()
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
@@ -164,5 +164,5 @@ class Member(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Let go of the connection, if there still is one."""
+        """Drop the connection, if it is open."""
         self._transport.abort()

@@ -1,4 +1,4 @@
-"""What a hub is not to be asked, and what it says then."""
+"""Calls that a hub refuses, and the errors that it raises."""
 
 import logging
 from typing import Any

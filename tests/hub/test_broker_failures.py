@@ -258,7 +258,7 @@ async def test_one_room_that_a_broker_never_takes_fills_no_log(caplog: pytest.Lo
 
 
 class Custom(BaseException):
-    """What is not an Exception, as a library of its own tasks may have."""
+    """A BaseException, as a library with tasks of its own may raise."""
 
 
 @each_start

@@ -133,9 +133,9 @@ async def test_a_crowd_that_leaves_one_by_one_takes_memory_for_each_and_not_for_
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # A list of those who are left for each that leaves is 16 MiB.
+    # A list of the remaining members for each one that leaves would be 16 MiB.
     assert peak < 4 * 2**20
-    # The first is on its way for one iteration for each member, and nobody is left for the others.
+    # The first message takes one iteration for each member. The others find the room empty.
     for _ in range(2500):
         await asyncio.sleep(0)
     assert encoder.count <= 2
@@ -209,7 +209,7 @@ def end(hub: Hub, how: str, leaving: dict[Membership, Peer]) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_room_of_a_thousand_against_lists(seed: int) -> None:
-    """Members come, leave in crowds, are excluded, disconnected and fail; each gets what its list says."""
+    """Compare each member with a list, while members join, leave in crowds, fail, or are excluded or disconnected."""
     chance, hub = random.Random(seed), Hub()
     inside: dict[Membership, tuple[Peer, list[str]]] = {}
     every: list[tuple[Peer, list[str]]] = []

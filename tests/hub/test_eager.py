@@ -209,7 +209,7 @@ async def test_a_send_may_publish_elsewhere_join_leave_and_disconnect_in_its_fir
 
 
 async def test_a_message_is_published_outside_of_any_task_too() -> None:
-    """A membership that begins in a callback of the loop says so to the others."""
+    """Join in a callback of the loop, which publishes a notice to the others."""
     hub, peer, done = Hub(encoder=Narrator()), Peer(), asyncio.Event()
     hub.join(peer.send, ROOM)
 
@@ -259,7 +259,7 @@ def test_a_send_that_is_closed_after_its_loop_has_not_failed(caplog: pytest.LogC
         await hub.publish(ROOM, "hello")
 
     loop = asyncio.new_event_loop()
-    # Nobody cancels what is left, as `asyncio.run` would: the loop tells of that at the end of its task.
+    # Remaining tasks are not cancelled, as `asyncio.run` would do: the loop reports that at the end of its task.
     loop.set_exception_handler(lambda _, context: None)
     loop.run_until_complete(main())
     loop.close()
@@ -272,7 +272,7 @@ def test_a_send_that_is_closed_after_its_loop_has_not_failed(caplog: pytest.LogC
 
 
 class Custom(BaseException):
-    """Something that nobody expects."""
+    """An unexpected error."""
 
 
 def nested(*errors: BaseException) -> BaseException:

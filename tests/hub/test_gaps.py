@@ -1,4 +1,4 @@
-"""Histories: positions, what was dropped or lost, and where a member is told so."""
+"""Histories: positions, dropped or lost messages, and the gap notices of members."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -27,7 +27,7 @@ def hub_with(
 
 
 async def missing(hub: Hub, broker: ScriptedBroker, *texts: str) -> Peer:
-    """A member of the room to whom the broker does not bring these messages."""
+    """Join a room, and let the broker lose these messages."""
     peer = Peer()
     hub.join(peer.send, ROOM)
     broker.losing = True
@@ -277,7 +277,7 @@ async def test_what_a_broker_brings_twice_comes_once() -> None:
 
 
 def reading_slowly() -> ScriptedBroker:
-    """A broker whose histories are answered as they were asked for, once the gate is open, as it is now."""
+    """Return a broker whose gate, open at first, delays histories; each is read at the time of its request."""
     broker = ScriptedBroker()
     broker.gates["read"] = asyncio.Event()
     broker.gates["read"].set()

@@ -20,7 +20,7 @@ each_start = pytest.mark.usefixtures("each_task_start")
 
 
 def gated(*calls: str) -> ScriptedBroker:
-    """A broker whose calls wait for their gates."""
+    """Return a broker whose calls wait for their gates."""
     broker = ScriptedBroker()
     broker.gates = {call: asyncio.Event() for call in calls}
     return broker
@@ -135,7 +135,7 @@ async def test_a_stop_ends_what_is_stuck_and_leaves_no_task() -> None:
         await hub.publish(ROOM, "waits")
         assert hub.statistics().slow_members == 2
     assert [membership.active for membership in memberships] == [False] * 3
-    # Those who go together do not hear of each other.
+    # Members that leave together are not notified of each other.
     assert peers[2].taken == ["stuck", "waits"]
     assert asyncio.all_tasks() - {peers[1].task} == before
     # The connection is its handler's to close.
@@ -213,7 +213,7 @@ async def test_calls_that_come_while_a_broker_starts_share_how_that_goes(ending:
         starting[0].cancel()
     elif ending == "fails":
         broker.failing.add("start")
-    # One that is cancelled while it waits for another's start takes nobody with it.
+    # A caller that is cancelled while it waits for another's start does not cancel the others.
     starting[2].cancel()
     broker.gates["start"].set()
     await asyncio.wait(starting)
@@ -363,7 +363,7 @@ async def test_a_membership_that_ends_while_the_broker_is_told_has_no_block(own:
     if end == "is cancelled":
         assert entering.cancelled()
     elif end == "is disconnected" and not own:
-        # Its server does not tell the handler, so the block ends instead.
+        # Its server does not notify the handler, so the block ends instead.
         assert entering.exception() is None
     else:
         assert type(entering.exception()) is (HubNotRunning if end == "stops" else ConnectionClosed)

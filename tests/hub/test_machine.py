@@ -26,7 +26,7 @@ def run(machine: type[Hubs]) -> None:
     run_state_machine_as_test(machine, settings=unhurried)
 
 
-# A broker that is back says so: nobody asks in between.
+# A broker reports its recovery: the hub does not ask in between.
 @pytest.mark.usefixtures("no_retries")
 @pytest.mark.parametrize("machine", [Hubs, EagerHubs])
 def test_a_hub_does_what_its_model_does_whatever_happens_to_its_connections(machine: type[Hubs]) -> None:

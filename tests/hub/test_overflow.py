@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 
 async def stalled(hub: Hub, peer: Peer, overflow: str, room: str = ROOM) -> Membership:
-    """A membership of a connection whose server has one message, and takes no more."""
+    """Join with a connection whose server has taken one message and takes no more."""
     membership = hub.join(peer.send, room, overflow=overflow)
     peer.stall()
     await hub.publish(room, "stuck")
@@ -36,7 +36,7 @@ async def publish(hub: Hub, *messages: str, **more: Any) -> None:
 
 
 async def resumed(peer: Peer, last: str) -> list[str]:
-    """What the server takes when it takes messages again."""
+    """Resume, and return the messages that the server has taken, up to `last`."""
     peer.resume()
     await until(lambda: last in peer.taken)
     return peer.taken
@@ -126,7 +126,7 @@ async def test_messages_that_are_too_old_are_dropped_and_counted_or_close(overfl
 
 @pytest.mark.parametrize("start", [0.1, 1234.567, 1e6 / 3])
 async def test_whenever_a_message_came_its_age_comes_to_an_end(start: float) -> None:
-    """A sum and a difference of two times may be rounded to different sides."""
+    """Check start times whose sums and differences round to different sides."""
     with VirtualClock() as clock:
         hub, peer = Hub(outbox=OutboxLimits(max_age=0.3)), Peer()
         await clock.advance(start)

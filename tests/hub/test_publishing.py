@@ -1,4 +1,4 @@
-"""One order for all members, whoever publishes, however many there are, and whatever happens meanwhile."""
+"""One order for all members, for any publisher and any number of members, and while members come and go."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -113,7 +113,7 @@ async def test_all_rooms_of_a_hub_share_one_time_slice() -> None:
     await asyncio.sleep(0)
     assert hub.statistics().delivered == 3 * 64
     await asyncio.sleep(0)
-    # What is left over goes on in one room after the other.
+    # The rest is delivered in one room at a time.
     assert hub.statistics().delivered == 3 * 64 + 1
     await asyncio.wait(tasks)
     assert hub.statistics().delivered == 3 * members

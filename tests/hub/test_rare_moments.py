@@ -62,7 +62,7 @@ async def test_an_event_of_a_room_that_has_gone_is_nobodys() -> None:
 
 
 async def test_a_message_that_comes_in_the_moment_of_a_failure_goes_to_those_that_are_left() -> None:
-    """The one who fails leaves two rooms, and the next to fail, who is in the second, makes a message there."""
+    """Fail in two rooms: the leave notice in the second makes the next member there fail."""
     hub, watcher = Hub(encoder=Narrator()), Peer()
     failing = [Peer(), Peer()]
     for room in ("one", "two"):
@@ -208,7 +208,7 @@ async def test_a_disconnect_that_ends_one_by_way_of_another_ends_all() -> None:
     sockets = [await peer.accepted() for peer in peers]
     for ws in sockets:
         hub.join(ws, ROOM)
-    # It is told that the first has left, and that is what ends it.
+    # The notice that the first has left is what ends it.
     peers[1].die()
     assert hub.disconnect(room=ROOM) == 3
     assert [ws.closed for ws in sockets] == [True] * 3

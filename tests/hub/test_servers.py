@@ -1,4 +1,4 @@
-"""A room on every server: one order for all, and nobody is held up by a member that does not read, or leaves."""
+"""A room on every server: one order for all, and a member that stalls or leaves does not delay the others."""
 
 import asyncio
 import json
@@ -46,18 +46,18 @@ def process(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Server
 
 @pytest.fixture
 def own() -> Iterator[ServerProcess]:
-    """A server that the test stops itself."""
+    """Start a server that the test stops itself."""
     with served(FAST, APP) as process:
         yield process
 
 
 def _numbers(messages: list[str], publisher: Client) -> list[int]:
-    """The numbers of one publisher's messages, as they came."""
+    """Return the numbers of one publisher's messages, in order of arrival."""
     return [int(message.split()[1]) for message in messages if message.split()[0] == publisher.name]
 
 
 class Room:
-    """A room of so many who read."""
+    """A room whose clients read."""
 
     def __init__(self, process: ServerProcess, stack: AsyncExitStack) -> None:
         self.name = room_name()
@@ -72,11 +72,11 @@ class Room:
         return self.clients[-count:]
 
     async def stalled(self, **options: Any) -> RawClient:
-        """A member that reads nothing yet."""
+        """Join with a member that reads nothing yet."""
         return await self._stack.enter_async_context(RawClient.joined(self._process, self.name, **options))
 
     async def rounds(self, count: int, *, messages: int, size: int) -> None:
-        """Let the first publish, and everybody read it all, again and again: so nobody who reads is ever slow."""
+        """Let the first publish and all clients read it all, repeatedly, so that a reading client is never slow."""
         for _ in range(count):
             await self.clients[0].tell("publish", count=messages, size=size)
             for client in self.clients:
@@ -93,14 +93,14 @@ class Room:
 
 @pytest.fixture
 async def room(request: pytest.FixtureRequest) -> AsyncIterator[Room]:
-    """A room on the server of the test."""
+    """Return a room on the server of the test."""
     names = request.fixturenames
     async with AsyncExitStack() as stack:
         yield Room(request.getfixturevalue("own" if "own" in names else "process"), stack)
 
 
 async def _all_that_is_on_its_way(client: Client) -> list[str]:
-    """The messages until the hub has none left for anybody."""
+    """Read until the hub has no messages queued, and return the messages."""
     got = []
     while True:
         await client.tell("show")
@@ -147,7 +147,7 @@ async def test_members_that_leave_in_a_burst_in_any_way_are_no_loss_to_the_other
     assert (await is_closed.end())[0] == 4001
     assert await members(process, room.name, 2) == sorted([publisher.name, reader.name])
     assert {(await end_of(process, client.name))[0] for client in (reset, gone)} <= {1005, 1006}
-    # What came before the leave, and nothing after it.
+    # Only the messages from before the leave.
     got = await _all_that_is_on_its_way(leaves)
     got.remove("left")
     assert _numbers(got, publisher) == list(range(len(got)))
@@ -192,7 +192,7 @@ async def test_a_member_that_reads_again_gets_what_the_policy_kept(
     (publisher,) = await room.join(1)
     dropped_before = (await publisher.show())["dropped"]
     stalled = await room.stalled(query=f"&overflow={overflow}")
-    # What waits for it leaves room for these.
+    # Wait until its outbox is full and drops messages.
     while (await publisher.show())["dropped"] == dropped_before:
         await room.rounds(5, messages=3, size=64 * KIB)
     count = room.published
@@ -205,13 +205,13 @@ async def test_a_member_that_reads_again_gets_what_the_policy_kept(
     assert numbers == sorted(set(numbers))
     assert missing == list(range(missing[0], missing[0] + dropped))
     # Of what was published before it read again the outbox held four of 64 KiB: the newest, or those that came
-    # first. What was published meanwhile took the place of one more.
+    # first. Messages published meanwhile displaced one more.
     first_after = missing[-1] + 1
     assert first_after in (count - 4, count - 3) if overflow == "drop_oldest" else first_after >= count
 
 
 async def _read_past(client: RawClient, number: int) -> list[str]:
-    """The messages up to the first that has this number or a higher one."""
+    """Return the messages up to the first with this number or a higher one."""
     messages = [await client.message()]
     while int(messages[-1].split()[1]) < number:
         messages.append(await client.message())

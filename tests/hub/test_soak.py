@@ -1,4 +1,4 @@
-"""Hundreds of real connections in rooms: some stall, reset, leave and come again, and nobody else is any the wiser."""
+"""Hundreds of real connections in rooms: some stall, reset, leave and join again, and the others are not affected."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ _SEED: Final = int(os.environ.get("SOAK_SEED") or random.randrange(1 << 32))
 # Of all members; the others read, and stay.
 _RESTLESS: Final = 0.3
 _FLAT: Final = 0.05
-# Messages that a publisher is ahead of those who read, at most: so none of them is slow, however busy the machine is.
+# How many messages a publisher may be ahead of the reading members. None becomes slow, even on a busy machine.
 _LEAD: Final = 6
 _POLL_SECONDS: Final = 0.01
 
@@ -49,7 +49,7 @@ def process() -> Iterator[ServerProcess]:
 
 @dataclass
 class Soak:
-    """A run: so many rooms of so many members for so many seconds.
+    """A run: a number of rooms with a number of members each, for a number of seconds.
 
     Attributes:
         rate: messages a second in each room.
@@ -101,13 +101,13 @@ class Soak:
 
     async def _join(self, room: str, *, overflow: str = "close") -> Member:
         member = await Member.join(self.process, room, overflow=overflow)
-        # What is published from here on comes to it, whatever comes first.
+        # Every message published from here on has to arrive.
         member.since = self.published[room]
         self.reading[room].append(member)
         return member
 
     async def _until_read(self, room: str, lead: int) -> None:
-        """Wait for those who read all the time, but for so many messages."""
+        """Wait until the members that read all the time are at most `lead` messages behind."""
         async with asyncio.timeout(SECONDS):
             while any(
                 self.published[room] - member.reached > lead and not member.lost.done() for member in self.reading[room]
@@ -133,7 +133,7 @@ class Soak:
         until = asyncio.get_running_loop().time() + self.seconds
         while asyncio.get_running_loop().time() < until:
             room = chance.choice(names)
-            # What is dropped is announced where it is kept; elsewhere who is slow is closed.
+            # A room with a history announces dropped messages; elsewhere a slow member is closed.
             overflow = chance.choice(["drop_oldest", "drop_newest", "close"]) if room.startswith(KEPT) else "close"
             member = await self._join(room, overflow=overflow)
             self.restless.append(member)
@@ -169,7 +169,7 @@ async def _soak(soak: Soak) -> dict[str, Any]:
     ]
     # A calm member was there before the first message.
     assert [member.first for member in soak.calm] == [0] * len(soak.calm)
-    # Who read all the time was not taken for slow.
+    # A member that read all the time was not taken for slow.
     assert {member.code for member in soak.restless if member not in soak.slow} <= {1000, 1006}
     assert sorted(after["tasks"]) == sorted(before["tasks"])
     assert files_after == files
@@ -182,7 +182,7 @@ async def _soak(soak: Soak) -> dict[str, Any]:
 
 
 async def _at_rest(process: ServerProcess) -> dict[str, Any]:
-    """What the hub counts, once nobody is there any more."""
+    """Wait until the hub has no members left, and return its statistics."""
     async with asyncio.timeout(SECONDS):
         while True:
             facts: dict[str, Any] = await get(process, "/statistics")
@@ -193,7 +193,7 @@ async def _at_rest(process: ServerProcess) -> dict[str, Any]:
 
 
 async def _open_files(process: ServerProcess) -> int:
-    """How many the server has open, once it has let go of every connection: the HTTP requests for its counts too."""
+    """Wait until the server has closed all connections, and return the number of files that it has open."""
     server = psutil.Process(process.pid)
     async with asyncio.timeout(SECONDS):
         while any(each.status != psutil.CONN_LISTEN for each in server.net_connections("tcp")):

@@ -59,7 +59,7 @@ async def test_a_hub_that_has_not_started_or_has_stopped_and_its_own_thread_are_
 
 def test_a_hub_whose_loop_has_ended_refuses() -> None:
     hub = Hub()
-    # Nobody stops it.
+    # The hub is not stopped.
     asyncio.run(hub.publish(ROOM, "x"))
     with pytest.raises(HubNotRunning):
         hub.publish_from_thread(ROOM, "x")
@@ -89,7 +89,7 @@ async def test_where_the_loop_has_no_time_it_gives_up_and_nothing_is_published()
         hub.join(peer.send, ROOM)
         thread = threading.Thread(target=publish, args=[hub])
         thread.start()
-        # What blocks the loop: a handler that calculates, or waits as synchronous code does.
+        # Block the loop, as a handler does that calculates or makes a synchronous call.
         is_blocked.set()
         assert has_given_up.wait(HANGING)
         await asyncio.to_thread(thread.join)
