@@ -90,7 +90,7 @@ class Wrapper:
 
 
 class KnowsNoEmptyRooms(Wrapper):
-    """A broker whose store tells a room in which nothing is kept from no other."""
+    """A broker whose store does not know a room of which it keeps no event."""
 
     async def read(self, room: str, since: Position | None, limit: int) -> HistoryPage:
         kept = await super().read(room, None, 1)
@@ -98,7 +98,7 @@ class KnowsNoEmptyRooms(Wrapper):
 
 
 class WrapperContract(BrokerContract):
-    """The contract, run on a wrapper. What is not delivered is known soon, since nothing here goes over a wire."""
+    """The contract, run on a wrapper. Timeouts are short, since no event goes over a network."""
 
     timeout = 0.1
     shortest_age = 0.01

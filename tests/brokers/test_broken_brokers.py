@@ -1,4 +1,4 @@
-"""What the contract suite finds: brokers that are each wrong in one way, and the test that says so."""
+"""Brokers that are each wrong in one way, and the test of the contract suite that fails for each."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ from .stores import Wrapper, WrapperContract
 
 
 class Reorders(Wrapper):
-    """What comes fast is delivered by tasks, and one of them is late."""
+    """Delivers fast events in tasks, one of which is late."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type] # as Wrapper has it
@@ -40,7 +40,7 @@ class Reorders(Wrapper):
 
 
 class OwnFirst(Wrapper):
-    """What it publishes itself comes at once, and what others do a little later."""
+    """Delivers its own events at once, and those of others a little later."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type] # as Wrapper has it
@@ -148,7 +148,7 @@ class LosesSubscriptionsInAnInterruption(Wrapper):
 
 
 class GivesAnotherPosition(Wrapper):
-    """What two that publish at once get is the newest position there is."""
+    """Gives two concurrent publishers the newest position, not their own."""
 
     async def publish(self, room: str, envelope: Envelope, history: History | None) -> Position | None:
         position = await super().publish(room, envelope, history)

@@ -1,4 +1,4 @@
-"""What MemoryBroker and MemoryStore promise beyond the contract."""
+"""Promises of MemoryBroker and MemoryStore beyond the contract."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ async def nothing(*_: object) -> None: ...
 
 
 async def started(store: MemoryStore | None = None, on_event: OnEvent = nothing, *rooms: str) -> MemoryBroker:
-    """A broker that is subscribed to rooms."""
+    """Return a started broker that is subscribed to `rooms`."""
     broker = MemoryBroker(store)
     await broker.start(on_event, nothing)
     for room in rooms:
@@ -43,7 +43,7 @@ async def kept_in(broker: MemoryBroker, *rooms: str) -> list[list[str | bytes]]:
 
 
 def sees(seen: list[str | bytes]) -> OnEvent:
-    """An on_event that notes the data of each event."""
+    """Return an on_event that notes the data of each event."""
 
     async def on_event(room: str, event: RoomEvent) -> None:
         seen.append(event.envelope.data)
@@ -62,7 +62,7 @@ def without_waiting(call: Coroutine[Any, Any, Any]) -> Any:
 
 
 class Done:
-    """What can be awaited without a wait."""
+    """An awaitable that completes at once."""
 
     def __await__(self) -> Any:
         return iter(())
@@ -96,7 +96,7 @@ async def test_all_brokers_are_called_before_anything_is_awaited() -> None:
             return hand_over(event)
 
         async def hand_over(event: RoomEvent) -> None:
-            # Whoever publishes meanwhile comes second everywhere.
+            # An event published meanwhile comes second for every broker.
             await asyncio.sleep(0)
             log.append(f"{name} handed over {event.envelope.data!s}")
 
@@ -233,7 +233,7 @@ async def test_messages_expire_one_by_one_and_their_room_keeps_its_place() -> No
         assert await kept(broker, "room") == ["b"]
         await clock.advance(40)
         page = await broker.read("room", last, 10)
-        # Who has seen the last one has missed nothing, however long ago that was.
+        # A member that has seen the last event has missed nothing, however long ago that was.
         assert page.top == last
         assert page.follows(last)
         assert not page.follows(Position(last.epoch, 1))
@@ -279,7 +279,7 @@ async def test_the_memory_of_what_has_expired_is_freed_as_the_store_is_used() ->
         await publish(broker, "busy", "d", history)
         assert (len(quiet), len(busy)) == (2, 1)
         await clock.advance(1)
-        # In its own room, and in one that nobody uses.
+        # In its own room, and in an unused one.
         await publish(broker, "busy", "e", history)
         gc.collect()
         assert (len(quiet), len(busy)) == (0, 0)
@@ -344,7 +344,7 @@ async def test_a_room_with_subscribers_keeps_its_place_whatever_happens_in_other
     await broker.unsubscribe("one")
     await broker.unsubscribe("three")
     assert await kept_in(broker, *rooms) == [["x"], [], ["x"]]
-    # To be subscribed once is no shelter for ever.
+    # A subscription in the past does not protect a history.
     await publish(broker, "other", "x")
     assert await kept_in(broker, *rooms) == [[], [], ["x"]]
 

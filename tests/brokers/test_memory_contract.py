@@ -31,8 +31,8 @@ class Memory(BrokerContract):
 
 
 class TestMemoryBroker(Memory):
-    # There is nothing that could be interrupted.
-    test_after_an_interruption_the_broker_says_so_and_goes_on = None  # type: ignore[assignment] # so it is no test
+    # A broker in memory has no connection to interrupt.
+    test_after_an_interruption_the_broker_says_so_and_goes_on = None  # type: ignore[assignment] # removes the test
 
 
 class Plain(BrokerContract):
@@ -53,7 +53,6 @@ async def test_a_broker_that_can_be_cut_off_and_knows_no_empty_rooms_keeps_the_c
 
 
 def of(contract: BrokerContract, promise: str) -> Callable[[], Awaitable[None]]:
-    """One of the tests of a contract."""
     test: Callable[[], Awaitable[None]] = getattr(contract, promise)
     return test
 

@@ -34,7 +34,7 @@ def test_a_history_keeps_a_hundred_messages_for_five_minutes_unless_told_otherwi
 
 PAGES: list[tuple[list[int], int, int, bool]] = [
     ([3, 4], 4, 2, True),
-    # What the limit has cut may be read from there on.
+    # Events beyond the limit can be read from there on.
     ([3, 4], 9, 2, True),
     ([4, 5], 5, 2, False),
     # Read from before `since`.
