@@ -14,7 +14,7 @@ from tests.servers.table import SERVERS, Server
 
 from . import matrix
 
-# What a log has where something went wrong that somebody ought to look at.
+# Lines of a log that report a problem.
 _COMPLAINT: Final = re.compile(
     r"Traceback \(most recent call last\)|\b(?:ERROR|CRITICAL)\b|never retrieved|never awaited"
 )
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", params=SERVERS, ids=lambda server: server.name)
 def process(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """Each server in turn, started once for all tests, with the probe application."""
+    """Start each server once for all tests, with the probe application."""
     server: Server = request.param
     with ServerProcess(server, "tests.servers.probe_app:app") as process:
         yield process
@@ -53,7 +53,7 @@ def process(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def observed(request: pytest.FixtureRequest) -> Observe:
-    """Takes what a test saw of its row on its server, and holds it against the committed table."""
+    """Return a function that compares a test's observation with the committed table."""
     title = request.node.get_closest_marker("row").args[0]
     server: Server = request.node.callspec.params.get("process") or request.node.callspec.params["server"]
     writes = matrix.WRITES in request.config.stash
@@ -69,9 +69,9 @@ def observed(request: pytest.FixtureRequest) -> Observe:
 
 @pytest.fixture(autouse=True)
 async def no_client_stays_open(log: "Log | None") -> AsyncIterator[None]:
-    """A test that fails leaves its clients as they are; their warnings would hide why.
+    """Hang up clients that a failed test left open; their warnings would hide the failure.
 
-    It comes after `log`, which so reads what the server has to say about their end.
+    This fixture depends on `log`, which then reads the lines of the server about their end.
     """
     yield
     while opened:
@@ -79,12 +79,12 @@ async def no_client_stays_open(log: "Log | None") -> AsyncIterator[None]:
 
 
 def names_us(log: str) -> bool:
-    """Whether a traceback went through the package."""
+    """Return True if a traceback goes through the package."""
     return _OUR_FRAME in log
 
 
 class Log:
-    """What a server has logged since a test began, or since it started."""
+    """The lines that a server has logged since a test began, or since it started."""
 
     def __init__(self, process: ServerProcess) -> None:
         self._process = process
@@ -94,7 +94,7 @@ class Log:
         return self._process.log(self._start)
 
     async def count(self, wanted: str) -> int:
-        """How often a text is there, once it is there and the server has gone on to other work."""
+        """Wait for a text and for the server to settle; return how often the text is logged."""
         async with asyncio.timeout(SECONDS):
             while wanted not in self.text():
                 await asyncio.sleep(_POLL_SECONDS)
@@ -108,7 +108,7 @@ class Log:
                 await client.get("/hello")
 
     def go_on(self) -> str:
-        """What is there, which belongs to no later test."""
+        """Return the text so far, and start after it for the next test."""
         end = self._process.log_size()
         text = self.text()
         self._start = end
@@ -123,7 +123,7 @@ class Log:
 
 @pytest.fixture(scope="session")
 def process_log(process: ServerProcess) -> Iterator[Log]:
-    """One for all tests of a server, so that no line falls between two of them."""
+    """Share one log between all tests of a server, so that no line falls between two of them."""
     log = Log(process)
     yield log
     time.sleep(process.server.seconds_to_settle)
@@ -132,7 +132,7 @@ def process_log(process: ServerProcess) -> Iterator[Log]:
 
 @pytest.fixture(autouse=True)
 async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log | None]:
-    """The server's log; a complaint there fails the test unless it has one of the two marks."""
+    """Check the server's log after a test; a complaint fails it, unless it has one of the two marks."""
     if "process" not in request.fixturenames:
         yield None
         return

@@ -40,7 +40,7 @@ def _rows(module: ModuleType) -> list[str]:
 
 
 def _titles(mark: pytest.Mark) -> list[str]:
-    """The row that this mark is, or the rows that mark the parameters that it brings."""
+    """Return the title of a row mark, or the titles of the row marks of its parameters."""
     if mark.name == "row":
         return [mark.args[0]]
     if mark.name != "parametrize":
@@ -49,7 +49,7 @@ def _titles(mark: pytest.Mark) -> list[str]:
 
 
 def rows() -> dict[str, list[str]]:
-    """The titles of the rows that the tests observe, below the theme that the module's docstring names."""
+    """Return the titles of the rows that the tests observe, by the theme in the module's docstring."""
     themes = {(getdoc(module) or "").partition("\n")[0].rstrip("."): _rows(module) for module in _modules()}
     return {theme: titles for theme, titles in themes.items() if titles}
 

@@ -23,7 +23,7 @@ SLOW: Final = 10
 
 _T = TypeVar("_T")
 
-# What a client saw, or what an application noted: lists as JSON has them.
+# An event that a client saw or an application noted, as a JSON list.
 Fact: TypeAlias = list[Any]
 
 ACCEPTED: Final = "accepted"
@@ -51,13 +51,13 @@ class Peer(Protocol):
     async def reset(self) -> None: ...
     # End the connection with FIN, without a close frame.
     async def hang_up(self) -> None: ...
-    # What comes, to the server's close frame or until nothing more comes.
+    # Return the messages up to the server's close frame, or until no more arrive.
     async def listen(self) -> list[Fact]: ...
     # Wait until the application has noted this.
     async def noted(self, word: str) -> None: ...
     # Let the application go on.
     async def go(self) -> None: ...
-    # What the application noted, to its end.
+    # Return the notes of the application, up to its end.
     async def notes(self) -> list[Fact]: ...
 
 
@@ -66,7 +66,7 @@ def _message(message: str | bytes) -> Fact:
 
 
 def _denied(status: int, probes: Sequence[str], body: bytes) -> Fact:
-    # What a server writes into a refusal of its own is its affair.
+    # The body of a server's own refusal is not compared.
     return ["denied", status, list(probes), body.decode() if probes else ""]
 
 

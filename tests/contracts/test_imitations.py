@@ -27,7 +27,7 @@ APP: Final = "tests.servers.probe_app:app"
 
 # For a server that answers once the application has ended.
 _LONG_PATIENCE: Final = 5.0
-# What a server's own words are compared as.
+# Replaces a server's own text in a comparison.
 _WORDS: Final = "(the server's words)"
 
 
@@ -42,7 +42,7 @@ async def _sends(peer: Peer) -> list[Fact]:
 
 
 async def _sends_late(peer: Peer) -> list[Fact]:
-    """The application has waited for a message, and given up."""
+    """Send after the application has given up waiting for a message."""
     await peer.noted("ready")
     await peer.send("one")
     await peer.send("two")
@@ -51,7 +51,7 @@ async def _sends_late(peer: Peer) -> list[Fact]:
 
 
 async def _sends_and_closes(peer: Peer) -> list[Fact]:
-    """Nothing that came before the close frame is lost to an application that reads later."""
+    """Send and close before the application reads: it must not lose a message from before the close frame."""
     await peer.noted("ready")
     await peer.send_and_close(["one", "two"], 4001, "bye")
     await peer.go()
@@ -86,7 +86,7 @@ async def _closes_without_code(peer: Peer) -> list[Fact]:
 
 
 async def _closes_unheard(peer: Peer) -> list[Fact]:
-    """The application has not received the disconnect when it sends."""
+    """Close, so that the application sends before it has received the disconnect."""
     await peer.noted("ready")
     await peer.close(4001, "bye")
     await peer.go()
@@ -104,7 +104,7 @@ async def _hangs_up(peer: Peer) -> list[Fact]:
 
 
 async def _answers(peer: Peer) -> list[Fact]:
-    """The closing handshake is complete when the application goes on."""
+    """Complete the closing handshake before the application goes on."""
     seen = await peer.listen()
     await peer.noted("ready")
     await peer.go()
@@ -143,7 +143,7 @@ class Scenario:
     but_for: frozenset[str] = frozenset()
 
 
-# The scripts that need a client who does more than listen.
+# The scripts whose client does more than listen.
 _ACTS: Final[Mapping[str, Scenario]] = {
     "receive": Scenario(script="receive", act=_sends),
     "receive after a receive that was cancelled": Scenario(script="receive-cancelled", act=_sends_late),
@@ -187,7 +187,7 @@ async def _observe(peer: Peer, scenario: Scenario) -> dict[str, Any]:
 
 
 def _plain(fact: Fact) -> Fact:
-    """A close frame of the server's own has a reason in its own words."""
+    """Replace the reason of a close frame that the server itself sends."""
     return [*fact[:2], _WORDS] if fact[:2] == ["closed", 1009] else fact
 
 
@@ -196,7 +196,7 @@ def _compared(notes: list[Fact]) -> list[Fact]:
 
 
 def _note(note: Fact) -> Fact:
-    """An error is an OSError, for a peer that has left, or another; a reason of the server's own is in its words."""
+    """Reduce an error to OSError, for a peer that has left, or another; replace the server's own reasons."""
     word, *facts = note
     match facts:
         case [str(kind), str()]:
@@ -218,7 +218,7 @@ pytestmark = [
 async def _compare(process: ServerProcess, scenario: Scenario, patience: float) -> str:
     """Compare what a server and its imitation do, more patiently if they seem to differ; return the name of the notes.
 
-    Whether something comes at all is told by the time it takes, and a machine may be slow.
+    A missing event shows only as a timeout, and a machine may be slow.
     """
     for slowness in (1, SLOW):
         peer = RealPeer(process, scenario.script, patience, slowness)
@@ -276,12 +276,12 @@ async def test_the_imitation_loses_a_message_in_one_moment_or_in_none(process: S
     )
 
 
-# More turns of the loop than a message takes from a client to an application.
+# More event-loop iterations than a message takes from a client to an application.
 _TURNS: Final = 8
 
 
 async def _keeps_message(profile: ServerProfile, turns: int) -> bool:
-    """Whether a message is received though a receive is cancelled, so many turns of the loop after the message came."""
+    """Cancel a receive `turns` event-loop iterations after a message; return True if the message is still received."""
     received: list[Event] = []
     is_waiting, is_cancelled = asyncio.Event(), asyncio.Event()
     readers: list[asyncio.Task[Event]] = []

@@ -12,7 +12,7 @@ from .conftest import Observe
 
 
 async def _ended_with(probe: Probe, *messages: str | bytes) -> int:
-    """The code with which the server ends a connection on which the client sent this."""
+    """Send messages; return the code with which the server ends the connection."""
     ws = await probe.connect()
     for message in messages:
         await ws.send(message)
@@ -104,14 +104,14 @@ async def test_a_message_of_the_wrong_type_ends_with_1003(process: ServerProcess
 
 
 def _frame(first: int, payload: bytes, *, masked: bool = True) -> bytes:
-    """A frame with this first byte (RFC 6455 section 5.2); a mask of zeros changes nothing."""
+    """Return a frame with this first byte (RFC 6455 section 5.2); its mask of zeros keeps the payload readable."""
     if masked:
         return struct.pack("!BB4x", first, 0x80 | len(payload)) + payload
     return struct.pack("!BB", first, len(payload)) + payload
 
 
 def _close_code(data: bytes) -> int:
-    """Of the close frame that these bytes are; 1005 for an empty one, 1006 for no frame at all."""
+    """Return the code of a close frame: 1005 for an empty one, 1006 without a frame."""
     if not data:
         return CloseCode.ABNORMAL
     first, length = data[:2]

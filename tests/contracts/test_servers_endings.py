@@ -87,7 +87,7 @@ async def test_a_client_that_leaves_before_accept_frees_its_place(process: Serve
         await probe.events("works")
         client.reset()
         notes = await probe.notes()
-    # granian does not tell: there it is the time to accept.
+    # granian does not report that the client left: the handler ends when its time to accept is over.
     code = notes["end"]
     assert (code is not None) is tells
     observed("when its time to accept is over" if code is None else "at once")
@@ -102,7 +102,7 @@ async def test_an_answer_to_a_client_that_has_left_is_nobodys_mistake(process: S
         async with http(process) as web:
             await web.post(f"/go/{probe.id}")
         notes = await probe.notes()
-        # Not every server knows yet, and not every one tells.
+        # Not every server knows of the end yet, and not every server reports it.
         assert notes["answer"].partition(" ")[0] in ("returned", "ConnectionClosed")
 
 
@@ -186,7 +186,7 @@ async def test_until_closed_ends_a_handler_that_only_sends(process: ServerProces
         ws = await probe.connect()
         assert await ws.recv() == "tick"
         await leave(ws)
-        # Whether the sending or the reading meets the end first is chance, and with it which of the two codes is told.
+        # The sender or the reader meets the end first, at random; the reported code depends on that.
         assert (await probe.notes())["end"] in (1005, 1006)
     observed("ends it quietly")
 

@@ -12,7 +12,7 @@ from .conftest import Log, Observe
 
 @pytest.fixture
 async def notes(process: ServerProcess) -> dict[str, Any]:
-    """What the handler met that makes every call in the wrong state."""
+    """Return the notes of the handler that makes every call in the wrong state."""
     probe = Probe(process, "early")
     ws = await probe.connect()
     notes = await probe.notes()

@@ -19,7 +19,7 @@ APP = "tests.servers.probe_app:app"
 
 @pytest.fixture(params=SERVERS, ids=lambda server: server.name)
 def server(request: pytest.FixtureRequest) -> Server:
-    """Each server, for a test that starts it by itself."""
+    """Return each server, for a test that starts it itself."""
     server: Server = request.param
     return server
 

@@ -1,4 +1,4 @@
-"""What the frameworks mount: an application of ours that tells where it finds itself."""
+"""An application that the frameworks mount, and that reports where it is mounted."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ async def where_ws(ws: WebSocket) -> None:
 
 
 def ours(end: str = "") -> App:
-    """HTTP and a WebSocket, each with a parameter and `end` at the end, and something to start."""
+    """Return an application with HTTP, a WebSocket and a lifespan; each path has a parameter and ends in `end`."""
 
     @asynccontextmanager
     async def started() -> AsyncIterator[dict[str, bool]]:

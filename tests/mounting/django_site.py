@@ -19,7 +19,7 @@ urlpatterns = [path("page/<int:number>/", page, name="page")]
 
 
 def application() -> ASGIApp:
-    """The site's ASGI application, which raises on anything but HTTP."""
+    """Return the site's ASGI application, which raises on anything but HTTP."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.django_settings")
     app: ASGIApp = get_asgi_application()
     return app

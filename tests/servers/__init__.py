@@ -1,1 +1,1 @@
-"""Real ASGI servers as processes, an application that tells what its handlers saw, and clients for it."""
+"""Real ASGI servers as processes, an application that reports what its handlers saw, and clients for it."""

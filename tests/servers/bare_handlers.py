@@ -1,6 +1,6 @@
 """Bare ASGI applications, one script for each thing that servers do differently, and what they meet noted.
 
-No class of the package stands between a script and the server: what is noted is the server's own doing.
+A script calls the server without any class of the package, so the notes show only the server's behaviour.
 """
 
 import asyncio
@@ -157,7 +157,7 @@ def _noted(value: object) -> int | str:
 
 
 def _failure(error: Exception) -> list[str]:
-    """The nearest exception of Python's own that it is, and the server's own words."""
+    """Return the name of the nearest built-in class of an error, and its own type and text."""
     builtin = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins")
     return [builtin, f"{type(error).__module__}.{type(error).__qualname__}: {error}"]
 
@@ -167,7 +167,7 @@ def _types(value: Sequence[object] | None) -> list[str] | None:
 
 
 def described(scope: Scope) -> dict[str, Any]:
-    """A scope without what is chance."""
+    """Describe a scope without the values that differ between runs."""
     return {
         "keys": sorted(scope),
         "asgi": dict(scope.get("asgi", {})),
@@ -275,7 +275,7 @@ class _Run:
 
 
 def bare_app(journal: Journal) -> ASGIApp:
-    """An application that runs the script which the last part of the path names."""
+    """Return an application that runs the script named by the last part of the path."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await _Run(journal, scope, receive, send)()

@@ -1,4 +1,4 @@
-"""What the contract suite does to a server: WebSockets that open and end in every way, HTTP, and bytes as they are."""
+"""Clients of the contract suite: WebSockets that open and end in every way, HTTP, and raw bytes."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ SECONDS: Final = HANGING
 # RFC 6455 section 1.3: the key of the example.
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
-# The WebSockets of the test that runs, for whoever has to see that none stays open.
+# The WebSockets of the running test, for the fixture that checks that none stays open.
 opened: Final[list[ClientConnection]] = []
 
 
@@ -58,7 +58,7 @@ class Probe:
         return ws
 
     async def refusal(self, *, query: Mapping[str, Any] | None = None, **options: Any) -> Response:
-        """The response to a handshake that is refused."""
+        """Return the response to a handshake that is refused."""
         try:
             ws = await self.connect(query=query, **options)
         except InvalidStatus as error:
@@ -67,12 +67,12 @@ class Probe:
         raise AssertionError("the handshake was not refused")
 
     async def events(self, until: str = "end", seconds: float = SECONDS) -> list[list[Any]]:
-        """The handler's notes, once one of them is `until`."""
+        """Return the handler's notes, once one of them is `until`."""
         async with http(self.process) as client:
             return await self.events_by(client, until, seconds)
 
     async def events_by(self, client: httpx2.AsyncClient, until: str, seconds: float) -> list[list[Any]]:
-        """The same by an open HTTP client."""
+        """Return the same notes with an open HTTP client."""
         query: dict[str, str | float] = {"until": until, "seconds": seconds}
         response = await client.get(f"/events/{self.id}", params=query, timeout=seconds + SECONDS)
         notes: list[list[Any]] = response.json()
@@ -80,12 +80,12 @@ class Probe:
         return notes
 
     async def notes(self, until: str = "end", seconds: float = SECONDS) -> dict[str, Any]:
-        """The notes by their words; each word's facts are one value, or a list where there are more."""
+        """Return the notes by their words; each word's facts are one value, or a list of several."""
         return {word: facts[0] if len(facts) == 1 else facts for word, *facts in await self.events(until, seconds)}
 
 
 async def next_client_is_served(process: ServerProcess) -> None:
-    """Whatever a client did before, the server takes the next one."""
+    """Check that the server still serves another client."""
     ws = await Probe(process, "endpoint").connect()
     await ws.send("next")
     assert await ws.recv() == "next"
@@ -99,7 +99,7 @@ def http(process: ServerProcess) -> httpx2.AsyncClient:
 
 
 async def close_frame(ws: ClientConnection) -> tuple[int, str]:
-    """The code and the reason in the server's close frame; 1005 for an empty one, 1006 for none."""
+    """Return the code and the reason in the server's close frame: 1005 for an empty one, 1006 for none."""
     try:
         async with asyncio.timeout(SECONDS):
             while True:
@@ -127,7 +127,7 @@ def hang_up(ws: ClientConnection) -> None:
 
 
 def handshake(target: str, **replaced: str | None) -> bytes:
-    """The bytes of an opening handshake; a header is replaced, or left out with None, by its name with underscores."""
+    """Return the bytes of an opening handshake. A keyword replaces a header, or omits it: `sec_websocket_key=None`."""
     headers: dict[str, str | None] = {
         "host": "127.0.0.1",
         "connection": "Upgrade",
@@ -142,7 +142,7 @@ def handshake(target: str, **replaced: str | None) -> bytes:
 
 @asynccontextmanager
 async def raw(process: ServerProcess, first: bytes) -> AsyncIterator["RawConnection"]:
-    """A TCP connection on which `first` was sent."""
+    """Open a TCP connection, and send `first`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
     try:
         writer.write(first)
@@ -162,7 +162,7 @@ class RawConnection:
     writer: asyncio.StreamWriter
 
     async def response(self) -> int:
-        """The status of an HTTP response, whose headers are read."""
+        """Read the head of an HTTP response, and return its status."""
         async with asyncio.timeout(SECONDS):
             head = await self.reader.readuntil(b"\r\n\r\n")
         return int(head.split(b" ", 2)[1])

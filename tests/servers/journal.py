@@ -1,4 +1,4 @@
-"""What handlers saw, by connection, for a test to read from the same server over HTTP."""
+"""Notes of handlers, by connection, which a test reads from the same server over HTTP."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._notes: defaultdict[str, list[list[Any]]] = defaultdict(list)
-        # Who waits for the next note of a connection.
+        # The events that wait for the next note of a connection.
         self._waiting: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
 
     def note(self, source: WebSocket | str, word: str, *facts: Any) -> None:
@@ -44,7 +44,6 @@ class Journal:
             event.set()
 
     def of(self, name: str) -> list[list[Any]]:
-        """The notes of one connection."""
         return self._notes[name]
 
     async def until(self, name: str, word: str) -> None:
@@ -55,7 +54,7 @@ class Journal:
             await event.wait()
 
     async def read(self, request: Request) -> Response:
-        """`/events/{id}?until=WORD&seconds=S`: the notes once there is one of that word; 504 if none comes in time."""
+        """Serve `/events/{id}?until=WORD&seconds=S`: the notes once one has that word; 504 if none comes in time."""
         name = request.path_params["id"]
         status = 200
         try:
@@ -66,13 +65,13 @@ class Journal:
         return JSONResponse(self.of(name), status=status)
 
     async def go(self, request: Request) -> Response:
-        """`/go/{id}`: the client's word to a script that waits for it."""
+        """Serve `/go/{id}`: the client's signal to a script that waits for it."""
         self.note(request.path_params["id"], "go")
         return Response(status=204)
 
 
 async def outcome(call: Awaitable[object]) -> str:
-    """What a call came to: the name of what it raised, with the close code; "hung" if it never came back."""
+    """Return the outcome of a call: the name of its exception, with the close code; "hung" if it did not return."""
     try:
         async with asyncio.timeout(_HANG_SECONDS):
             await call

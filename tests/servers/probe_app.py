@@ -60,7 +60,7 @@ _bare = bare_app(journal)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """The probe, with a bare application of one kind beside it; the scope is the server's own."""
+    """Serve the probe, or below `/bare/` a bare application, with the unchanged scope of the server."""
     # A server that prepends its root path to the path is one of the facts to be noted.
     serves = _bare if scope["type"] == "websocket" and "/bare/" in scope["path"] else _probe
     await serves(scope, receive, send)

@@ -22,7 +22,7 @@ MIB = 1024 * KIB
 
 @websocket_app
 async def watch(ws: WebSocket) -> None:
-    """Receives to the end, then makes every call again."""
+    """Receive to the end, then make every call again."""
     await ws.accept()
     journal.note(ws, "accepted")
     try:
@@ -64,7 +64,7 @@ class Endpoint(WebSocketEndpoint):
 
 @websocket_app
 async def sleeper(ws: WebSocket) -> None:
-    """Neither sends nor receives: `until_closed` is what tells it that the peer left."""
+    """Wait without sending or receiving: `until_closed` notices that the peer has left."""
     await ws.accept()
     async with ws.until_closed():
         journal.note(ws, "accepted")
@@ -74,7 +74,7 @@ async def sleeper(ws: WebSocket) -> None:
 
 @websocket_app
 async def ticker(ws: WebSocket) -> None:
-    """Only sends."""
+    """Send, and never receive."""
     await ws.accept()
     async with ws.until_closed():
         journal.note(ws, "accepted")
@@ -89,7 +89,7 @@ async def ticker(ws: WebSocket) -> None:
 
 @websocket_app
 async def early(ws: WebSocket) -> None:
-    """Calls that have to wait for accept."""
+    """Make every call in the wrong state, before accept and after it."""
     for name, call in {
         "send": lambda: ws.send("too early"),
         "receive": ws.receive,
@@ -104,7 +104,7 @@ async def early(ws: WebSocket) -> None:
 
 @websocket_app
 async def subprotocol(ws: WebSocket) -> None:
-    """Accepts with the subprotocol `name`."""
+    """Accept with the subprotocol `name`."""
     try:
         await ws.accept(ws.query_params["name"])
     finally:
@@ -143,7 +143,7 @@ async def never_accept(ws: WebSocket) -> None:
 
 
 async def work_first(ws: WebSocket) -> None:
-    """Never done before it could accept."""
+    """Work until cancelled, without accepting."""
     journal.note(ws, "works")
     try:
         await asyncio.get_running_loop().create_future()
@@ -153,7 +153,7 @@ async def work_first(ws: WebSocket) -> None:
 
 @websocket_app
 async def answer_late(ws: WebSocket) -> None:
-    """Answers the handshake as `call` says, when the client says go, whether or not it has left."""
+    """Answer the handshake with `call` after the signal of the client, even if it has left."""
 
     async def answer() -> None:
         journal.note(ws, "works")
@@ -163,7 +163,7 @@ async def answer_late(ws: WebSocket) -> None:
         journal.note(ws, "send", await outcome(ws.send("late")))
         journal.note(ws, "end")
 
-    # A server that tells of the leaving has the handler cancelled.
+    # The handler is cancelled if the server reports that the client left.
     answering = asyncio.create_task(answer())
     await asyncio.wait([answering])
 
@@ -176,7 +176,7 @@ async def any_origin(ws: WebSocket) -> None:
 
 @websocket_app
 async def view(ws: WebSocket) -> None:
-    """Sends what the handler sees of the connection."""
+    """Send the view that the handler has of the connection."""
     await ws.accept()
     assert ws.client is not None
     await ws.send_json(
@@ -196,7 +196,7 @@ async def view(ws: WebSocket) -> None:
 
 @websocket_app
 async def close(ws: WebSocket) -> None:
-    """Closes with the query's `code` and `reason`."""
+    """Close with the query's `code` and `reason`."""
     await ws.accept()
     code, reason = int(ws.query_params["code"]), ws.query_params.get("reason", "")
     journal.note(ws, "first close", await outcome(ws.close(code, reason)))
@@ -205,7 +205,7 @@ async def close(ws: WebSocket) -> None:
 
 @websocket_app
 async def bad_close(ws: WebSocket) -> None:
-    """Tries what no close frame may carry, then sends a message."""
+    """Close with codes and reasons that a close frame may not carry, then send a message."""
     await ws.accept()
     for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000):
         journal.note(ws, f"close {code}", await outcome(ws.close(code)))
@@ -217,7 +217,7 @@ async def bad_close(ws: WebSocket) -> None:
 
 @websocket_app
 async def close_while_reading(ws: WebSocket) -> None:
-    """One task reads while another closes."""
+    """Read in one task while another closes."""
     await ws.accept()
     reader = asyncio.create_task(outcome(ws.receive()))
     # The first message proves that the task reads; it starts over for the second.
@@ -247,7 +247,7 @@ async def raise_late(ws: WebSocket) -> None:
 
 @websocket_app
 async def empty(ws: WebSocket) -> None:
-    """Sends an empty message of each kind, and something after it."""
+    """Send an empty message of each kind, and a message after each."""
     await ws.accept()
     for message in ("", b""):
         await ws.send(message)
@@ -275,7 +275,7 @@ async def two_readers(ws: WebSocket) -> None:
 
 @websocket_app
 async def cancelled_reader(ws: WebSocket) -> None:
-    """Gives up waiting for a message again and again, to the end of the connection."""
+    """Cancel `receive` repeatedly, until the connection ends."""
     await ws.accept()
     received = []
     try:
@@ -291,7 +291,7 @@ async def cancelled_reader(ws: WebSocket) -> None:
 
 @websocket_app
 async def flood(ws: WebSocket) -> None:
-    """Sends to a client that never reads until `send` blocks, or 32 MiB are taken; then closes, bounded."""
+    """Send to a client that never reads until `send` blocks, or 32 MiB are taken; then close, with a timeout."""
     await ws.accept()
     piece, taken = bytes(MIB), 0
     try:
@@ -308,7 +308,7 @@ async def flood(ws: WebSocket) -> None:
 
 @websocket_app
 async def deaf(ws: WebSocket) -> None:
-    """Never receives, until told to by the query's `seconds` passing."""
+    """Wait for the query's `seconds`, then receive."""
     await ws.accept()
     journal.note(ws, "accepted")
     await asyncio.sleep(float(ws.query_params["seconds"]))

@@ -67,7 +67,7 @@ class Program:
                     return self
                 self.stop()
         except BaseException:
-            # Who is interrupted here gets no `__exit__`, and the program has a session of its own.
+            # `__exit__` does not run after an interrupt here, and the program has a session of its own.
             self.kill()
             self._log.close()
             raise
@@ -82,7 +82,7 @@ class Program:
         self._log.close()
 
     def _refuse_taken_port(self) -> None:
-        # Else whoever has it would be taken for the program.
+        # Otherwise another process on this port would be taken for the program.
         try:
             socket.create_server(("127.0.0.1", self.port)).close()
         except OSError as error:
@@ -135,7 +135,7 @@ class Program:
         return f"{scheme}://127.0.0.1:{self.port}{path}"
 
     def log(self, since: int = 0) -> str:
-        """What the program has written to stdout and stderr, from the byte `since` on."""
+        """Return the output of the program to stdout and stderr, from the byte `since` on."""
         return Path(self._log.name).read_bytes()[since:].decode(errors="replace")
 
     def log_size(self) -> int:

@@ -43,17 +43,17 @@ class Server:
         return self.profile.has_lifespan
 
     def sees_close(self, code: int, reason: str) -> tuple[int, str]:
-        """What the application is told of a client's close frame."""
+        """Return the code and reason that the application receives of a client's close frame."""
         profile = self.profile
         told = code if profile.tells_close_code else profile.code_of_lost_connection
         return told, reason if profile.tells_close_reason else ""
 
     def denies(self, status: int) -> int:
-        """The status that a client sees of a refusal."""
+        """Return the status that a client receives for a refusal."""
         return status if self.profile.denial_response else 403
 
     def on_wire(self, code: int) -> int:
-        """The close code that a client sees of one that the application sent."""
+        """Return the close code that a client receives for a code that the application sent."""
         return code if self.profile.sends_registered_codes or not 1001 <= code <= 1014 else code + 3900
 
 
