@@ -30,7 +30,6 @@ class Target:
         return counts
 
     def run(self, workload: str, path: str, *, server: str = "plain", **fields: Any) -> dict[str, Any]:
-        """The outcome of a job."""
         job = json.dumps(self.job(workload, path, server=server, **fields))
         # The open loop takes the interval timer, which pytest-timeout needs: it gets a process of its own.
         done = perform(job) if "rate" in fields else None
@@ -46,14 +45,14 @@ class Target:
 
 
 def perform(job: str) -> subprocess.CompletedProcess[str]:
-    """The program, with that on its standard input."""
+    """Run the load program with `job` on its standard input."""
     command = [sys.executable, "-m", "benchmarks.load"]
     return subprocess.run(command, input=job, capture_output=True, text=True, check=False, timeout=HANGING)
 
 
 @contextmanager
 def running_server() -> Iterator[Target]:
-    """One of its own."""
+    """Start a load server in a process of its own."""
     command = [sys.executable, "-m", "tests.benchmarks.load_server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

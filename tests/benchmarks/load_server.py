@@ -17,11 +17,11 @@ from websockets.http11 import Request, Response
 Message = str | bytes
 Lie = Callable[[ServerConnection, Message], Awaitable[None]]
 
-# The message for which a lie is told: not the first one, not the last one.
+# The message with a wrong reply: neither the first nor the last.
 AT = 5
 FLOOD = b"x" * 65536
 
-# In the order of joining, so that who never reads stops what comes after.
+# In the order of joining: a client that never reads blocks those after it.
 room: dict[ServerConnection, None] = {}
 counts: Counter[str] = Counter()
 
@@ -35,7 +35,7 @@ async def wrong(ws: ServerConnection, message: Message) -> None:
 
 
 async def missing(ws: ServerConnection, message: Message) -> None:
-    """Nothing comes back."""
+    """Do not reply."""
 
 
 async def doubled(ws: ServerConnection, message: Message) -> None:
@@ -79,13 +79,13 @@ async def sleeps(ws: ServerConnection, message: Message) -> None:
 
 
 async def pings(ws: ServerConnection, message: Message) -> None:
-    """A ping comes in the same segment as the reply and after it, so that it is what was read last."""
+    """Send a ping after the reply and in the same segment, so that the ping is read last."""
     await ws.send(message)
     await ws.ping()
 
 
 async def chatters(ws: ServerConnection, message: Message) -> None:
-    """One reply too many, but only when nothing is outstanding."""
+    """Send one reply too many, but only when none is pending."""
     await ws.send(message)
     await asyncio.sleep(0.02)
     await ws.send(message)

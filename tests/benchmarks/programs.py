@@ -24,7 +24,7 @@ _MISSING: Final = re.compile(r"^\w+: (\w+ (?:is not installed|does not load).*)$
 
 
 def peer_command(name: str, *options: str, node_directory: Path = NODE_DIRECTORY) -> list[str]:
-    """How a peer is started, but for its port. Skips the test where there is no Node.js for it."""
+    """Return the command of a peer, without its port. Skip the test if Node.js is needed and missing."""
     if name != NODE_PEER:
         return [sys.executable, "-m", f"benchmarks.peers.{name}", *options]
     node = shutil.which("node")
@@ -34,14 +34,14 @@ def peer_command(name: str, *options: str, node_directory: Path = NODE_DIRECTORY
 
 
 def skip_where_missing(said: str) -> None:
-    """Skip the test where a peer said that the package it stands on is missing."""
+    """Skip the test if a peer reported that a package it needs is missing."""
     if missing := _MISSING.search(said):
         pytest.skip(missing[1])
 
 
 @contextmanager
 def running_peer(name: str, options: Sequence[str] = ()) -> Iterator[Program]:
-    """A peer on a free port. Skips the test where the peer says that the package it stands on is missing."""
+    """Start a peer on a free port. Skip the test if the peer reports that a package it needs is missing."""
     program = Program(name, peer_command(name, "--port={port}", *options))
     try:
         program.__enter__()
@@ -63,5 +63,5 @@ def program_ended(program: Program) -> Iterator[None]:
 
 
 def running_app(name: str) -> Program:
-    """An application on uvicorn, at a free port; use as a context manager."""
+    """Return an application on uvicorn, at a free port; use it as a context manager."""
     return ServerProcess(SERVERS[0], f"benchmarks.apps.{name}:app")

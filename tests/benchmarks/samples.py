@@ -46,7 +46,7 @@ MESSAGE: Final = "one message in and one out"
 
 
 def results(*, count: int = 5) -> Results:
-    """A run with `count` (up to five) repetitions of every scenario that differs in kind."""
+    """Return a run with `count` (up to five) repetitions of every scenario that differs in kind."""
     run = Results(
         command=COMMAND,
         when="2025-11-22T19:48:11+00:00",
@@ -86,7 +86,7 @@ def results(*, count: int = 5) -> Results:
 
 
 def samples(middle: float, count: int, turn: int = 0) -> tuple[float, ...]:
-    """Some around `middle`, for each `turn` in another order."""
+    """Return `count` values around `middle`, in another order for each `turn`."""
     return tuple(middle * _NOISE[(index + turn) % len(_NOISE)] for index in range(count))
 
 

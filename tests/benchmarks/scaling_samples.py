@@ -32,7 +32,7 @@ FIGURES: Final = {
 
 
 def results(*, leave_out: tuple[str, ...] = ()) -> Results:
-    """A run without the scenarios that are left out."""
+    """Return a run without the scenarios in `leave_out`."""
     return Results(
         command="python -m benchmarks all --json made-up.json",
         when="2025-11-22T19:48:11+00:00",

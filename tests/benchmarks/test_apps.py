@@ -1,4 +1,4 @@
-"""What the applications under load and the peers do: the same, so that their figures can stand side by side."""
+"""The applications under load and the peers behave the same, so that their figures are comparable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -48,7 +48,7 @@ async def received(members: Sequence[ClientConnection], message: str | bytes) ->
 
 @asynccontextmanager
 async def members(program: Program, path: str, count: int) -> AsyncIterator[list[ClientConnection]]:
-    """A room of so many members; who comes is heard by all, which shows that it is in."""
+    """Join a room with `count` members; a message from each new member shows that it has joined."""
     async with AsyncExitStack() as stack:
         joined: list[ClientConnection] = []
         for number in range(count):

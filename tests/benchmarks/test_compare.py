@@ -1,4 +1,4 @@
-"""What moved between two runs, and the exit status."""
+"""The comparison of two runs: the changes that it shows, and its exit status."""
 
 import argparse
 import dataclasses

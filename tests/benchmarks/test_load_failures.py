@@ -1,4 +1,4 @@
-"""What a server does wrong ends the run with one line that says what it was."""
+"""Errors of a server end the run, with one line that names the error."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who is measured when, and what becomes of a contestant that fails; the servers and the load are real."""
+"""The order of measurements, and contestants that fail; the servers and the load are real."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def contestant(name: str, *command: str, **fields: Any) -> Contestant:
 
 
 def server(source: str) -> tuple[str, ...]:
-    """The command of a program that serves WebSockets as `handler` in `source` has it."""
+    """Return the command of a program that serves WebSockets with `handler` in `source`."""
     program = f"""
 import asyncio, itertools, os, sys
 from websockets.asyncio.server import serve

@@ -1,4 +1,4 @@
-"""What `python -m benchmarks show` makes of a file of results."""
+"""The output of `python -m benchmarks show` for a file of results."""
 
 from pathlib import Path
 
