@@ -54,7 +54,7 @@ class Talker:
 
 @asynccontextmanager
 async def connected(room: str, name: str | None, visitor: str | None = None, **options: Any) -> AsyncIterator[Talker]:
-    """Somebody who has connected to a room, and has not joined it."""
+    """Connect to a room without joining it."""
     headers = [] if visitor is None else [("cookie", f"asgi_ws_visitor={visitor}")]
     query = "" if name is None else f"?{urlencode({'name': name})}"
     path = f"/chat/{quote(room, safe='')}{query}"
@@ -66,7 +66,7 @@ async def connected(room: str, name: str | None, visitor: str | None = None, **o
 
 @asynccontextmanager
 async def joined(room: str, name: str, visitor: str | None = None) -> AsyncIterator[Talker]:
-    """Somebody who is in a room."""
+    """Join a room."""
     async with connected(room, name, visitor) as talker:
         answer = await talker.ask("sub")
         assert answer["type"] == "sub", answer

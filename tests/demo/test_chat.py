@@ -31,7 +31,7 @@ def room() -> str:
     return uuid4().hex
 
 
-# -- what is said
+# -- messages
 
 
 async def test_what_one_says_everyone_gets_in_one_order_with_the_server_s_name_and_time(room: str) -> None:
@@ -93,7 +93,7 @@ async def test_a_client_that_does_not_read_is_told_of_the_gap_and_stays(hub: Hub
         assert await ada.here() == {"Ada": 1}
 
 
-# -- who is here
+# -- members
 
 
 async def test_joining_and_leaving_is_told_to_the_others(room: str) -> None:

@@ -24,16 +24,16 @@ from typing import Final
 from . import Mutation, rows_by_area
 
 _ROOT: Final = Path(__file__).parents[2]
-# What the tests do not need, or would write to.
+# Files that the tests do not need, or would write to.
 _NOT_COPIED: Final = shutil.ignore_patterns(
     ".git", ".venv*", "build", "dist", "site", "node_modules", "__pycache__", ".hypothesis", ".*_cache"
 )
-# Seconds for the tests of one mutation. What hangs is found.
+# Seconds for the tests of one mutation. A timeout counts as found.
 _MOST_SECONDS: Final = 300
 # Of one test, so that most of those that hang name themselves.
 _MOST_SECONDS_OF_A_TEST: Final = 30
 _TESTS_FAILED: Final = 1
-# What pytest prints at its end.
+# The last line of the output of pytest.
 _SUMMARY: Final = re.compile(r" in \d+\.\d+s")
 # The process groups of the tests under way.
 _running: Final[set[int]] = set()
@@ -46,7 +46,7 @@ class BrokenRow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one row.
+    """The result of one row.
 
     Attributes:
         name: of the row, with its area.
