@@ -17,7 +17,7 @@ RawPairs = Sequence[tuple[bytes, bytes]]
 
 
 def http_scope(method: str = "GET", path: str = "/", *, headers: RawPairs = (), **more: Any) -> Scope:
-    """A scope as uvicorn makes them."""
+    """Return a scope as uvicorn makes them."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -38,7 +38,7 @@ def http_scope(method: str = "GET", path: str = "/", *, headers: RawPairs = (), 
 
 
 def websocket_scope(path: str = "/", **options: Any) -> Scope:
-    """A scope as the testing kit makes them; its options are those of a `WebSocketCommunicator`."""
+    """Return a scope as the testing kit makes them; the options are those of a `WebSocketCommunicator`."""
 
     async def nowhere(scope: Scope, receive: Receive, send: Send) -> None: ...
 
@@ -47,7 +47,7 @@ def websocket_scope(path: str = "/", **options: Any) -> Scope:
 
 
 async def fetch(app: ASGIApp, path: str = "/", *, method: str = "GET", body: bytes = b"") -> httpx2.Response:
-    """One request as a client makes it; what the application raises is raised here."""
+    """Make a request with a client; exceptions of the application are raised here."""
     async with http_client(app) as client:
         return await client.request(method, path, content=body)
 
@@ -81,7 +81,7 @@ class Exchange:
         return self
 
     async def receive(self) -> Event:
-        """The server's `receive`: the body, and then nothing before the client leaves."""
+        """Return the next piece of the body, then wait until the client leaves."""
         index, self.reads = self.reads, self.reads + 1
         if index < len(self.pieces):
             more_body = self.leaves or index + 1 < len(self.pieces)
@@ -91,7 +91,6 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, event: Event) -> None:
-        """The server's `send`."""
         if self.send_error is not None:
             raise self.send_error
         self.events.append(event)
@@ -124,18 +123,18 @@ class Exchange:
 async def http(
     app: ASGIApp, method: str = "GET", path: str = "/", *, body: bytes = b"", headers: RawPairs = (), **scope: Any
 ) -> Exchange:
-    """One whole request of any scope; what the application raises is raised here."""
+    """Run a whole request with any scope; exceptions of the application are raised here."""
     return await Exchange(http_scope(method, path, headers=headers, **scope), [body]).run(app)
 
 
 async def get(app: ASGIApp, path: str = "/", **scope: Any) -> Exchange:
-    """GET, whole, of any scope."""
+    """Run a whole GET request with any scope."""
     return await http(app, "GET", path, **scope)
 
 
 STARTUP: Event = {"type": "lifespan.startup"}
 SHUTDOWN: Event = {"type": "lifespan.shutdown"}
-# What a whole life is answered with.
+# The answers to a whole lifespan.
 COMPLETE = (("startup.complete", ""), ("shutdown.complete", ""))
 
 
@@ -149,7 +148,7 @@ class LifespanServer:
         self.task = asyncio.ensure_future(app(self.scope, self.inbox.get, self._outbox.put))
 
     async def ask(self, event: Event) -> tuple[str, str]:
-        """What the application answers: what became of it, and its message."""
+        """Send an event; return the type of the application's answer, and its message."""
         self.inbox.put_nowait(dict(event))
         async with asyncio.timeout(HANGING):
             answer = await self._outbox.get()

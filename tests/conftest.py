@@ -14,7 +14,7 @@ from . import kit_bounds, quick
 from .eager_tasks import eager_task_factory
 from .shielding import reporting_shield
 
-# What coverage sets for the processes that a measured one starts, such as the workers of pytest-xdist.
+# Coverage sets it for the child processes of a measured one, such as the workers of pytest-xdist.
 _COVERAGE: Final = "COVERAGE_PROCESS_CONFIG"
 _coverage_config: Final = os.environ.get(_COVERAGE)
 # Only their servers run lines of the package that no test runs in its own process. Measuring a server makes it slow.
@@ -63,7 +63,7 @@ async def each_task_start(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 async def reports(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[dict[str, Any]]]:
-    """What the loop's exception handler is told, with `asyncio.shield` of Python 3.14."""
+    """Collect the calls of the loop's exception handler, with `asyncio.shield` of Python 3.14."""
     told: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: told.append(context))

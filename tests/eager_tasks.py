@@ -51,7 +51,7 @@ class _Begun(Coroutine[Any, Any, Any]):
 def _imitated_factory(
     loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], *, context: Context | None = None, **more: Any
 ) -> "asyncio.Task[Any]":
-    """A task that is begun at once; unlike the real ones, one that ends there is done in the next iteration only."""
+    """Start a task at once. Unlike a real eager task, one that ends at once is done only in the next iteration."""
     if not loop.is_running():
         return asyncio.Task(work, loop=loop, context=context, **more)
     context = copy_context() if context is None else context
@@ -74,7 +74,7 @@ eager_task_factory: Any = getattr(asyncio, "eager_task_factory", _imitated_facto
 
 
 def new_event_loop(*, use_subprocess: bool = False) -> asyncio.AbstractEventLoop:
-    """asyncio's own loop with tasks that are begun at once, for `asyncio.Runner` and for uvicorn's --loop."""
+    """Return asyncio's own loop with eager tasks, for `asyncio.Runner` and for uvicorn's --loop."""
     loop = asyncio.new_event_loop()
     loop.set_task_factory(eager_task_factory)
     return loop

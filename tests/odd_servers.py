@@ -7,7 +7,7 @@ from asgi_ws.extensions import ABORT_EXTENSION
 
 
 def failing(app: ASGIApp, event_type: str, error: Exception) -> ASGIApp:
-    """The application on a server, or below a middleware, whose `send` raises for events of one type."""
+    """Wrap an application in a server, or a middleware, whose `send` raises for events of one type."""
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         async def fail(event: Event) -> None:
@@ -21,7 +21,7 @@ def failing(app: ASGIApp, event_type: str, error: Exception) -> ASGIApp:
 
 
 def untold(app: ASGIApp) -> ASGIApp:
-    """The application on a server that never tells of the end."""
+    """Wrap an application in a server that never sends the disconnect event."""
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         async def receive_no_end() -> Event:

@@ -1,4 +1,4 @@
-"""What several tests ask of a connection, beside what the testing kit tells."""
+"""Helpers of several tests that the testing kit does not have."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,14 +18,14 @@ async def refusal(peer: WebSocketCommunicator) -> tuple[int, bytes]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Give the loop its turns until `condition()` holds."""
+    """Run event-loop iterations until `condition()` holds."""
     async with asyncio.timeout(HANGING):
         while not condition():
             await asyncio.sleep(0)
 
 
 async def outcome(awaitable: Awaitable[Any]) -> Any:
-    """What it returns, or the exception that it raises."""
+    """Return the result of `awaitable`, or the exception that it raises."""
     try:
         return await awaitable
     except Exception as error:  # noqa: BLE001 -- any exception is an outcome

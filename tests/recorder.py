@@ -27,7 +27,7 @@ class Recorder(WebSocketEndpoint):
 async def calls_of(
     endpoint: type[Recorder], *messages: str | bytes, **options: Any
 ) -> tuple[list[Any], WebSocketCommunicator]:
-    """What an endpoint is called with, and the connection, which the peer ends with 1001."""
+    """Return the calls of an endpoint, and the connection, which the peer ends with 1001."""
     calls: list[Any] = []
     app = endpoint.as_asgi(init={"calls": calls}, **options)
     with VirtualClock() as clock:
@@ -35,11 +35,11 @@ async def calls_of(
             await peer.connect()
             for message in messages:
                 await peer.send(message)
-            # What the endpoint does about them comes before the peer leaves.
+            # The endpoint handles the messages before the peer leaves.
             await clock.settle()
             await peer.close(1001)
     return calls, peer
 
 
 class Boom(Exception):
-    """What a handler raises here."""
+    """The exception that handlers raise here."""

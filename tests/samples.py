@@ -12,7 +12,7 @@ from .asgi import Exchange, http_scope, websocket_scope
 
 @http_app
 async def show(request: Request) -> Response:
-    """Where the request came out."""
+    """Return the root path, the path and the parameters of a request."""
     scope = request.scope
     return Response(f"{scope['root_path']}|{scope['path']}|{sorted(request.path_params.items())}")
 

@@ -12,7 +12,7 @@ import asgi_ws
 
 PACKAGE = Path(asgi_ws.__file__).parent
 GROUND = {"_asgi", "close_codes", "errors", "extensions", "sizes"}
-# What of the package a module, or all modules of a folder, may import; anything else is forbidden.
+# The parts of the package that a module, or all modules of a folder, may import; others are forbidden.
 ONLY = {
     **dict.fromkeys(GROUND, GROUND),
     "_aio": set(),
@@ -21,7 +21,7 @@ ONLY = {
     "wire": {"errors", "close_codes", "sizes"},
     "uvicorn_protocol": {*GROUND, "wire"},
 }
-# What these may never import, directly or by way of another module.
+# The parts that these may never import, directly or through another module.
 _ABOVE = {"application", "demo", "endpoints", "live", "routing"}
 NEVER = {
     **dict.fromkeys(("connection", "http", "security", "websocket"), _ABOVE | {"brokers", "hub"}),
@@ -34,7 +34,7 @@ NEVER = {
     "websocket.state": {"http"},
     "websocket": _ABOVE | {"brokers", "http", "hub"},
 }
-# What of the package, or which library, is imported by these alone.
+# Parts of the package, and libraries, that only these import.
 ONLY_BY = {
     "asgiref": {"testing"},
     "demo": {"__init__"},

@@ -26,7 +26,7 @@ from .asgi import fetch
 
 
 async def answers(ws: Any) -> Any:
-    """Serves either."""
+    """Serve a request or a WebSocket."""
     if isinstance(ws, Request):
         return Response("served")
     await ws.accept()

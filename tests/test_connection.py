@@ -117,7 +117,7 @@ def by_litestar(name: str, value: str) -> str:
     return Cookie(name, value=value).to_header(header="")
 
 
-# What a header and SimpleCookie take: no control characters, and latin-1.
+# Both a header and SimpleCookie take these: latin-1 without control characters.
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, blacklist_categories=["Cc"]), max_size=20)
 
 

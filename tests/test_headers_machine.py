@@ -20,12 +20,12 @@ def values(pairs: Pairs, name: str) -> list[str]:
 
 
 def alike(first: Pairs, second: Pairs) -> bool:
-    """Whether two models give the same values, in the same order, for every name."""
+    """Return True if two models have the same values, in the same order, for every name."""
     return all(values(first, name) == values(second, name) for name, _ in first + second)
 
 
 def agrees(view: MultiMapping, pairs: Pairs, asked: str, key: Callable[[str], str], which: int) -> None:
-    """The view is the model, whose names are keys already; of several values `which` is the one that `[]` gives."""
+    """Compare a view with a model whose names are keys; `[]` returns the value at `which`."""
     found = values(pairs, key(asked))
     assert view.getlist(asked) == found
     assert view.get(asked) == (found[which] if found else None)

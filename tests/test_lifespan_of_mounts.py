@@ -43,7 +43,7 @@ async def takes_no_answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def scripted(*script: str, state: dict[str, Any] | None = None) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """An application that takes one lifespan event for each line, and does what the line says."""
+    """Return an application that receives one lifespan event for each line of the script, and runs the line."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for line in script:

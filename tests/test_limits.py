@@ -26,7 +26,7 @@ from .odd_servers import Gate
 
 
 def echo(**limits: Any) -> WebSocketApp:
-    """A handler under these limits that answers every message with its length."""
+    """Return a handler with these limits that answers every message with its length."""
 
     @websocket_app(limits=Limits(**limits))
     async def handler(ws: WebSocket) -> None:
@@ -38,7 +38,7 @@ def echo(**limits: Any) -> WebSocketApp:
 
 
 async def answers(app: WebSocketApp, *messages: str | bytes) -> list[str | bytes | int]:
-    """What every message is answered with, all of them sent in one moment; a close code ends it."""
+    """Send all messages at once; return the answers, and the close code if there is one."""
     answered: list[str | bytes | int] = []
     with VirtualClock():
         async with WebSocketCommunicator(app) as peer:

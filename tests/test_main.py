@@ -79,7 +79,7 @@ async def test_the_package_s_own_websocket_class_serves(
     options: list[str], env: dict[str, str], profile: ServerProfile
 ) -> None:
     with ServerProcess(NAMED, "tests.servers.probe_app:app", options=options, env=env) as server:
-        # An application that returns without a close is what tells the two classes apart.
+        # The two classes differ only for an application that returns without a close.
         code, _ = await close_frame(await Probe(server, "return", kind="bare").connect())
     assert code == profile.code_of_return
 

@@ -1,4 +1,4 @@
-"""Who may open a WebSocket: scope in, decision out; and what a refusal looks like from outside."""
+"""Permission to open a WebSocket: scope in, decision out; and the refusal that a client sees."""
 
 import itertools
 import re
@@ -53,7 +53,7 @@ FOREIGN: Rows = [
     # A page without TLS on a server that is known to have it.
     ("http://example.org", "example.org", "wss"),
     ("http://example.org:443", "example.org", "https"),
-    # What is no origin, or nobody's own.
+    # Not an origin, or an opaque one.
     ("null", "null", "ws"),
     ("http://.", ".", "ws"),
     ("http://[....]", "[....]", "ws"),
@@ -63,7 +63,7 @@ FOREIGN: Rows = [
         "http://example.org http://evil.org", "http://example.org, http://evil.org", "http://example.org:",
         "capacitor://example.org", "file://", "http://example.org\x00",
     ]),
-    # What is no host.
+    # Not a host.
     *(("http://example.org", host, "ws") for host in [
         "", "example.org/", "user@example.org", "example.org, evil.org",
     ]),

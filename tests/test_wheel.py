@@ -24,7 +24,7 @@ UVICORN: Final = Server(
     profile=profiles.UVICORN,
     arguments=("uvicorn", "{app}", "--port={port}"),
 )
-# Whatever a page needs is a file beside the module that serves it.
+# The files of a page are beside the module that serves it.
 PAGE_FILES: Final = [path.name for path in (PROJECT / "asgi_ws" / "demo").iterdir() if path.suffix not in ("", ".py")]
 
 

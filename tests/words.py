@@ -1,7 +1,7 @@
 """Count what makes prose hard to read: `python -m tests.words [--show]`, over docstrings, comments and documentation.
 
-Three patterns are counted: sentences that open with a pronoun such as What or Who, a negated noun ("is no token"
-instead of "is not a token"), and docstrings of functions that do not open with an imperative verb. ruff's D401 finds
+Three patterns are counted: sentences that open with a pronoun such as What or Who, a negated noun ("no token"
+instead of "not a token"), and docstrings of functions that do not open with an imperative verb. ruff's D401 finds
 other forms of a verb; this finds noun phrases.
 """
 
