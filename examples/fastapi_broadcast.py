@@ -1,4 +1,4 @@
-"""FastAPI: who listens on a topic gets what is posted to it."""
+"""FastAPI: clients on a topic receive each message that is posted to it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
