@@ -63,10 +63,10 @@ class WebSocketEndpoint:
                 `async def` or does not take what it is called with.
         """
         if cls.encoding not in ("text", "bytes", "json", None):
-            raise InvalidEndpoint(cls.__name__, f'encoding is "text", "bytes", "json" or None, not {cls.encoding!r}')
+            raise InvalidEndpoint(cls.__name__, f'encoding={cls.encoding!r}: expected "text", "bytes", "json" or None')
         for name in ("decode", "dispatch"):
             if hasattr(cls, name):
-                raise InvalidEndpoint(cls.__name__, f"{name}() is not called here; see encoding, and on_receive")
+                raise InvalidEndpoint(cls.__name__, f"{name}() is never called: set encoding, or override on_receive")
         for name, arguments in _METHOD_ARGUMENTS.items():
             if has_plain(cls, name):
                 method = getattr(cls, name)

@@ -190,7 +190,7 @@ class RouteNotFound(ConfigurationError, LookupError):
 
     def __str__(self) -> str:
         params = ", ".join(f"{key}={show(value)}" for key, value in self.params.items()) or "no parameters"
-        return f"no route is named {self.name!r} with {params}; names: {', '.join(self.known) or 'none'}"
+        return f"unknown route {self.name!r} with {params}; names: {', '.join(self.known) or 'none'}"
 
 
 class UnsupportedScope(ConfigurationError, ValueError):
@@ -262,7 +262,7 @@ class InvalidCloseReason(UsageError, ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"a close reason is at most 123 bytes of UTF-8 text, not {show(self.reason)}"
+        return f"close reason {show(self.reason)}: expected at most 123 bytes of UTF-8"
 
 
 class InvalidStatus(UsageError, ValueError):

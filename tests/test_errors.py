@@ -68,7 +68,7 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
         "History(messages=0): expected a positive whole number",
     ),
     (InvalidOverflow("drop", ["close", "drop_oldest"]), "overflow='drop': expected one of 'close', 'drop_oldest'"),
-    (InvalidRoom("", "a name has at least one character"), "room '': a name has at least one character"),
+    (InvalidRoom("", "the name is empty"), "room '': the name is empty"),
     (
         InvalidSocket(3),
         (
@@ -84,8 +84,8 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
     (WrongLoop("join()", "make another"), "join(): a hub belongs to one event loop; make another"),
     (LifespanFailed("startup", "no database"), "startup of an application failed: no database"),
     (LifespanFailed("shutdown", ""), "shutdown of an application failed: no reason given"),
-    (RouteNotFound("chat", {"room": 1}, ["b", "a"]), "no route is named 'chat' with room=1; names: a, b"),
-    (RouteNotFound("chat", {}, []), "no route is named 'chat' with no parameters; names: none"),
+    (RouteNotFound("chat", {"room": 1}, ["b", "a"]), "unknown route 'chat' with room=1; names: a, b"),
+    (RouteNotFound("chat", {}, []), "unknown route 'chat' with no parameters; names: none"),
     (
         UnsupportedScope("webtransport", ["http", "websocket"]),
         "unsupported ASGI scope type 'webtransport'; this application serves http, websocket",
@@ -102,7 +102,7 @@ MESSAGES: list[tuple[AsgiWsError, str]] = [
     (InvalidMessage("send()", "str or bytes", 5), "send(): expected str or bytes, got int: 5"),
     (InvalidMessage("send()", "str", "x" * 200), f"send(): expected str, got str: 'x{'x' * 75}..."),
     (InvalidCloseCode(1005), "close code 1005 may not be sent; use 1000-1003, 1007-1014 or 3000-4999"),
-    (InvalidCloseReason(b"x"), "a close reason is at most 123 bytes of UTF-8 text, not b'x'"),
+    (InvalidCloseReason(b"x"), "close reason b'x': expected at most 123 bytes of UTF-8"),
     (InvalidStatus(99, "200-599"), "status 99: expected 200-599"),
     (InvalidSubprotocol("v2", ["v1", "v0"]), "subprotocol 'v2' was not offered by the client; offered: 'v1', 'v0'"),
     (InvalidSubprotocol("v2", []), "subprotocol 'v2' was not offered by the client; offered: none"),

@@ -230,7 +230,7 @@ class MemoryBroker:
             LifecycleError: it has started already.
         """
         if self._on_event is not None:
-            raise LifecycleError("start()", self.state.name, "a broker serves one hub")
+            raise LifecycleError("start()", self.state.name, "a broker serves one hub: make another one")
         self._on_event = on_event
         workers = _worker_processes()
         if workers > 1:

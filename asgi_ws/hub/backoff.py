@@ -104,7 +104,7 @@ class FailureLog:
         self._rooms.discard(room)
         if self._is_logged and not self._rooms:
             self._is_logged = False
-            logger.warning("broker does not fail any more to %s rooms", self._call)
+            logger.warning("broker can %s rooms again", self._call)
 
     def discard(self, room: str) -> None:
         """Note that the broker is not called for a room any more."""

@@ -242,7 +242,7 @@ class Hub:
             WrongLoop: in another event loop than that of the hub, or in another thread.
         """
         if identity is None and room is None:
-            raise TypeError("disconnect() takes identity=, room= or both")
+            raise TypeError("disconnect(): give identity=, room= or both")
         check_close(code, reason)
         runtime = self._here("disconnect()")
         return runtime.disconnect(identity, room, code, reason)

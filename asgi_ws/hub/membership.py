@@ -167,7 +167,7 @@ class Membership:
     async def __aenter__(self) -> Self:
         self._check_active()
         if self._block is not None:
-            raise LifecycleError("async with membership", "ENTERED", "a membership has one block")
+            raise LifecycleError("async with membership", "ENTERED", "already entered: a membership has one block")
         self._block = Block()
         try:
             self._known = self._active_room.subscription.known()

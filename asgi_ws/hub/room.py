@@ -32,15 +32,15 @@ def check_room(name: object) -> str:
         InvalidRoom: unless it is text of 1 to 255 bytes of UTF-8.
     """
     if not isinstance(name, str):
-        raise InvalidRoom(name, "a name is text")
+        raise InvalidRoom(name, "expected a name as str")
     if not name:
-        raise InvalidRoom(name, "a name has at least one character")
+        raise InvalidRoom(name, "the name is empty")
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        raise InvalidRoom(name, "a name is text that UTF-8 can encode") from None
+        raise InvalidRoom(name, "the name cannot be encoded as UTF-8") from None
     if size > _MAX_NAME_BYTES:
-        raise InvalidRoom(name, f"a name has at most {_MAX_NAME_BYTES} bytes of UTF-8, and this has {size}")
+        raise InvalidRoom(name, f"the name has {size} bytes of UTF-8; at most {_MAX_NAME_BYTES} are allowed")
     return name
 
 

@@ -135,7 +135,7 @@ class Runtime:
             if self._starter.tasks:
                 _, left = await asyncio.wait(self._starter.tasks, timeout=FORCED_CLOSE_TIMEOUT)
                 if left:
-                    logger.warning("a hub has stopped, and %d sends go on that were cancelled", len(left))
+                    logger.warning("hub stopped, but %d cancelled sends still run", len(left))
         finally:
             try:
                 await self._broker.stop()
@@ -227,8 +227,8 @@ class Runtime:
         if socket.never_waits and not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "this server takes messages faster than a client may read them and keeps them in memory: "
-                "a hub sends at most %d bytes a second to each connection (OutboxLimits.unpaced_bytes_per_second)",
+                "the server accepts messages faster than clients read them, and keeps them in memory: limited each "
+                "connection to %d bytes a second (OutboxLimits.unpaced_bytes_per_second)",
                 self._limits.unpaced_bytes_per_second,
             )
 

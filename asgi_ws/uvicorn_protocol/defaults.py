@@ -27,6 +27,6 @@ def _is_usable(name: bytes, value: bytes) -> bool:
     except InvalidHeader as error:
         if name not in _logged:
             _logged.add(name)
-            logger.warning("left a default header out of the answers to WebSocket handshakes; remove it: %s", error)
+            logger.warning("ignored a default header in responses to WebSocket handshakes; remove it: %s", error)
         return False
     return True

@@ -26,11 +26,11 @@ from .peers import Peer
 
 async def test_a_name_that_no_room_can_have_is_refused_by_every_call() -> None:
     names: list[tuple[Any, str]] = [
-        ("", "room '': a name has at least one character"),
-        ("é" * 128, "a name has at most 255 bytes of UTF-8, and this has 256"),
-        ("\ud800", "room '\\ud800': a name is text that UTF-8 can encode"),
-        (b"room", "room b'room': a name is text"),
-        (None, "room None: a name is text"),
+        ("", "room '': the name is empty"),
+        ("é" * 128, "the name has 256 bytes of UTF-8; at most 255 are allowed"),
+        ("\ud800", "room '\\ud800': the name cannot be encoded as UTF-8"),
+        (b"room", "room b'room': expected a name as str"),
+        (None, "room None: expected a name as str"),
     ]
     hub, peer = Hub(), Peer()
     for name, told in names:
@@ -127,7 +127,7 @@ def test_a_bound_that_is_none_is_refused(name: str) -> None:
 
 async def test_disconnecting_nobody_in_particular_or_with_a_close_that_no_frame_can_carry_is_refused() -> None:
     hub = Hub()
-    with pytest.raises(TypeError, match=r"disconnect\(\) takes identity=, room= or both"):
+    with pytest.raises(TypeError, match=r"disconnect\(\): give identity=, room= or both"):
         hub.disconnect()
     with pytest.raises(InvalidCloseCode):
         hub.disconnect(room="room", code=1006)

@@ -38,7 +38,7 @@ def changes(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 FAILED = "ERROR broker failed to subscribe to room 'room'; retrying, and its members miss messages until it succeeds"
-RECOVERED = "WARNING broker does not fail any more to subscribe to rooms"
+RECOVERED = "WARNING broker can subscribe to rooms again"
 
 
 @each_start

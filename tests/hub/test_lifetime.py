@@ -163,7 +163,7 @@ async def test_a_send_that_does_not_end_when_it_is_cancelled_does_not_hold_a_sto
         stopping = asyncio.create_task(hub.__aexit__(None, None, None))
         await clock.advance(1.1)
         assert stopping.done()
-    told = ["a hub has stopped, and 1 sends go on that were cancelled"]
+    told = ["hub stopped, but 1 cancelled sends still run"]
     assert [record.message for record in caplog.records] == told
     gate.set()
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
@@ -303,7 +303,7 @@ async def test_a_membership_has_one_block_and_a_second_one_is_refused(while_ente
     entering = asyncio.create_task(membership.__aenter__())
     await asyncio.sleep(0)
     assert entering.done() is not while_entering
-    with pytest.raises(LifecycleError, match="ENTERED: a membership has one block"):
+    with pytest.raises(LifecycleError, match="already entered: a membership has one block"):
         await entered(membership)
     # The first one is as it was.
     for gate in broker.gates.values():

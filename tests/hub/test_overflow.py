@@ -309,7 +309,7 @@ async def test_on_a_server_that_never_waits_the_rate_is_bounded_and_one_warning_
         for peer in peers:
             hub.join(await accepted_by_hand(peer, scope), ROOM)
         (warning,) = [record.message for record in caplog.records]
-        assert "at most 1000 bytes a second" in warning
+        assert "to 1000 bytes a second" in warning
         for number in range(10):
             await publish(hub, f"{number}".ljust(500, "."))
         # One second's worth goes at once.

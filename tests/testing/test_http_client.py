@@ -231,11 +231,11 @@ async def test_an_application_that_returns_too_early_is_told_what_is_missing(
         ([{"type": "http.response.begin"}], "over HTTP", "Error Handling"),
         ([{"type": "http.response.trailers"}], "no 'http.response.trailers' in scope", "Extensions"),
         ([{**START, "trailers": True}], "no 'http.response.trailers' in scope", "HTTP Trailers"),
-        ([None], "an event is a dict, not NoneType", "Events"),
+        ([None], "event: expected a dict, got NoneType", "Events"),
         ([{**START, "status": 103}], "200-599, not 103", "Response Start"),
         ([{**START, "headers": [(b"a",)]}], "a header is a pair", "Response Start"),
-        ([START, {**BODY, "body": "text"}], "body is bytes, not str", "Response Body"),
-        ([{"type": "http.response.debug"}], "info is a dict, not NoneType", "Debug"),
+        ([START, {**BODY, "body": "text"}], "body: expected bytes, got str", "Response Body"),
+        ([{"type": "http.response.debug"}], "info: expected a dict, got NoneType", "Debug"),
     ],
 )
 async def test_an_event_that_the_text_forbids_is_shown_with_its_clause(

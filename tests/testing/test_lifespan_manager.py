@@ -229,7 +229,7 @@ async def test_an_application_that_hangs_is_told_where(steps: tuple[Step, ...], 
     [
         ([], {"type": "lifespan.startup.done"}, "no event of a lifespan", "Startup Complete"),
         ([starts, stops_receiving], {"type": "lifespan.stopped"}, "no event of a lifespan", "Shutdown Complete"),
-        ([], None, "an event is a dict, not NoneType", "Events"),
+        ([], None, "event: expected a dict, got NoneType", "Events"),
         ([], {"type": "lifespan.shutdown.complete"}, "before lifespan.shutdown was received", "Shutdown Complete"),
         ([starts], {"type": "lifespan.startup.complete"}, "has answered lifespan.startup already", "Startup Complete"),
         ([starts, stops_receiving], {"type": "lifespan.startup.complete"}, "the start-up is over", "Startup Complete"),
@@ -239,7 +239,12 @@ async def test_an_application_that_hangs_is_told_where(steps: tuple[Step, ...], 
             "has answered lifespan.shutdown already",
             "Shutdown Failed",
         ),
-        ([], {"type": "lifespan.startup.failed", "message": b"x"}, "message is str, not bytes", "Startup Failed"),
+        (
+            [],
+            {"type": "lifespan.startup.failed", "message": b"x"},
+            "message: expected str, got bytes",
+            "Startup Failed",
+        ),
     ],
 )
 async def test_an_event_that_the_text_forbids_is_shown_with_its_clause(

@@ -133,7 +133,7 @@ def _check_trailers(event: Mapping[str, Any]) -> None:
 def _check_debug(event: Mapping[str, Any]) -> None:
     info = event.get("info")
     if not isinstance(info, Mapping):
-        raise Broken(DEBUG, f"info is a dict, not {type(info).__name__}")
+        raise Broken(DEBUG, f"info: expected a dict, got {type(info).__name__}")
 
 
 def _check_early_hint(event: Mapping[str, Any]) -> None:

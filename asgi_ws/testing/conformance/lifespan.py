@@ -72,7 +72,7 @@ def _check(event: Any, state: LifespanState) -> None:
         raise Broken(clause, _out_of_place(kind, is_start=is_start))
     message = fields.get("message", "")
     if not isinstance(message, str):
-        raise Broken(clause, f"message is str, not {type(message).__name__}")
+        raise Broken(clause, f"message: expected str, got {type(message).__name__}")
 
 
 def _out_of_place(kind: str, *, is_start: bool) -> str:

@@ -86,13 +86,13 @@ def typed(event: object) -> tuple[str, Mapping[str, Any]]:
         Broken: it is not an event, or has no type.
     """
     if not isinstance(event, Mapping):
-        raise Broken(EVENTS, f"an event is a dict, not {type(event).__name__}")
+        raise Broken(EVENTS, f"event: expected a dict, got {type(event).__name__}")
     kind = event.get("type")
     if kind is None:
         raise Broken(EVENTS, "the event does not have a type")
     # A type that is compared with those that there are has to be hashable, as every str is.
     if not isinstance(kind, str) or not isinstance(kind, Hashable):
-        raise Broken(EVENTS, f"the type of an event is str, not {type(kind).__name__}")
+        raise Broken(EVENTS, f"type: expected str, got {type(kind).__name__}")
     return kind, event
 
 
@@ -124,7 +124,7 @@ def _check_accept(event: Mapping[str, Any]) -> None:
         raise Broken(ACCEPT, why)
     subprotocol = event.get("subprotocol")
     if subprotocol is not None and not isinstance(subprotocol, str):
-        raise Broken(ACCEPT, f"subprotocol is str, not {type(subprotocol).__name__}")
+        raise Broken(ACCEPT, f"subprotocol: expected str, got {type(subprotocol).__name__}")
 
 
 def _check_offered(subprotocol: str | None, scope: Scope) -> None:
@@ -144,12 +144,12 @@ def _check_send(event: Mapping[str, Any]) -> None:
     if data is None:
         _check_text(text)
     elif not isinstance(data, bytes):
-        raise Broken(SEND, f"bytes is bytes, not {type(data).__name__}")
+        raise Broken(SEND, f"bytes: expected bytes, got {type(data).__name__}")
 
 
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
-        raise Broken(SEND, f"text is str, not {type(text).__name__}")
+        raise Broken(SEND, f"text: expected str, got {type(text).__name__}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -160,9 +160,9 @@ def _check_text(text: object) -> None:
 def _check_close(event: Mapping[str, Any]) -> None:
     code, reason = event.get("code", 1000), event.get("reason") or ""
     if not isinstance(code, int):
-        raise Broken(CLOSE, f"code is int, not {type(code).__name__}")
+        raise Broken(CLOSE, f"code: expected int, got {type(code).__name__}")
     if not isinstance(reason, str):
-        raise Broken(CLOSE, f"reason is str, not {type(reason).__name__}")
+        raise Broken(CLOSE, f"reason: expected str, got {type(reason).__name__}")
     try:
         check_close(code, reason)
     except InvalidCloseCode as error:
@@ -184,7 +184,7 @@ def check_response_body(clause: str, event: Mapping[str, Any]) -> None:
     """Check the body of a response. Raises Broken."""
     body = event.get("body", b"")
     if not isinstance(body, bytes):
-        raise Broken(clause, f"body is bytes, not {type(body).__name__}")
+        raise Broken(clause, f"body: expected bytes, got {type(body).__name__}")
 
 
 def is_buffer(body: object) -> TypeGuard[bytearray | memoryview]:

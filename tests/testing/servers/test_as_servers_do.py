@@ -106,15 +106,15 @@ async def test_a_body_may_be_a_buffer_but_on_daphne(body: Any) -> None:
             answer = await ws.connect()
             assert isinstance(answer, Denied)
             assert (answer.status, answer.body, answer.headers["x-kind"]) == (403, b"01234567", "buffer")
-    with pytest.raises(ProtocolViolation, match=f"body is bytes, not {type(body).__name__}"):
+    with pytest.raises(ProtocolViolation, match=f"body: expected bytes, got {type(body).__name__}"):
         TestClient(echo_of(body), server="daphne").get("/")
 
 
 async def test_a_buffer_of_wider_items_is_refused_since_servers_count_a_wrong_length() -> None:
     body = memoryview(b"01234567").cast("I")
-    with pytest.raises(ProtocolViolation, match="body is bytes, not memoryview"):
+    with pytest.raises(ProtocolViolation, match="body: expected bytes, got memoryview"):
         TestClient(echo_of(body)).get("/")
-    with pytest.raises(ProtocolViolation, match="body is bytes, not memoryview"):
+    with pytest.raises(ProtocolViolation, match="body: expected bytes, got memoryview"):
         async with connected(echo_of(body)):
             pass
 
