@@ -19,15 +19,15 @@ CODE: Final = ("asgi_ws", "benchmarks", "examples", "tests")
 PAGES: Final = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs")
 
 PRONOUN: Final = re.compile(r"(?:^|[.:!?]\s+|\n\n)(?:What|Who|Whose|Whoever|Whatever|That which)\b(?![^.!?]*\?)")
-NEGATED_NOUN: Final = re.compile(r"\b(?:is|are|was|were)\s+no\b(?! (?:longer|more than|less|later))")
+NEGATED_NOUN: Final = re.compile(r"(?<![Tt]here )\b(?:is|are|was|were)\s+no\b(?! (?:longer|more than|less|later))")
 # Of the first word of a docstring.
 NOUN_PHRASE: Final = re.compile(
     r"The|An?|What|Whether|How|Who|Whose|Why|Where|When|Which|One|All|Each|Every|Some|Its?|They|Those|These|That|This|No"
     r"|Nothing|Nobody|Never|Neither|As|At|Of|By|In|On|For|From|To|With|Without|So|Also|Only|More|Most|Several"
     r"|\w*[^s]s|[A-Z]{2,}\w*|[^A-Z].*"
 )
-# Fenced blocks, tables and quoted code are not prose.
-_NOT_PROSE: Final = re.compile(r"^```.*?^```$|^\|.*?$|^<!--.*?-->$|^    .*?$", re.MULTILINE | re.DOTALL)
+# Fenced blocks, tables, indented lines and quotations are not prose.
+_NOT_PROSE: Final = re.compile(r"^```.*?^```$|^\|.*?$|^<!--.*?-->$|^    .*?$|\"[^\"\n]*\"", re.MULTILINE | re.DOTALL)
 
 
 class Text(NamedTuple):

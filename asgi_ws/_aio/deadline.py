@@ -73,7 +73,7 @@ class Deadline:
         return self._watcher
 
     def stop(self) -> None:
-        """Never cancel the task from now on. A cancellation that was requested stays."""
+        """Stop: do not cancel the task any more. A cancellation that was requested stays."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

@@ -58,7 +58,7 @@ class MemoryStore:
             forgotten: its history begins anew, with a new epoch. A room with subscribers stays, so there may be as many
             as of those, and one more.
         max_bytes: of all messages that are kept, text counted in UTF-8. Past it the oldest messages of the room in
-            which nobody has published for the longest time are dropped. What Python needs for each message, some
+            which nobody has published for the longest time are dropped. The overhead of Python for each message, some
             300 bytes, comes on top.
 
     Raises:
