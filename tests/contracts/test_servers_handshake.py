@@ -122,7 +122,7 @@ async def test_a_handler_that_never_accepts_is_refused_in_time(
     response = await probe.refusal()
     assert response.status_code == process.server.denies(503)
     await probe.events()
-    assert await log.count("was not accepted in 0.3 s") == 1
+    assert await log.count("was not accepted within 0.3 s") == 1
     observed(f"HTTP {response.status_code}")
 
 

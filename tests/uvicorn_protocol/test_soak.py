@@ -26,7 +26,7 @@ _ROUNDS: Final = 6
 _GROWTH: Final = 1.05
 # The lines that uvicorn logs for bytes that are not HTTP, and this package for a handler that does not answer.
 _EXPECTED: Final = re.compile(
-    r"WARNING: +Invalid HTTP request received\.|<WebSocket '/never' from .* was not accepted in 0\.2 s"
+    r"WARNING: +Invalid HTTP request received\.|<WebSocket '/never' from .* was not accepted within 0\.2 s"
 )
 
 
