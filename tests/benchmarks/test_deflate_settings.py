@@ -11,7 +11,8 @@ def test_the_tables_show_each_setting_in_proportion_to_the_first() -> None:
     assert lines[2].count("(1.00)") == 3
     assert lines[3].startswith("asgi_ws ")
     assert lines[4] == "\nrandom of 256 bytes"
-    assert "256.0" in lines[7]
+    # Few random payloads look as if they could be compressed, and they can where a message comes again.
+    assert 200 < float(lines[7].split()[3]) <= 256
     # KiB of a compressor and an inflater.
     compressor, inflater = map(float, lines[-1].split()[-2:])
     assert 20 < compressor < 100
