@@ -1,4 +1,4 @@
-"""Bad input of the client."""
+"""Invalid input from the client."""
 
 import struct
 
@@ -21,7 +21,7 @@ async def _ended_with(probe: Probe, *messages: str | bytes) -> int:
     return code
 
 
-@pytest.mark.row("message over `Limits.max_message_bytes`")
+@pytest.mark.row("message larger than `Limits.max_message_bytes`")
 async def test_a_message_over_the_limit_ends_with_1009(process: ServerProcess, observed: Observe) -> None:
     for message in ("x" * 1025, "é" * 513, bytes(1025)):
         probe = Probe(process, "limited/size")
@@ -54,7 +54,7 @@ async def test_too_many_bytes_end_with_1008(process: ServerProcess, observed: Ob
     observed(str(code))
 
 
-@pytest.mark.row("silent for `Limits.idle_timeout`")
+@pytest.mark.row("idle for `Limits.idle_timeout`")
 async def test_an_idle_client_is_closed_with_4408(process: ServerProcess, observed: Observe) -> None:
     probe = Probe(process, "limited/idle")
     code = await _ended_with(probe)
@@ -63,7 +63,7 @@ async def test_an_idle_client_is_closed_with_4408(process: ServerProcess, observ
     observed(str(code))
 
 
-@pytest.mark.row("one connection over `Limits.max_connections`")
+@pytest.mark.row("one connection more than `Limits.max_connections`")
 async def test_a_connection_too_many_is_refused_until_one_ends(process: ServerProcess, observed: Observe) -> None:
     first = Probe(process, "limited/connections")
     ws = await first.connect()
@@ -75,7 +75,7 @@ async def test_a_connection_too_many_is_refused_until_one_ends(process: ServerPr
     observed(f"HTTP {status}")
 
 
-@pytest.mark.row("one connection over `Limits.max_connections_per_client`")
+@pytest.mark.row("one connection more than `Limits.max_connections_per_client`")
 async def test_a_connection_too_many_of_one_client_is_refused(process: ServerProcess, observed: Observe) -> None:
     ws = await Probe(process, "limited/client").connect()
     status = (await Probe(process, "limited/client").refusal()).status_code
@@ -84,7 +84,7 @@ async def test_a_connection_too_many_of_one_client_is_refused(process: ServerPro
     observed(f"HTTP {status}")
 
 
-@pytest.mark.row('no JSON for `encoding = "json"`')
+@pytest.mark.row('invalid JSON for `encoding = "json"`')
 async def test_a_message_that_is_not_json_ends_with_1007(process: ServerProcess, observed: Observe) -> None:
     for message in ("{", b"\xff"):
         probe = Probe(process, "json")
@@ -94,7 +94,7 @@ async def test_a_message_that_is_not_json_ends_with_1007(process: ServerProcess,
         observed(str(code))
 
 
-@pytest.mark.row('binary for `encoding = "text"`')
+@pytest.mark.row('binary message for `encoding = "text"`')
 async def test_a_message_of_the_wrong_type_ends_with_1003(process: ServerProcess, observed: Observe) -> None:
     probe = Probe(process, "text")
     code = await _ended_with(probe, b"binary")
@@ -121,7 +121,7 @@ def _close_code(data: bytes) -> int:
 
 # By the row of the table, frames that have one cell in it.
 BAD_FRAMES = {
-    "frames that break the protocol: the server's close frame has": [
+    "frame with a protocol error: close code": [
         _frame(0x83, b"x"),  # reserved opcode
         _frame(0xC1, b"x"),  # reserved bit
         _frame(0x81, b"x", masked=False),
@@ -130,17 +130,17 @@ BAD_FRAMES = {
         _frame(0x88, b"\x03"),  # close with a code of one byte
         b"GET / HTTP/1.1\r\n\r\n",
     ],
-    "invalid UTF-8 in text or in a close frame: the server's close frame has": [
+    "invalid UTF-8 in text or in a close frame: close code": [
         _frame(0x81, b"\xff\xfe"),
         _frame(0x88, struct.pack("!H", 1000) + b"\xff"),
     ],
-    "a close frame with 999 or 1005: the server's close frame has": [
+    "close frame with 999 or 1005: close code": [
         _frame(0x88, struct.pack("!H", 999)),
         _frame(0x88, struct.pack("!H", 1005)),
     ],
-    "a frame of 2**64 - 1 bytes: the server's close frame has": [b"\x82\xff" + b"\xff" * 8 + bytes(4)],
+    "frame of 2**64 - 1 bytes: close code": [b"\x82\xff" + b"\xff" * 8 + bytes(4)],
 }
-_CELLS = {CloseCode.ABNORMAL: "there is none", CloseCode.NO_STATUS: "no code"}
+_CELLS = {CloseCode.ABNORMAL: "no close frame", CloseCode.NO_STATUS: "close frame without a code"}
 
 
 @pytest.mark.server_complains
@@ -165,10 +165,10 @@ async def test_a_bad_frame_ends_the_handler_as_a_leaving_does(
 
 BAD_HANDSHAKES: dict[str, dict[str, str | None]] = {
     "no key": {"sec_websocket_key": None},
-    "a key that is none": {"sec_websocket_key": "x"},
+    "an invalid key": {"sec_websocket_key": "x"},
     "version 12": {"sec_websocket_version": "12"},
     "no `Host`": {"host": None},
-    "a header with a line break in it": {"x_bad": "line\nbreak"},
+    "a line break in a header": {"x_bad": "line\nbreak"},
     "a header that is not ASCII": {"x_bad": "\xff"},
 }
 
@@ -177,7 +177,7 @@ BAD_HANDSHAKES: dict[str, dict[str, str | None]] = {
 @pytest.mark.parametrize(
     "replaced",
     [
-        pytest.param(replaced, id=title, marks=pytest.mark.row(f"a handshake with {title}"))
+        pytest.param(replaced, id=title, marks=pytest.mark.row(f"handshake with {title}"))
         for title, replaced in BAD_HANDSHAKES.items()
     ],
 )

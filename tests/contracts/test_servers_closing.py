@@ -20,7 +20,7 @@ async def _closed_with(process: ServerProcess, code: int, reason: str = "") -> t
 async def test_1000_and_private_codes_reach_the_client(process: ServerProcess, observed: Observe) -> None:
     codes = [(await _closed_with(process, code))[0] for code in (1000, 3000, 4999)]
     assert codes == [1000, 3000, 4999]
-    observed("as they are")
+    observed("sent unchanged")
 
 
 @pytest.mark.row("`close` with 1001-1003, 1007-1014")
@@ -29,7 +29,7 @@ async def test_registered_codes_reach_the_client_or_their_stand_ins_do(
 ) -> None:
     codes = [(await _closed_with(process, code))[0] for code in REGISTERED]
     assert codes == [process.server.on_wire(code) for code in REGISTERED]
-    observed("as they are" if process.server.profile.sends_registered_codes else "as 4901-4903, 4907-4914")
+    observed("sent unchanged" if process.server.profile.sends_registered_codes else "sent as 4901-4903, 4907-4914")
 
 
 @pytest.mark.row("the reason of `close`")
@@ -37,7 +37,7 @@ async def test_the_reason_reaches_the_client(process: ServerProcess, observed: O
     reason = "é" * 61
     seen = (await _closed_with(process, 4001, reason))[1]
     assert seen == (reason if process.server.profile.sends_close_reason else "")
-    observed("sent" if seen else "not sent by the server")
+    observed("sent" if seen else "dropped by the server")
 
 
 @pytest.mark.row("`close` with 1005, 5000 or a reason over 123 bytes")
@@ -49,10 +49,10 @@ async def test_what_no_close_frame_may_carry_is_an_error_at_the_call(process: Se
     notes = await probe.notes()
     codes = {value for name, value in notes.items() if name.startswith("close ")}
     assert (codes, notes["reason of 124 bytes"]) == ({"InvalidCloseCode"}, "InvalidCloseReason")
-    observed("error at the call, nothing on the wire")
+    observed("the call raises, nothing is sent")
 
 
-@pytest.mark.row("`send`, `receive` after our own `close`")
+@pytest.mark.row("`send`, `receive` after the application's `close`")
 async def test_calls_after_our_own_close_raise_connection_closed(process: ServerProcess, observed: Observe) -> None:
     probe = Probe(process, "close")
     ws = await probe.connect(query={"code": 4001})
@@ -70,7 +70,7 @@ async def test_a_second_close_does_nothing(process: ServerProcess, observed: Obs
     assert (await close_frame(ws))[0] == 4001
     notes = await probe.notes()
     assert {notes[call] for call in ("close", "close again")} == {"returned"}
-    observed("the first counts")
+    observed("the first one applies")
 
 
 @pytest.mark.row("`close` while another task waits in `receive`")
@@ -81,7 +81,7 @@ async def test_a_close_wakes_the_task_that_receives(process: ServerProcess, obse
     assert (await close_frame(ws))[0] == 4002
     notes = await probe.notes()
     assert (notes["first"], notes["second"]) == ("returned", "ConnectionClosed 4002")
-    observed("`ConnectionClosed` there")
+    observed("`ConnectionClosed` in that task")
 
 
 @pytest.mark.row("handler returns without closing")

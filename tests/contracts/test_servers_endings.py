@@ -79,7 +79,7 @@ async def test_a_fin_ends_the_handler_with_1005_or_1006(process: ServerProcess, 
     observed(_cell(*closed))
 
 
-@pytest.mark.row("client resets the TCP connection before accept: the handler is cancelled")
+@pytest.mark.row("client resets the TCP connection before `accept`: the handler is cancelled")
 async def test_a_client_that_leaves_before_accept_frees_its_place(process: ServerProcess, observed: Observe) -> None:
     tells = process.server.name != "granian"
     probe = Probe(process, "work-first" if tells else "work-first-briefly")
@@ -90,7 +90,7 @@ async def test_a_client_that_leaves_before_accept_frees_its_place(process: Serve
     # granian does not report that the client left: the handler ends when its time to accept is over.
     code = notes["end"]
     assert (code is not None) is tells
-    observed("when its time to accept is over" if code is None else "at once")
+    observed("after `accept_timeout`" if code is None else "at once")
 
 
 async def test_an_answer_to_a_client_that_has_left_is_nobodys_mistake(process: ServerProcess) -> None:
@@ -152,7 +152,7 @@ async def test_messages_sent_just_before_the_close_frame_are_received_before_the
     assert [word for word, *_ in events].index("closed") == 11
 
 
-@pytest.mark.row("client leaves while its handler sends to it")
+@pytest.mark.row("client leaves while the handler sends")
 async def test_a_client_that_leaves_while_its_handler_answers_is_no_error(
     process: ServerProcess, observed: Observe
 ) -> None:
@@ -176,7 +176,7 @@ async def test_until_closed_ends_a_handler_that_only_waits(process: ServerProces
         await probe.events(until="accepted")
         await leave(ws)
         assert (await probe.notes())["end"] == probe.server.profile.code_of_lost_connection
-    observed("ends it quietly")
+    observed("ends it without an error")
 
 
 @pytest.mark.row("`until_closed` around a handler that only sends")
@@ -188,10 +188,10 @@ async def test_until_closed_ends_a_handler_that_only_sends(process: ServerProces
         await leave(ws)
         # The sender or the reader meets the end first, at random; the reported code depends on that.
         assert (await probe.notes())["end"] in (1005, 1006)
-    observed("ends it quietly")
+    observed("ends it without an error")
 
 
-@pytest.mark.row("20 clients reset, hang up or close: handlers ended, without a traceback")
+@pytest.mark.row("20 clients reset, disconnect or close: handlers that end without a traceback")
 async def test_twenty_of_twenty_handlers_end(process: ServerProcess, observed: Observe) -> None:
     for endpoint, leave in product(("watch", "sleeper"), (_resets, _hangs_up, _closes)):
         probes = [Probe(process, endpoint) for _ in range(20)]

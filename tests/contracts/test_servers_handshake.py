@@ -133,7 +133,7 @@ async def test_a_path_without_a_route_is_a_404_denial(process: ServerProcess, ob
     observed(f"HTTP {response.status_code}")
 
 
-@pytest.mark.row("a page of a foreign origin")
+@pytest.mark.row("a page from another origin")
 async def test_a_foreign_origin_is_refused_with_403_and_one_info_line(
     process: ServerProcess, observed: Observe, log: Log
 ) -> None:

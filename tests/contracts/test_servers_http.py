@@ -39,7 +39,7 @@ async def test_an_unknown_path_is_404(process: ServerProcess, observed: Observe)
     observed(str(status))
 
 
-@pytest.mark.row("a method that is not served")
+@pytest.mark.row("an unsupported method")
 async def test_another_method_is_405_with_allow(process: ServerProcess, observed: Observe) -> None:
     async with http(process) as client:
         response = await client.post("/hello")
@@ -48,7 +48,7 @@ async def test_another_method_is_405_with_allow(process: ServerProcess, observed
     observed("405 with `Allow`")
 
 
-@pytest.mark.row("body over `Limits.max_body_bytes`")
+@pytest.mark.row("body larger than `Limits.max_body_bytes`")
 async def test_a_body_over_the_limit_is_413(process: ServerProcess, observed: Observe) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):

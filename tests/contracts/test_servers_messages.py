@@ -68,7 +68,7 @@ async def test_a_second_reader_is_refused_and_the_first_reads_on(process: Server
     observed("`ConcurrentReceiveError`")
 
 
-@pytest.mark.row("`receive` cancelled by a timeout in the moment of a message")
+@pytest.mark.row("`receive` cancelled by a timeout as a message arrives")
 async def test_a_cancelled_receive_loses_no_message(process: ServerProcess, observed: Observe) -> None:
     probe = Probe(process, "cancelled-reader")
     ws = await probe.connect()

@@ -53,15 +53,15 @@ async def _stop_with_an_open_connection(server: Server) -> tuple[int, str]:
         return code, process.log()
 
 
-@pytest.mark.row("SIGTERM with an open connection: the client's close frame has")
+@pytest.mark.row("SIGTERM with an open connection: close code")
 async def test_sigterm_closes_an_open_connection(server: Server, observed: Observe) -> None:
     code, _ = await _stop_with_an_open_connection(server)
     assert code == server.code_at_shutdown
     if server.ends_connections:
-        observed(str(code) if code != CloseCode.ABNORMAL else "there is none")
+        observed(str(code) if code != CloseCode.ABNORMAL else "no close frame")
 
 
-@pytest.mark.row("SIGTERM with an open connection: `on_disconnect` gets")
+@pytest.mark.row("SIGTERM with an open connection: code in `on_disconnect`")
 async def test_sigterm_ends_the_handler_of_an_open_connection(server: Server, observed: Observe) -> None:
     _, log = await _stop_with_an_open_connection(server)
     told = [int(code) for code in re.findall(r"on_disconnect \((\d+),\)", log)]
@@ -69,7 +69,7 @@ async def test_sigterm_ends_the_handler_of_an_open_connection(server: Server, ob
     assert ("lifespan: stopped" in log) == server.has_lifespan
     assert not names_us(log)
     if server.ends_connections:
-        observed(" or ".join("nothing" if code is None else str(code) for code in server.told_at_shutdown))
+        observed(" or ".join("no call" if code is None else str(code) for code in server.told_at_shutdown))
 
 
 @pytest.fixture
