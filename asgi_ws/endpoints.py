@@ -63,7 +63,9 @@ class WebSocketEndpoint:
                 `async def` or does not take what it is called with.
         """
         if cls.encoding not in ("text", "bytes", "json", None):
-            raise InvalidEndpoint(cls.__name__, f'encoding={cls.encoding!r}: expected "text", "bytes", "json" or None')
+            raise InvalidEndpoint(
+                cls.__name__, f'encoding={show(cls.encoding)}: expected "text", "bytes", "json" or None'
+            )
         for name in ("decode", "dispatch"):
             if hasattr(cls, name):
                 raise InvalidEndpoint(cls.__name__, f"{name}() is never called: set encoding, or override on_receive")

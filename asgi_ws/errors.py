@@ -47,11 +47,16 @@ _LISTED = 8
 
 
 def show(value: object, most: int = _SHOWN) -> str:
-    """Return the repr of a value that may come from a peer, in ASCII, cut to `most` characters."""
+    """Return the repr of any value in ASCII and in one line, cut to `most` characters. Never raises."""
     if isinstance(value, (str, bytes, bytearray)):
         # To escape a megabyte that is cut afterwards takes milliseconds.
         value = value[: most + 1]
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except Exception:  # noqa: BLE001 -- a foreign repr, or an int of more digits than Python prints
+        text = f"<{type(value).__name__}>"
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:most])
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
@@ -92,7 +97,7 @@ class InvalidRoute(ConfigurationError, ValueError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"route {self.path!r}: {self.why}"
+        return f"route {show(self.path)}: {self.why}"
 
 
 class InvalidEndpoint(ConfigurationError, TypeError):
@@ -117,7 +122,7 @@ class InvalidOrigin(ConfigurationError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"origins: {self.entry!r} is not {self.expected}; "
+            f"origins: {show(self.entry)} is not {self.expected}; "
             "write 'https://example.org', 'https://example.org:8443', 'https://*.example.org', 'file://' or 'null'"
         )
 
@@ -132,7 +137,7 @@ class InvalidHost(ConfigurationError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"hosts: {self.entry!r} is not {self.expected}; "
+            f"hosts: {show(self.entry)} is not {self.expected}; "
             "write 'example.org', '*.example.org', '127.0.0.1' or '[::1]'"
         )
 
@@ -151,7 +156,7 @@ class InvalidLimit(ConfigurationError, ValueError):
         self.of = of
 
     def __str__(self) -> str:
-        return f"{self.of}({self.name}={self.value!r}): expected {self.expected}"
+        return f"{self.of}({self.name}={show(self.value)}): expected {self.expected}"
 
 
 class InvalidOverflow(ConfigurationError, ValueError):
@@ -190,7 +195,7 @@ class RouteNotFound(ConfigurationError, LookupError):
 
     def __str__(self) -> str:
         params = ", ".join(f"{key}={show(value)}" for key, value in self.params.items()) or "no parameters"
-        return f"unknown route {self.name!r} with {params}; names: {', '.join(self.known) or 'none'}"
+        return f"unknown route {show(self.name)} with {params}; names: {', '.join(self.known) or 'none'}"
 
 
 class UnsupportedScope(ConfigurationError, ValueError):
@@ -202,7 +207,9 @@ class UnsupportedScope(ConfigurationError, ValueError):
         self.supported = tuple(supported)
 
     def __str__(self) -> str:
-        return f"unsupported ASGI scope type {self.scope_type!r}; this application serves {', '.join(self.supported)}"
+        return (
+            f"unsupported ASGI scope type {show(self.scope_type)}; this application serves {', '.join(self.supported)}"
+        )
 
 
 class UsageError(AsgiWsError):

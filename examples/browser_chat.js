@@ -8,12 +8,15 @@ url.protocol = url.protocol.replace("http", "ws");
 
 // The position of the last message that was shown.
 let last = { epoch: "", offset: 0 };
+// Messages that arrived before the answer to "sub", which has the ones before them. Null once joined.
+let early = null;
 
 const socket = new ReconnectingSocket(url, {
   protocols: "asgi-ws.v1",
   onState: (state, { wait } = {}) => {
     document.title = wait ? `next try in ${Math.ceil(wait / 1000)} s` : state;
     if (state === "open") {
+      early = [];
       socket.send(JSON.stringify({ id: 1, type: "sub", room }));
     }
   },
@@ -21,8 +24,10 @@ const socket = new ReconnectingSocket(url, {
     const message = JSON.parse(data);
     if (message.type === "sub") {
       joined(message);
+      early.forEach(show);
+      early = null;
     } else if (message.type === "msg") {
-      show(message);
+      early === null ? show(message) : early.push(message);
     }
   },
   probe: () => socket.send(JSON.stringify({ id: 2, type: "ping" })),

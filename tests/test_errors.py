@@ -223,3 +223,31 @@ def test_what_the_peer_did_survives_a_trip_to_another_process() -> None:
     for error in rows:
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+class Odd:
+    def __init__(self, shown: str | Exception) -> None:
+        self.shown = shown
+
+    def __repr__(self) -> str:
+        if isinstance(self.shown, Exception):
+            raise self.shown
+        return self.shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Odd("a  b\n0  1"), r"a  b\n0  1"),
+        (Odd("\x1b[31m\ud800"), r"\x1b[31m\ud800"),
+        (Odd(RuntimeError("no repr")), "<Odd>"),
+        (10**5000, "<int>"),
+        ("y" * 3000, f"'{'y' * 76}..."),
+    ],
+    ids=["lines", "control characters", "no repr", "more digits than Python prints", "long"],
+)
+def test_a_value_of_any_kind_is_shown_in_one_short_line(value: object, shown: str) -> None:
+    error = InvalidMessage("send()", "str", value)
+    assert str(error) == f"send(): expected str, got {type(value).__name__}: {shown}"
+    with pytest.raises(InvalidEndpoint, match=re.escape(f"outbox: {shown} is not an OutboxLimits object")):
+        asgi_ws.Hub(outbox=value)  # type: ignore[arg-type]  # the mistake

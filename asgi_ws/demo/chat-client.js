@@ -15,12 +15,14 @@ export class RequestError extends Error {
 // `onState(state, detail)` is called with the states of ReconnectingSocket, except that "open" is replaced by
 //   "joined", with the server's answer, or
 //   "refused", with the RequestError; the connection is closed then.
-// `onEvent(message)` is called with each message that answers no request.
+// `onEvent(message)` is called with each message that answers no request, after "joined".
 export class ChatClient {
   #socket;
   // The callbacks of pending requests, by id.
   #requests = new Map();
   #lastId = 0;
+  // Events that arrived before the answer to "sub", which has the history before them. Null once joined.
+  #held = [];
 
   constructor(url, room, { onState, onEvent }) {
     this.room = room;
@@ -59,12 +61,16 @@ export class ChatClient {
 
   async #changed(state, detail) {
     if (state !== "open") {
+      this.#held = [];
       this.#rejectAll("the connection was lost before the answer");
       this.onState(state, detail);
       return;
     }
     try {
       this.onState("joined", await this.request("sub"));
+      const held = this.#held;
+      this.#held = null;
+      held.forEach(this.onEvent);
     } catch (error) {
       if (!(error instanceof RequestError)) {
         throw error;
@@ -79,7 +85,11 @@ export class ChatClient {
   #received(message) {
     const request = this.#requests.get(message.id);
     if (request === undefined) {
-      this.onEvent(message);
+      if (this.#held === null) {
+        this.onEvent(message);
+      } else {
+        this.#held.push(message);
+      }
       return;
     }
     this.#requests.delete(message.id);

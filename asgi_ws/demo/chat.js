@@ -76,13 +76,13 @@ function joined({ epoch, offset, messages }) {
       addEvent("The server was restarted; earlier messages are gone.");
     }
     last = { epoch, offset: 0 };
-  } else if (messages.length > 0 && messages[0].offset > last.offset + 1) {
+  } else if ((messages[0]?.offset ?? offset + 1) > last.offset + 1) {
     addEvent("Some messages are missing here.");
   }
   for (const message of messages) {
     addMessage(message, { isOld: true });
   }
-  last.offset = offset;
+  last.offset = Math.max(last.offset, offset);
   askWho();
 }
 
@@ -231,8 +231,8 @@ element.form.addEventListener("submit", async (event) => {
   } catch (error) {
     element.notice.textContent =
       error.code === "lost" ? "This message may not have arrived. Look for it before you send it again." : error.message;
-    // Text that was typed in the meantime is kept.
-    element.message.value ||= text;
+    // After text that was typed in the meantime, or that was not sent either.
+    element.message.value = [element.message.value, text].filter(Boolean).join(" ");
   }
 });
 

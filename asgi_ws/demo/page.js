@@ -216,7 +216,7 @@ element.clear.addEventListener("click", clear);
 
 element.enter.addEventListener("submit", (event) => {
   event.preventDefault();
-  location.assign(`chat/${encodeURIComponent(element.room.value)}`);
+  location.assign(`chat/${encodeURIComponent(element.room.value.toWellFormed())}`);
 });
 
 // `?url=../notes&protocol=v1` fills in the form. A link alone does not connect: the visitor does.

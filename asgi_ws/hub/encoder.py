@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..brokers.base import Position, RoomEvent
 from ..callables import Kind, kind_of
-from ..errors import InvalidEndpoint, InvalidMessage
+from ..errors import InvalidEndpoint, InvalidMessage, show
 from .presence import Member
 
 
@@ -55,7 +55,7 @@ def check_encoder(encoder: Encoder) -> None:
         InvalidEndpoint: for another value, such as the class, and for a method that would.
     """
     if not isinstance(encoder, Encoder):
-        raise InvalidEndpoint("encoder", f"{encoder!r} is not an Encoder object")
+        raise InvalidEndpoint("encoder", f"{show(encoder)} is not an Encoder object")
     for name in ("message", "gap", "join", "leave"):
         if kind_of(getattr(encoder, name)) in (Kind.AWAITABLE, Kind.GENERATOR):
             raise InvalidEndpoint(type(encoder).__name__, f"{name}() would have to be awaited: write a plain def")

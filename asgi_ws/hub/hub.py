@@ -13,7 +13,7 @@ from ..brokers.base import Broker, BrokerState, Envelope, EnvelopeDraft, History
 from ..brokers.memory import MemoryBroker
 from ..callables import Kind, kind_of
 from ..close_codes import check_close
-from ..errors import AlreadyJoined, HubNotRunning, InvalidEndpoint, InvalidMessage, WrongLoop
+from ..errors import AlreadyJoined, HubNotRunning, InvalidEndpoint, InvalidMessage, WrongLoop, show
 from ..json_codec import STANDARD_JSON, JSONCodec
 from .adapters import check_open, socket_of
 from .encoder import Encoder, check_encoder, checked_payload
@@ -68,13 +68,15 @@ class Hub:
         self._broker: Broker = MemoryBroker() if broker is None else broker
         self._overflow = overflow_of(overflow)
         if not isinstance(outbox, OutboxLimits):
-            raise InvalidEndpoint("outbox", f"{outbox!r} is not an OutboxLimits object")
+            raise InvalidEndpoint("outbox", f"{show(outbox)} is not an OutboxLimits object")
         self._limits = outbox
         if callable(history):
             if kind_of(history) in (Kind.AWAITABLE, Kind.GENERATOR):
                 raise InvalidEndpoint("history", "would have to be awaited: write a plain def")
         elif not isinstance(history, History | None):
-            raise InvalidEndpoint("history", f"{history!r} is not a History object, nor a function that returns one")
+            raise InvalidEndpoint(
+                "history", f"{show(history)} is not a History object, nor a function that returns one"
+            )
         self._history = history
         check_encoder(encoder)
         self._encoder = encoder

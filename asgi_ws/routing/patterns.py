@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-from ..errors import InvalidRoute
+from ..errors import InvalidRoute, show
 
 T = TypeVar("T")
 
@@ -170,10 +170,10 @@ class Pattern:
             if not name.isidentifier():
                 raise InvalidRoute(self.path, f"{match[0]} has no parameter name")
             if name in self.names:
-                raise InvalidRoute(self.path, f"duplicate parameter {name!r}")
+                raise InvalidRoute(self.path, f"duplicate parameter {show(name)}")
             if kind not in converters:
                 raise InvalidRoute(
-                    self.path, f"unknown converter {kind!r}; expected one of {', '.join(sorted(converters))}"
+                    self.path, f"unknown converter {show(kind)}; expected one of {', '.join(sorted(converters))}"
                 )
             self.names.append(name)
             yield self._literal(text[end : match.start()])

@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 from .._asgi import ASGIApp
 from ..callables import misfit
-from ..errors import InvalidRoute
+from ..errors import InvalidRoute, show
 from ..wire.grammar import is_token
 
 ScopeType: TypeAlias = Literal["http", "websocket", "lifespan"]
@@ -39,7 +39,7 @@ class Route:
             named = {methods} if isinstance(methods, str) else set(methods)
             for method in named:
                 if not (isinstance(method, str) and is_token(method)):
-                    raise InvalidRoute(path, f"{method!r} is not an HTTP method")
+                    raise InvalidRoute(path, f"{show(method)} is not an HTTP method")
             if not named:
                 raise InvalidRoute(path, "methods is empty; leave it out to allow all")
             upper = {method.upper() for method in named}
@@ -88,7 +88,7 @@ class Mount:
             raise InvalidRoute(path, "give an app or routes, not both")
         unknown = [scope_type for scope_type in scope_types if scope_type not in _ALL_SCOPES]
         if unknown:
-            raise InvalidRoute(path, f"unknown scope type {unknown[0]!r}; expected one of {', '.join(_ALL_SCOPES)}")
+            raise InvalidRoute(path, f"unknown scope type {show(unknown[0])}; expected one of {', '.join(_ALL_SCOPES)}")
         self.path = path.rstrip("/")
         self.name = name
         self.scope_types = tuple(scope_types)
@@ -108,9 +108,10 @@ def _check_endpoint(path: str, endpoint: ASGIApp) -> ASGIApp:
         hint = f"route to {endpoint.__name__}.as_asgi()" if hasattr(endpoint, "as_asgi") else "route to an instance"
         raise InvalidRoute(path, f"{endpoint.__name__} is a class; {hint}")
     if not callable(endpoint):
-        raise InvalidRoute(path, f"{endpoint!r} is not an ASGI callable")
+        raise InvalidRoute(path, f"{show(endpoint)} is not an ASGI callable")
     if misfit(endpoint, "scope", "receive", "send") is not None:
         raise InvalidRoute(
-            path, f"{endpoint!r} does not take scope, receive and send; decorate it with @http_app or @websocket_app"
+            path,
+            f"{show(endpoint)} does not take scope, receive and send; decorate it with @http_app or @websocket_app",
         )
     return endpoint

@@ -42,7 +42,7 @@ NOT_RUN: Final = {
     ("docs/reference/errors.md", "text"): "a drawing; test_the_tree_of_errors_is_drawn_as_it_is reads it",
 }
 # Import strings that name a project of the reader.
-READERS_OWN: Final = {"mysite.asgi:application"}
+READERS_OWN: Final = {"main:app", "mysite.asgi:application"}
 
 
 @pytest.mark.parametrize("block", ALL_BLOCKS, ids=str)

@@ -55,6 +55,6 @@ def test_every_link_of_the_readme_into_the_checkout_leads_somewhere() -> None:
     links = [link.partition("#") for link in re.findall(r"\]\(((?!http)[^)]+)\)", text)]
     assert len(links) > 5
     for path, _, anchor in links:
-        page = (PROJECT / path).read_text(encoding="utf-8")
+        page = (PROJECT / (path or "README.md")).read_text(encoding="utf-8")
         headings = [line.lstrip("# ").lower().replace(" ", "-") for line in page.splitlines() if line[:1] == "#"]
         assert not anchor or anchor in headings, f"{path}#{anchor}"

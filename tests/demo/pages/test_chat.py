@@ -237,6 +237,30 @@ def test_a_message_that_came_while_the_connection_was_lost_is_there_after_it(ope
     expect(page.locator("li.message .text")).to_have_text(["one", "two"])
 
 
+def test_a_message_that_overtakes_the_history_is_shown_after_it_and_once(open_page: OpenPage, room: str) -> None:
+    grace = joins(open_page(room), "Grace")
+    for text in ("one", "two"):
+        say(grace, text)
+        sees_message(grace, "Grace", text)
+    page = open_page("about:blank")
+
+    def overtake(route: WebSocketRoute) -> None:
+        def pass_on(message: str | bytes) -> None:
+            answer = json.loads(message)
+            if answer["type"] == "sub":
+                newest = answer["messages"][-1]
+                data = {**newest["data"], "text": "three"}
+                route.send(json.dumps({**newest, "type": "msg", "offset": answer["offset"] + 1, "data": data}))
+            route.send(message)
+
+        route.connect_to_server().on_message(pass_on)
+
+    page.route_web_socket(re.compile("/chat/"), overtake)
+    page.goto(room)
+    joins(page, "Ada")
+    expect(page.locator("li.message .text")).to_have_text(["one", "two", "three"])
+
+
 def test_a_server_that_no_longer_answers_is_a_lost_connection(open_page: OpenPage) -> None:
     with ServerProcess(SERVERS[0], "asgi_ws:app") as server:
         page = joins(with_a_clock(open_page, server.url("/chat/lobby")), "Ada")
@@ -397,7 +421,7 @@ def test_the_rate_limit_is_told_before_and_when_it_is_hit_and_the_connection_sta
     expect(page.get_by_role("alert")).to_have_text("message not sent: the limit is 5 messages a second")
     expect(page.locator("li.message")).to_have_count(5)
     message = page.get_by_role("textbox", name="Message")
-    expect(message).to_have_value("message 6")
+    expect(message).to_have_value("message 6 message 7")
     sees_state(page, "Connected")
     # The text that was refused can be sent as soon as the limit allows it.
     page.evaluate(
@@ -409,7 +433,7 @@ def test_the_rate_limit_is_told_before_and_when_it_is_hit_and_the_connection_sta
           }
         }"""
     )
-    sees_message(page, "Ada", "message 6")
+    sees_message(page, "Ada", "message 6 message 7")
     expect(page.get_by_role("alert")).to_be_empty()
 
 
