@@ -69,8 +69,9 @@ def test_a_ping_after_a_reply_does_not_stop_the_closed_loop(server: Target) -> N
 def test_the_open_loop_keeps_its_rate(server: Target) -> None:
     before = server.counts().get("/echo", 0)
     outcome = server.echo("/echo", rate=500, seconds=0.4)
-    assert server.counts()["/echo"] - before == pytest.approx(200, abs=30)
     assert outcome["latency"]["count"] == pytest.approx(200, abs=10)
+    # Those of the time before and after the measured section come on top, and a busy machine makes that longer.
+    assert server.counts()["/echo"] - before >= outcome["latency"]["count"]
     assert outcome["late"]["count"] > 0
 
 

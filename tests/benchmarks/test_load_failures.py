@@ -1,5 +1,6 @@
 """Errors of a server end the run, with one line that names the error."""
 
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -45,15 +46,16 @@ def test_a_lie_is_found(server: Target, path: str, kind: str, text: str) -> None
         ("/missing", {"in_flight": 1, "connections": 3}, "timeout", "never came"),
         # The fifth message is the last, and a busy machine has a fifth of a second before another one is due.
         ("/missing", {"in_flight": 1, "connections": 1, "rate": 2.5, "seconds": 2.0}, "timeout", "1 of 5 never came"),
-        ("/chatters", {"connections": 1, "rate": 25, "seconds": 0.3}, "wrong_reply", "nothing was sent for"),
+        ("/chatters", {"connections": 1, "rate": 25, "seconds": 0.3}, "wrong_reply", "nothing was sent for|came where"),
+        # On a busy machine the next message is due before the reply too many, which then is out of order.
         # The last message of all: only the close handshake shows that there was one too many.
-        ("/doubled", {"connections": 1, "rate": 25, "seconds": 0.2}, "wrong_reply", "nothing was sent for"),
+        ("/doubled", {"connections": 1, "rate": 25, "seconds": 0.2}, "wrong_reply", "nothing was sent for|came where"),
     ],
 )
 def test_a_lie_at_the_edge_is_found(server: Target, path: str, fields: dict[str, Any], kind: str, text: str) -> None:
     outcome = server.echo(path, **fields)
     assert outcome["kind"] == kind
-    assert text in outcome["error"]
+    assert re.search(text, outcome["error"])
 
 
 def test_offending_bytes_are_shown_shortened(server: Target) -> None:
