@@ -958,8 +958,8 @@ a subscriber that is cancelled keeps the others from an event
 +                 raise
 
 an event does not know the one before it
-- RoomEvent(envelope, ring.top, previous)
-+ RoomEvent(envelope, ring.top, None)
+- _new_event(envelope, ring.top, previous)
++ _new_event(envelope, ring.top, None)
 
 two worker processes are not warned of
 - if workers > 1:
