@@ -19,11 +19,10 @@ def template(node: ast.expr) -> str | None:
     match node:
         case ast.Constant(value=str(text)):
             return text
-        case ast.JoinedStr():
-            return "".join(
-                part.value if isinstance(part, ast.Constant) else f"{{{ast.unparse(part.value)}}}"  # type: ignore[attr-defined, misc]  # a part is one or the other
-                for part in node.values
-            )
+        case ast.FormattedValue(value=value):
+            return f"{{{ast.unparse(value)}}}"
+        case ast.JoinedStr(values=parts):
+            return "".join(filter(None, map(template, parts)))
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return (template(left) or f"{{{ast.unparse(left)}}}") + (template(right) or f"{{{ast.unparse(right)}}}")
         case ast.IfExp(body=body, orelse=orelse):

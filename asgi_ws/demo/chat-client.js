@@ -54,7 +54,7 @@ export class ChatClient {
       const id = this.#lastId;
       this.#requests.set(id, { resolve, reject });
       if (!this.#socket.send(JSON.stringify({ id, type, room: this.room, ...fields }))) {
-        this.#rejectAll("there is no connection");
+        this.#rejectAll("not connected");
       }
     });
   }

@@ -1,7 +1,7 @@
 """Latencies without coordinated omission, and the schedule that they are counted from.
 
-In the open loop messages are due at fixed times. A message that the server or the generator
-delays waits, and its waiting counts: the latency runs from the moment at which the message was due.
+In the open loop messages are due at fixed times. A message that the server or the generator delays waits, and its
+waiting counts: the latency runs from the moment at which the message was due.
 """
 
 import asyncio
